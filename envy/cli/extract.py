@@ -60,11 +60,12 @@ def command(
 ) -> int:
     """Unpack ARCHIVE into the folder DEST, or the current one; print the number of files.
 
-    ARCHIVE is a tar (plain, gz, bz2, xz, zst), a zip or a wheel; a single compressed file is
-    decompressed. Nothing is written outside of DEST, whatever the names and links in the archive.
-    Everything is unpacked beside its place first, and moved there at the end: DEST is never left
-    with a part. A file that exists already is an error, and nothing is changed then, unless --force
-    says to replace it. Folders that exist are kept, and get the new files.
+    ARCHIVE is a tar (plain, gz, bz2, xz, zst), a zip, wheel, 7z or ar, or a Debian or RPM package;
+    a single compressed file is decompressed. Nothing is written outside of DEST, whatever the names
+    and links in the archive. Everything is unpacked beside its place first, and moved there at the
+    end: DEST is never left with a part. A file that exists already is an error, and nothing is
+    changed then, unless --force says to replace it. Folders that exist are kept, and get the new
+    files.
     """
     path = _archive(archive)
     if lists:

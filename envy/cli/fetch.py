@@ -121,8 +121,8 @@ def _context(settings: Settings, progress: ProgressLine) -> FetchContext:
     def shown(uri: str, done: int, total: int) -> None:
         progress.at(uri.rstrip("/").rpartition("/")[2] or uri, done, total)
 
-    # A download of some recipe with the given digest serves as well.
-    kept = Downloads(str(cache_root(settings)), writes=False)
+    # A download that a recipe has kept serves as well, and one that broke off is continued.
+    kept = Downloads(str(cache_root(settings)))
     return command_context(
         settings.environment, offline=settings.offline, progress=shown, kept=kept
     )

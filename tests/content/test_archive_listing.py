@@ -1,10 +1,12 @@
 """What an archive contains, without unpacking it."""
 
+import gzip
 import io
 import tarfile
 import zipfile
 
 import pytest
+from packed import END, ar_bytes, cpio_entry, deb_bytes, rpm_bytes, tar_of
 
 from envy.content.archive_listing import ArchiveMember, members_in
 from envy.errors import ArchiveError
@@ -64,4 +66,51 @@ def test_what_is_no_archive(tmp_path, content):
     path = tmp_path / "a.zip"
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.zip"):
+        list(members_in(path))
+
+
+def test_members_of_packages(tmp_path):
+    """The files of Debian and RPM packages, and those of an ar archive."""
+    tar = tar_of(("./d", None), ("./d/f", b"abc"), ("./l", (tarfile.SYMTYPE, "d/f")))
+    files = [
+        cpio_entry("./f", b"abc", mode=0o100755),
+        cpio_entry("./l", b"f", mode=0o120777),
+        cpio_entry("./p", mode=0o010644),
+    ]
+    for name, content, expected in (
+        (
+            "a.deb",
+            deb_bytes(gzip.compress(tar)),
+            [
+                ArchiveMember("./d", "folder", 0, 0o755),
+                ArchiveMember("./d/f", "file", 3, 0o755),
+                ArchiveMember("./l", "link", 0, 0o755, "d/f"),
+            ],
+        ),
+        (
+            "a.rpm",
+            rpm_bytes(*files, END),
+            [
+                ArchiveMember("./f", "file", 3, 0o755),
+                ArchiveMember("./l", "link", 1, 0o777, "f"),
+                ArchiveMember("./p", "other", 0, 0o644),
+            ],
+        ),
+        ("a.ar", ar_bytes(("f/", b"abc")), [ArchiveMember("f", "file", 3, 0o644)]),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert list(members_in(tmp_path / name)) == expected
+
+
+def test_members_of_a_7z(tmp_path):
+    """Entries with their sizes, before anything is decompressed."""
+    py7zr = pytest.importorskip("py7zr")
+    path = tmp_path / "a.7z"
+    (tmp_path / "f").write_bytes(b"abc")
+    with py7zr.SevenZipFile(path, "w") as archive:
+        archive.write(tmp_path / "f", "d/f")
+    [member] = members_in(path)
+    assert (member.name, member.type, member.size) == ("d/f", "file", 3)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ArchiveError, match=r"a\.7z is damaged"):
         list(members_in(path))
