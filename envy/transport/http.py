@@ -15,7 +15,7 @@ from envy.transport.addresses import redacted
 from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import encoding_of, settle
 from envy.transport.context import FetchContext, Fetched
-from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
+from envy.transport.digests import ExpectedDigest, Hasher, check_size, wanted_digests
 from envy.transport.kept import keep, take_kept
 from envy.transport.page_body import read_body
 from envy.transport.retries import Retries
@@ -66,6 +66,7 @@ def download(
             headers=headers or {},
             certificates=certificates,
             is_pinned=bool(expected),
+            expected=expected,
         )
         with written_whole(target) as part:
             hasher = Hasher(expected)
@@ -118,6 +119,7 @@ class _Request:
     headers: Mapping[str, str]
     certificates: str
     is_pinned: bool
+    expected: Sequence[ExpectedDigest] = ()
 
 
 @dataclass(slots=True)
@@ -202,6 +204,7 @@ def _download_rest(
             hasher.update(data)
             _write(file, data, request)
             progress.done += len(data)
+            _check_size(request, progress, progress.done)
             _report(request, progress, context)
     if progress.done != (progress.total or progress.done):
         # The server sent less than the range that was requested.
@@ -217,6 +220,8 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
         is_able = response.headers.get("accept-ranges", "").lower() == "bytes"
         # A weak tag does not guarantee the same bytes.
         strong = "" if tag.startswith("W/") else tag
+        if progress.total:
+            _check_size(request, progress, progress.total, is_all=True)
         version = strong or response.headers.get("last-modified", "")
         progress.version = version if is_able else ""
         return
@@ -232,6 +237,12 @@ def _check_continues(response: "BaseHTTPResponse", request: _Request, progress: 
             uri=redacted(request.url),
             hint="try again",
         )
+
+
+def _check_size(request: _Request, progress: _Progress, size: int, *, is_all: bool = False) -> None:
+    # What is sent in an encoding has another size.
+    if not progress.encoding:
+        check_size(redacted(request.url), size, request.expected, is_all=is_all)
 
 
 def _number(text: str) -> int:
