@@ -57,6 +57,15 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
     return context.memo.once("pip configuration", lambda: _find(context))
 
 
+def default_index(context: FetchContext) -> str:
+    """Return the index that pip uses where none is configured; "" if there is no pip to ask."""
+    for pip in _PIPS:
+        found = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
+        if found is not None:
+            return found[1]
+    return ""
+
+
 def _find(context: FetchContext) -> PipConfiguration:
     found = pip_settings(context)
     index = found.index or default_index(context.environment)
