@@ -169,6 +169,7 @@ def _opener(settings: Settings, engine: Engine, path: Path, control: Control) ->
             other = _engine(*parts, installs=False, steps=RESOLVING, coordinator=coordinator)
             yield other, manifest
         finally:
+            _attend(control, engine)
             bus.close()
 
     return open_other
@@ -204,12 +205,16 @@ def _engine(
         undecided=undecided,
         on_stop=control.expect_end,
     )
+    _attend(control, engine)
+    return engine
+
+
+def _attend(control: Control, engine: Engine) -> None:
     control.attend(
         engine,
         is_stuck=engine.coordinator.interpreter.is_in_lua,
         last_words=lambda: print_stopped(engine),
     )
-    return engine
 
 
 @contextlib.contextmanager

@@ -259,7 +259,7 @@ def _fetch_file(
         return fetched
     source = Path(url2pathname(urlsplit(chosen.url).path))
     return reusable(target, chosen.url, expected) or copy_file(
-        source, target, context, chosen.url, expected, executable=wanted.item.executable
+        source, target, context, chosen.url, expected, executable=wanted.item.is_executable
     )
 
 
