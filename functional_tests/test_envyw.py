@@ -153,12 +153,20 @@ def test_what_bootstrap_writes(project, index, wheel, tmp_path):
     assert "is not a wheel of envy-tool" in bootstrap("--wheel", foreign, code=2).err
     foreign.write_text("no zip")
     assert "is not a wheel: " in bootstrap("--wheel", foreign, code=1).err
+    renamed = tmp_path / "envy.whl"
+    renamed.write_bytes(wheel.read_bytes())
+    run = bootstrap("--wheel", renamed, code=2)
+    assert f"is not named like a wheel of envy-tool {__version__}" in run.err
 
     index.add("envy-tool", wheel.name, wheel.read_bytes())
     assert (
         f"has no wheel of envy-tool 7; it has {__version__}"
         in bootstrap("--version", "7", code=1).err
     )
+    project.manifest('requires_envy = ">=7"\npackages = {}\n')
+    assert f"envy.lua needs envy >=7, and envyw would run {__version__}" in bootstrap(code=1).err
+    assert not script.exists()
+    project.manifest("packages = {}\n")
     run = bootstrap(cwd=project.write("sub/file", "").parent)
     assert f"envyw runs envy {__version__} on Python " in run.err
     assert script.stat().st_mode & 0o777 == 0o755
@@ -175,6 +183,11 @@ def test_what_bootstrap_writes(project, index, wheel, tmp_path):
     bootstrap()
     assert tree(project.root) == before
     bootstrap("--check")
+    bootstrap("--index-url", index.url)
+    bootstrap("--upgrade")  # keeps the index
+    assert f"\n--index-url {index.url}\n" in (project.root / "envyw.txt").read_text()
+    bootstrap("--index-url", "")
+    assert tree(project.root) == before
     run = bootstrap("--check", "--version", "7", code=1)
     assert f"envyw runs envy {__version__}, not 7\n  hint: envy bootstrap --version 7" in run.err
     project.write("envyw.txt", listed.replace("--hash", "--hash ", 1))
