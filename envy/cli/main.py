@@ -88,8 +88,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "why-rebuild": CommandEntry(
         "envy.cli.why_rebuild:command", "Explain why a package would be rebuilt."
     ),
-    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
-    "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "export": CommandEntry("envy.cli.export_packages:command", "Write packages into a file."),
+    "import": CommandEntry(
+        "envy.cli.import_packages:command", "Add exported packages to the cache."
+    ),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
     ),

@@ -164,6 +164,7 @@ def _opener(settings: Settings, engine: Engine, path: Path, control: Control) ->
         )
         try:
             manifest, undecided = _load_manifest(path, services, control)
+            services = dataclasses.replace(services, bundles=manifest.bundles, open_bundles={})
             coordinator = Coordinator(interpreter=engine.coordinator.interpreter)
             parts = (settings, services, manifest, undecided, control)
             other = _engine(*parts, installs=False, steps=RESOLVING, coordinator=coordinator)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from envy.declarations import fields
+from envy.declarations.bundles import MAP_NAME
 from envy.declarations.entries import parse_alias, parse_dependencies
 from envy.declarations.locations import SourceText
 from envy.declarations.option_text import OptionValue, serialise_options
@@ -25,7 +26,7 @@ from envy.declarations.options import (
 from envy.declarations.products import Product, parse_products
 from envy.declarations.requirements import Requirements, parse_requirements
 from envy.declarations.sources import SourceItem, parse_source_items
-from envy.declarations.spec import NO_OVERRIDES, Address, Dependency, RecipeSpec
+from envy.declarations.spec import BUNDLED, NO_OVERRIDES, Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
@@ -224,6 +225,13 @@ class _Parser:
             )
         if not isinstance(declared, str):
             raise fields.wrong_type("identity", declared, "a string", origin=self.at("identity"))
+        if self.spec.source is BUNDLED:
+            raise DeclarationError(
+                f'the recipe is "{declared}", and {MAP_NAME} of its bundle says that the file is '
+                f'"{requested}"',
+                origin=self.at("identity"),
+                hint=f"make the two the same: change the identity or the entry of {MAP_NAME}",
+            )
         raise DeclarationError(
             f'the recipe is "{declared}", and {self.spec.origin} requests "{requested}"',
             origin=self.at("identity"),
