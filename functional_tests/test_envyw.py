@@ -28,11 +28,19 @@ QUOTED = 'it\'s a "folder" $HOME'  # for paths
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The wheel of envy, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
+    fcntl = pytest.importorskip("fcntl")
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # one for all workers
+    folder = root / "envy-wheel"
     words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, CHECKOUT]
-    run = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    with (root / "envy-wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            subprocess.run([sys.executable, *words], capture_output=True, check=False)
     found = list(folder.glob("*.whl"))
-    if run.returncode or not found:
+    if not found:
         pytest.skip("the wheel of envy cannot be built: pip cannot have hatchling, or is missing")
     return found[0]
 
