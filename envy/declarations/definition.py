@@ -39,7 +39,7 @@ from envy.declarations.tables import (
     parse_inputs,
     parse_stage_table,
 )
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import typo_warnings
 from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform, host_platform
 from envy.lua.values import LuaFunction
@@ -398,7 +398,4 @@ class _Parser:
         return parse_exports(value, self.at("exports"))
 
     def _warnings(self) -> tuple[str, ...]:
-        return tuple(
-            f"{self.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(self.values, FIELDS)
-        )
+        return typo_warnings(self.values, FIELDS, self.at)
