@@ -36,7 +36,7 @@ from envy.declarations.manifest_search import find_manifest
 from envy.declarations.required_envy import satisfies_written, written_requirement
 from envy.declarations.sources import SourceItem
 from envy.errors import EnvyError, FetchError, UsageError
-from envy.extras import DISTRIBUTION
+from envy.extras import DISTRIBUTION, wheel_command
 from envy.interpreter import released
 from envy.limits import REGISTRY_DOCUMENT, UNPACKED_SIZE
 from envy.masking import remember_address
@@ -44,9 +44,9 @@ from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
 from envy.transport.hash_list import is_for, make_hash_list
 from envy.transport.index_page import ReleaseFile
-from envy.transport.pip_configuration import default_of_pip, pip_configuration
+from envy.transport.pip_configuration import pip_configuration, unconfigured_index
 from envy.transport.pypi import fetch_listed, listed_files
-from envy.transport.wheel_choice import files_by_version
+from envy.transport.wheel_choice import files_by_version, versions_of
 from envy.transport.wheel_metadata import WheelMetadata, metadata_of_wheel
 
 _PIP_WHEEL = re.compile(r"pip-[\w.]+-py3-none-any\.whl", re.ASCII)
@@ -250,7 +250,7 @@ def _made_list(request: _Request, folder: Path, settings: Settings) -> tuple[Wra
         pip_wheel=pip_wheel,
         pip_digest=pip_digest,
         index=request.index,
-        default_index="" if request.index else default_of_pip(context),
+        default_index="" if request.index else unconfigured_index(context),
     )
     return facts, list_text(facts, found.releases)
 
@@ -275,12 +275,12 @@ def _root(
         return found, [ReleaseFile(name=path.name, url="", page="", digest=("sha256", digest))]
     if wanted not in by_version:
         where = " and ".join(map(redacted, releases.indexes))
-        others = ", ".join(sorted(by_version, reverse=True)[:3])
+        others = ", ".join(versions_of(DISTRIBUTION, files)[:3])
         raise EnvyError(
             f"{where} has no wheel of {DISTRIBUTION} {wanted}"
             + (f"; it has {others}" if others else ""),
             hint="--version names another one, --index-url another index; of a version that is not "
-            "released, make a wheel (pip wheel --no-deps CHECKOUT) and give it: --wheel PATH",
+            f"released, make a wheel ({wheel_command()}) and give it: --wheel PATH",
         )
     wheels = by_version[wanted]
     return releases.metadata(DISTRIBUTION, wanted, wheels[0]), wheels
