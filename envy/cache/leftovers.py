@@ -33,6 +33,8 @@ from envy.cache.names import (
     IDENTITY_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
+    PARTIAL_PATTERN,
+    PARTIALS_FOLDER,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
     RECORD_PATTERN,
@@ -62,6 +64,7 @@ _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
 _DOWNLOAD = re.compile(DOWNLOAD_PATTERN)
 _DOWNLOAD_NAME = re.compile(rf"{RECORD_PATTERN}|{UNFINISHED_RECORD_PATTERN}")
+_PARTIAL = re.compile(PARTIAL_PATTERN)
 _TEST_BINARY = re.compile(TEST_BINARY_PATTERN)
 _TEST_RESULT = re.compile(TEST_RESULT_PATTERN)
 _ANYTHING = re.compile(r".*")
@@ -303,7 +306,7 @@ def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     top = str(layout.downloads_root)
     kinds = [*((name, _DOWNLOAD) for name in DOWNLOAD_ALGORITHMS),
-             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME)]  # fmt: skip
+             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME), (PARTIALS_FOLDER, _PARTIAL)]  # fmt: skip
     for name, pattern in kinds:
         folder = os.path.join(top, name)
         if not os.path.islink(top) and not os.path.islink(folder):

@@ -34,6 +34,8 @@ SHARED_FOLDER = "cache"
 # Below the folder of downloads, beside a folder for each algorithm in `DOWNLOAD_ALGORITHMS`.
 DOWNLOAD_ALGORITHMS = ("sha256", "blake3", "sha512", "sha384")
 DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
+PARTIALS_FOLDER = "partial"  # downloads that are not complete
+PARTIAL_RECORD = ".json.new"  # beside one: what is known about it
 
 # Below the folder of tests.
 TEST_BINARIES_FOLDER = "go"
@@ -101,6 +103,7 @@ ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
 RECORD_PATTERN = rf"{_HEX}\.json"
 DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
+PARTIAL_PATTERN = r"[0-9a-f]{64}(\.json(\.new)?)?\.new"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
 TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"

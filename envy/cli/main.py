@@ -76,6 +76,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "lock": CommandEntry(
         "envy.cli.lock:command", "Write what envy.lua resolves to into envy.lock."
     ),
+    "bootstrap": CommandEntry(
+        "envy.cli.bootstrap:command", "Write envyw, a script that installs envy and runs it."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import click
 
 from envy.cli.fetch_context import command_context
+from envy.cli.manifest_path import manifest_path
 from envy.cli.options import envy_command
 from envy.cli.output import print_result
 from envy.cli.settings import Settings, current_directory
-from envy.declarations.manifest_search import find_manifest
 from envy.declarations.shipped_table import ShippedRecipe, shipped_table
 from envy.errors import Cancelled, EnvyError, ManifestError, UsageError
 from envy.explain.listing import aligned, recipe_rows
@@ -66,7 +66,7 @@ def _bundled(settings: Settings) -> list[ShippedRecipe]:
     from envy.cli.bundled import bundled_recipes, warn
 
     try:
-        find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+        manifest_path(settings)
     except ManifestError:
         if settings.manifest:
             raise

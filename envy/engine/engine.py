@@ -223,6 +223,11 @@ class Engine:
         """
         return self._goals.run(goals)
 
+    def complete_tools(self, tools: Iterable[RecipeKey]) -> None:
+        """Complete packages that envy itself runs while it locks, and wait for that."""
+        self._goals.complete(tools)
+        self._goals.wait_for_fetches()
+
     def run_until(self, goal: RecipeKey, phase: RecipePhase) -> None:
         """Run a recipe until `phase`, inclusive, after everything that these phases wait for."""
         needed = [edge.key for edge in self.graph.edges(goal) if edge.needed_by <= phase]

@@ -35,6 +35,7 @@ from envy.locking.lock import (
     IN_BUNDLE,
     MANIFEST,
     RECIPE,
+    REQUIREMENTS,
     UNKNOWN,
     UNLOCKED,
     VERSION,
@@ -45,6 +46,7 @@ from envy.masking import masked
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
+    from envy.declarations.requirements import Requirements
     from envy.engine.engine import Engine
     from envy.graph.recipe import Recipe
 
@@ -68,12 +70,26 @@ class Download:
         return f"blake3:{self.item.blake3}" if self.item.blake3 else ""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRequirements:
+    """Requirements that are resolved to releases: with the lock of a package, or by uv."""
+
+    package: str
+    wanted: Requirements
+
+    @property
+    def topic(self) -> Topic:
+        """What the lock has to say about them."""
+        return self.package, REQUIREMENTS, self.wanted.subject
+
+
 @dataclass(slots=True)
 class Facts:
     """What one platform's graph says; the values of downloads are not among them."""
 
     values: dict[Topic, tuple[str, ...]] = field(default_factory=dict)
     downloads: list[Download] = field(default_factory=list)
+    resolutions: list[OpenRequirements] = field(default_factory=list)
     undecided: set[str] = field(default_factory=set)  # packages of which not everything is known
 
 
@@ -190,7 +206,10 @@ def _add_sources(facts: Facts, recipe: Recipe, engine: Engine) -> None:
     package = package_of(recipe.key)
     reasons = list(_reasons(recipe, engine))
     sources = None if reasons else answered_sources(recipe)
-    if not reasons and sources is None:
+    wanted = recipe.loaded.definition.requirements
+    if not reasons and wanted is not None:
+        facts.resolutions += [OpenRequirements(package, wanted)] if wanted.is_open else []
+    elif not reasons and sources is None:
         reasons = ["its fetch function calls ctx"]
     if len(set(map(subject_of, sources or ()))) < len(set(map(location, sources or ()))):
         reasons = ["two of its sources differ only in what is secret"]

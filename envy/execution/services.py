@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.cache.resolutions import Resolutions, Upstream
 from envy.declarations.key import RecipeKey
+from envy.declarations.mirrors import PrefixMap
 from envy.declarations.spec import RecipeSpec
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
@@ -72,6 +73,7 @@ class Services:
     offline: bool = False  # nothing is requested from elsewhere
     lock: LockView = NO_LOCK  # what envy.lock says about the platform
     require_digest: bool = False  # a download without a digest is refused
+    mirrors: PrefixMap = field(default_factory=dict)  # those that the manifest names
     # The files of recipes with a custom source, by key: a lock for another platform has no tools.
     custom_recipes: Mapping[str, Path] = field(default_factory=dict)
     bundles: tuple[Bundle, ...] = ()  # of the manifest

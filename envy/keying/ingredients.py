@@ -184,6 +184,12 @@ def _digest_of_local(item: SourceItem, path: Path, recipe: Recipe) -> str:
 
         path = inner_folder(path, item.subdir, item.source) if item.subdir else path
         rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+        if item.only:
+            raise DeclarationError(
+                f"the source {path} is a folder, and `only` is for archives",
+                origin=item.origin,
+                hint="leave files of a folder out with `exclude`",
+            )
     elif field := next((name for name in FOLDER_FIELDS if getattr(item, name)), ""):
         raise DeclarationError(
             f"the source {path} is a file, and `{field}` is for folders",

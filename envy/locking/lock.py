@@ -8,6 +8,9 @@ An entry is one fact about one package. Its subject and its values depend on the
     commit    a repository of `fetch` with its ref; the commit
     choice    a weak or required reference; the package that it is bound to
     version   an option that was given as a constraint; the version that it takes
+    requirements  the Python that they are for; the digest of their lines and of the releases
+    release   a project of the package index, and for which machines; version, then the name,
+              digest and size of each of its files
     unlocked  the reason why the sources of the package are not locked; no values
 
 Owns the kinds and how facts about several platforms are put together. Opens no file.
@@ -30,13 +33,15 @@ IN_BUNDLE = "bundle:"  # before a bundle, as where a recipe comes from
 MANIFEST = "envy.lua"  # in the place of a package: what is true of the manifest itself
 
 RECIPE, DOWNLOAD, COMMIT, CHOICE, UNLOCKED = "recipe", "download", "commit", "choice", "unlocked"
-VERSION, BUNDLE = "version", "bundle"
+VERSION, REQUIREMENTS, RELEASE, BUNDLE = "version", "requirements", "release", "bundle"
 KINDS: Mapping[str, tuple[str, ...]] = {
     BUNDLE: ("digest or commit",),
     CHOICE: ("package",),
     COMMIT: ("commit",),
     DOWNLOAD: ("file", "digest", "size"),
     RECIPE: ("digest or commit",),
+    RELEASE: ("version",),  # and for each file what a download has
+    REQUIREMENTS: ("digest",),
     UNLOCKED: (),
     VERSION: ("version",),
 }
@@ -113,6 +118,14 @@ class LockView:
         [found] = self.facts.get((package, VERSION, subject), ("",))
         return found
 
+    def releases(self, package: str) -> dict[str, tuple[str, ...]]:
+        """Return the values of the releases that the requirements of a package resolved to."""
+        return {
+            subject: values
+            for (owner, kind, subject), values in self.facts.items()
+            if owner == package and kind == RELEASE
+        }
+
     def file(self, package: str, subject: str) -> LockedFile | None:
         """Return the file of a source; None if the lock has none."""
         found = self.facts.get((package, DOWNLOAD, subject))
@@ -156,14 +169,23 @@ def view_of(lock: ProjectLock | None, platform: str, *, without: Iterable[str] =
 
 
 def combined(facts: Mapping[str, Mapping[Topic, tuple[str, ...]]]) -> ProjectLock:
-    """Return the lock of facts by platform: one entry where all platforms agree."""
+    """Return the lock of facts by platform: one entry where all platforms agree.
+
+    Requirements are resolved for all platforms, so platforms without the package agree, too.
+    """
+    resolved: dict[str, set[str]] = defaultdict(set)
+    for platform, found in facts.items():
+        for package, kind, _subject in found:
+            if kind == REQUIREMENTS:
+                resolved[package].add(platform)
     by_topic: dict[Topic, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for platform, found in facts.items():
         for topic, values in found.items():
             by_topic[topic][platform] = values
     entries: list[LockEntry] = []
     for (package, kind, subject), rows in by_topic.items():
-        is_equal = len(rows) == len(facts) and len(set(rows.values())) == 1
+        is_resolved = kind in {RELEASE, REQUIREMENTS} and rows.keys() == resolved[package]
+        is_equal = (is_resolved or len(rows) == len(facts)) and len(set(rows.values())) == 1
         shown = {EVERYWHERE: next(iter(rows.values()))} if is_equal else rows
         entries += [LockEntry(package, kind, subject, *row) for row in shown.items()]
     return ProjectLock(tuple(sorted(facts)), tuple(sorted(entries)))

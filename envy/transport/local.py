@@ -35,7 +35,7 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             hint=f"relative sources are searched for in {item.base_dir}",
         )
     target = target_in(into, file_name(item))
-    is_executable = item.executable or os.access(source, os.X_OK)
+    is_executable = item.is_executable or os.access(source, os.X_OK)
     return copy_file(
         source, target, context, item.source, expected_digests(item), executable=is_executable
     )
