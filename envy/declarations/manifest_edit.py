@@ -97,6 +97,15 @@ class ManifestFile:
         host = next(iter(self.values))
         return _elements(self.values[host] or {}, table) or []
 
+    @property
+    def elsewhere(self) -> Sequence[object]:
+        """The entries of `packages` that only other platforms list."""
+        found: list[object] = []
+        for values in self.values.values():
+            own = _elements(values or {}, "packages") or []
+            found += [entry for entry in own if entry not in self.entries and entry not in found]
+        return found
+
     def at(self, index: int, table: str = "packages") -> SourceLocation:
         """Return where an entry is written."""
         found = SourceText(self.path, self.text).at(table, length=len(self.listed(table)))

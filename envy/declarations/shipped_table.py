@@ -28,7 +28,7 @@ class ShippedRecipe:
 
     `version` is what it installs by default, "" if its option `version` does not exist. `versions`
     has the known ones, newest first, each with digests by platform; they are the only ones if
-    `is_closed`.
+    `is_closed`. `options` are the names of its options.
     """
 
     identity: str
@@ -41,6 +41,7 @@ class ShippedRecipe:
     products: tuple[str, ...]
     platforms: tuple[str, ...]
     user_managed: bool
+    options: frozenset[str]
 
 
 def shipped_table() -> list[ShippedRecipe]:
@@ -92,7 +93,8 @@ def described_recipe(
         # What it reads may be secret: it is not in a run that could tell.
         remember(filter(None, state.reads.variables.values()))
         state.close()
-    declared = {option.name: option for option in definition.declarations or ()}.get("version")
+    options = {option.name: option for option in definition.declarations or ()}
+    declared = options.get("version")
     choices = [str(choice) for choice in declared.choices] if declared else []
     products = definition.products if isinstance(definition.products, Mapping) else {}
     return ShippedRecipe(
@@ -106,6 +108,7 @@ def described_recipe(
         products=tuple(sorted(products)),
         platforms=definition.platforms,
         user_managed=definition.user_managed,
+        options=frozenset(options),
     )
 
 

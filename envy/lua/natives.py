@@ -54,12 +54,12 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
     return native
 
 
-def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
-    def poll() -> bool:
+def _poll(reference: "weakref.ref[Host]") -> Callable[..., bool]:
+    def poll(*where: Any) -> bool:
         host = reference()
         was_inside = come_back_from_lua()
         try:
-            return host is None or host.poll()
+            return host is None or host.poll(*where)
         except BaseException as error:  # noqa: BLE001 — as above
             if host is not None:
                 host.ended_by = error
@@ -110,6 +110,14 @@ def _log(host: Host, level: bytes, message: bytes) -> Answer:
         host.access.note_output()
     log = host.access.on_output or host.settings.on_log
     log(decode(level), decode(message))
+    return (True,)
+
+
+def _print(host: Host, message: bytes) -> Answer:
+    if host.settings.on_print is None:
+        return _log(host, b"info", message)
+    host.access.note_output()
+    host.settings.on_print(decode(message))
     return (True,)
 
 
@@ -191,7 +199,7 @@ def without_shebang(content: bytes) -> bytes:
 
 def _module(host: Host, name: Any = None, *_: Any) -> Answer:
     module = _text(name, 1, "require")
-    if host.access.in_phase:
+    if host.access.in_phase and not host.access.loads_modules:
         raise LuaScriptError(
             f"module '{module}' was not loaded with the file: require it outside of functions, "
             "because modules are part of the recipe's key"
@@ -358,6 +366,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"field": _field,
     b"getenv": _getenv,
     b"log": _log,
+    b"print": _print,
     b"module": _module,
     b"nil_argument": _nil_argument,
     b"open": _open,

@@ -57,8 +57,11 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
     return context.memo.once("pip configuration", lambda: _find(context))
 
 
-def default_index(context: FetchContext) -> str:
+def unconfigured_index(context: FetchContext) -> str:
     """Return the index that pip uses where none is configured; "" if there is no pip to ask."""
+    index = default_index(context.environment)
+    if index:
+        return index
     for pip in _PIPS:
         found = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
         if found is not None:
