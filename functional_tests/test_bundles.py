@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 
 import pytest
 from archives import make_tar
@@ -209,6 +210,8 @@ def test_bad_bundles_say_what_and_where(folder, http_server):
     folder.manifest(USES % f'{{ source = "{http_server.url}/recipes.tar" }}')
     run = folder.envy("sync", "--offline", code=1)
     assert f"{http_server.url}/recipes.tar is needed, and envy works offline" in run.err
+    run = folder.envy("list", "--bundles", "--offline", code=1)
+    assert "run this once online: envy sync;" in run.err
 
 
 def test_bundles_in_other_commands(project, http_server, git_repository):
@@ -266,3 +269,20 @@ packages = {{
     after = before.replace('"v1.0" }', '"v1.1" }').replace(digest_of(archive()), digest_of(changed))
     assert text.startswith(after[: after.index("packages")])
     assert word(project) == "later"
+
+
+def test_gc_removes_a_bundle_that_is_not_used(project):
+    """An unpacked bundle and its lock are files of the cache like any recipe's."""
+    project.write("recipes.tar", archive())
+    project.manifest(USES % '{ source = "recipes.tar" }')
+    project.envy("sync")
+    project.envy("cache", "gc")
+    assert list((project.cache / "recipes/bundle").iterdir())
+    long_ago = time.time() - 90 * 86400
+    for path in [*project.cache.rglob("*")]:
+        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    project.envy("cache", "gc")
+    assert not [*project.cache.glob("recipes/bundle/*")]
+    project.envy("cache", "gc")
+    assert not [*project.cache.glob("locks/bundle-*")]
+    assert word(project) == "hello"

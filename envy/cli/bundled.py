@@ -28,8 +28,8 @@ class BundledRecipe:
     bundle: str
 
 
-def bundled_recipes(settings: Settings) -> list[BundledRecipe]:
-    """Return the recipes in the bundles of the manifest, by identity; none without bundles.
+def bundled_recipes(settings: Settings) -> tuple[list[BundledRecipe], bool]:
+    """Return the recipes in the bundles of the manifest, by identity, and whether these are all.
 
     A bundle that this project has had before is taken as it was. What cannot be read is left out,
     with a warning.
@@ -43,16 +43,21 @@ def bundled_recipes(settings: Settings) -> list[BundledRecipe]:
         found = [
             row for one in session.manifest.bundles for row in _recipes_of(one, session, settings)
         ]
-    return sorted(found, key=lambda row: (row.recipe.identity, row.bundle))
+    known = sorted(filter(None, found), key=lambda row: (row.recipe.identity, row.bundle))
+    return known, len(known) == len(found)
 
 
-def _recipes_of(bundle: Bundle, session: Session, settings: Settings) -> Iterator[BundledRecipe]:
+def _recipes_of(
+    bundle: Bundle, session: Session, settings: Settings
+) -> Iterator[BundledRecipe | None]:
+    """Yield the recipes of a bundle, and None for what cannot be read."""
     try:
         opened = session.releases.bundle(bundle)
     except Cancelled:
         raise
     except EnvyError as error:
         warn(error)
+        yield None
         return
     for identity in opened.map.recipes:
         try:
@@ -65,6 +70,7 @@ def _recipes_of(bundle: Bundle, session: Session, settings: Settings) -> Iterato
             )
         except EnvyError as error:
             warn(error)
+            yield None
         else:
             yield BundledRecipe(recipe, bundle.shown)
 
@@ -86,7 +92,7 @@ def bundled_tool(word: str, settings: Settings) -> NamedTool | None:
     """
     if is_shipped_name(word):
         return None
-    rows = bundled_recipes(settings)
+    rows, _is_whole = bundled_recipes(settings)
     if not rows:
         return None
     name, _, version = word.partition("@")

@@ -38,9 +38,10 @@ def command(settings: Settings, *, shipped: bool, bundles: bool, as_json: bool) 
         from envy.cli.bundled import bundled_recipes
         from envy.explain.listing import bundled_document, bundled_rows
 
-        found = [(row.recipe, row.bundle) for row in bundled_recipes(settings)]
+        rows, is_whole = bundled_recipes(settings)
+        found = [(row.recipe, row.bundle) for row in rows]
         _print(bundled_rows(found), bundled_document(found), as_json=as_json, none="recipes")
-        return 0
+        return 0 if is_whole else 1
     if shipped:
         from envy.declarations.shipped_table import shipped_table
         from envy.explain.listing import recipe_rows, recipes_document

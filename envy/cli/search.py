@@ -72,7 +72,7 @@ def _bundled(settings: Settings) -> list[ShippedRecipe]:
             raise
         return []
     try:
-        return [row.recipe for row in bundled_recipes(settings)]
+        return [row.recipe for row in bundled_recipes(settings)[0]]
     except Cancelled:
         raise
     except EnvyError as error:

@@ -201,5 +201,5 @@ def _warn_without_digest(
         return
     RecipeEvents(recipe, engine.services.events).log(
         "warn",
-        f'{fetched.uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
+        f'{fetched.uri} has no digest; to pin it, add sha256 = "{fetched.sha256}"',
     )
