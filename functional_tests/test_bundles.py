@@ -1,6 +1,9 @@
 """Recipe bundles: many recipes from one folder, archive or repository."""
 
 import hashlib
+import json
+import os
+import time
 
 import pytest
 from archives import make_tar
@@ -151,6 +154,17 @@ def test_bad_maps_say_what_and_where(folder, tmp_path):
     folder.write("../outside.lua", 'identity = "vendor.tool@r1"')
     folder.write("../bundle/tool.lua", "")
     (tmp_path / "bundle/out.lua").symlink_to("../outside.lua")
+    path = tmp_path / "bundle/envy-bundle.lua"
+    path.unlink()
+    path.symlink_to("../outside.lua")
+    assert "is a link that leads outside of it" in folder.envy("sync", code=1).err
+    path.unlink()
+    os.mkfifo(path)
+    assert (
+        "envy-bundle.lua of the bundle ../bundle is not a plain file"
+        in folder.envy("sync", code=1).err
+    )
+    path.unlink()
     for text, words in BAD_MAPS.items():
         folder.write("../bundle/envy-bundle.lua", text)
         run = folder.envy("sync", code=1, trace=False)
@@ -164,6 +178,7 @@ BAD_BUNDLES = {
     '{ source = "../bundle" }, { source = "../bundle/." }': "is listed twice",
     '{ source = "../bundle" }, { source = "../same" }': "2 bundles have the recipe vendor.tool@r1",
     '{ source = "../nothing" }': "there is no bundle",
+    '{ source = "../pipe" }': "is neither a folder nor a plain file",
     '{ source = "../same.lua" }': "is not an archive",
     '{ source = "../bundle", subdir = "common" }': "has no file envy-bundle.lua",
     '{ source = "../bundle", subdir = "no" }': "has no folder no",
@@ -178,6 +193,7 @@ def test_bad_bundles_say_what_and_where(folder, http_server):
     http_server.routes["/recipes.tar"] = Reply(archive())
     folder.write("../same/envy-bundle.lua", MAP)
     folder.write("../same.lua", "x")
+    os.mkfifo(folder.root.parent / "pipe")
     for bundles, words in BAD_BUNDLES.items():
         folder.manifest(USES % bundles.replace("SERVER", http_server.url))
         run = folder.envy("sync", code=1, trace=False)
@@ -194,3 +210,79 @@ def test_bad_bundles_say_what_and_where(folder, http_server):
     folder.manifest(USES % f'{{ source = "{http_server.url}/recipes.tar" }}')
     run = folder.envy("sync", "--offline", code=1)
     assert f"{http_server.url}/recipes.tar is needed, and envy works offline" in run.err
+    run = folder.envy("list", "--bundles", "--offline", code=1)
+    assert "run this once online: envy sync;" in run.err
+
+
+def test_bundles_in_other_commands(project, http_server, git_repository):
+    """Recipes of bundles are listed, searched and added; bundles are upgraded as recipes are."""
+    described = 'about = { description = "an egg timer" }\nproducts = { egg = "x" }\n'
+    versions = (
+        'options = { version = { type = "string", default = "2", choices = { "1", "2" } } }\n'
+    )
+    egg = f'identity = "acme.egg@r1"\n{described}{versions}install = "touch x; chmod +x x"\n'
+    git_repository.commit(
+        {"envy-bundle.lua": 'recipes = { ["acme.egg@r1"] = "egg.lua" }', "egg.lua": egg}
+    )
+    git_repository.tag("v1.0")
+    git_repository.commit({"new.lua": ""})
+    git_repository.tag("v1.1")
+    http_server.routes["/recipes.tar"] = Reply(archive())
+    project.manifest(
+        f"""-- ours
+bundles = {{
+  {{ source = "{git_repository.url}", ref = "v1.0" }}, -- eggs
+  {{ source = "{http_server.url}/recipes.tar", sha256 = "{digest_of(archive())}" }},
+}}
+packages = {{
+}}
+"""
+    )
+    before = (project.root / "envy.lua").read_text()
+    rows = project.envy("list", "--bundles").out.splitlines()
+    assert [row.split()[0] for row in rows] == ["acme.egg@r1", "vendor.lib@r1", "vendor.tool@r1"]
+    assert rows[0].split("  ")[-1] == git_repository.url
+    assert project.envy("search", "timer").out.split()[0] == "acme.egg@r1"
+    error = project.envy("add", "tol", code=1).err
+    assert 'did you mean "tool", of' in error
+    error = project.envy("add", "egg@3", code=1).err
+    assert "acme.egg@r1 knows no version 3" in error
+    project.envy("add", "tool", "egg@1")
+    text = (project.root / "envy.lua").read_text()
+    assert '"vendor.tool@r1",' in text
+    assert '{ recipe = "acme.egg@r1", options = { version = "1" } },' in text
+    assert f"its recipe is from the bundle {git_repository.url}" in project.envy("why", "egg").out
+    graph = json.loads(project.envy("graph", "--json").out)
+    bundles = {row["identity"]: row["bundle"] for row in graph["packages"]}
+    assert bundles["vendor.lib@r1"] == f"{http_server.url}/recipes.tar"
+    changed = archive(**{"common/words.lua": 'return { word = "later" }\n'})
+    http_server.routes["/recipes.tar"] = Reply(changed)
+    rows = json.loads(project.envy("outdated", "--json").out)
+    assert [(row["what"], row["newest"]) for row in rows] == [
+        ("version", "2"),
+        ("ref", "v1.1"),
+        ("sha256", digest_of(changed)),
+    ]
+    project.envy("upgrade", "vendor.tool")
+    project.envy("upgrade", "--no-install")
+    text = (project.root / "envy.lua").read_text()
+    after = before.replace('"v1.0" }', '"v1.1" }').replace(digest_of(archive()), digest_of(changed))
+    assert text.startswith(after[: after.index("packages")])
+    assert word(project) == "later"
+
+
+def test_gc_removes_a_bundle_that_is_not_used(project):
+    """An unpacked bundle and its lock are files of the cache like any recipe's."""
+    project.write("recipes.tar", archive())
+    project.manifest(USES % '{ source = "recipes.tar" }')
+    project.envy("sync")
+    project.envy("cache", "gc")
+    assert list((project.cache / "recipes/bundle").iterdir())
+    long_ago = time.time() - 90 * 86400
+    for path in [*project.cache.rglob("*")]:
+        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    project.envy("cache", "gc")
+    assert not [*project.cache.glob("recipes/bundle/*")]
+    project.envy("cache", "gc")
+    assert not [*project.cache.glob("locks/bundle-*")]
+    assert word(project) == "hello"

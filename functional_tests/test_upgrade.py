@@ -5,6 +5,8 @@ import hashlib
 import json
 
 import pytest
+from declarations.manifest_layouts import LAYOUTS, after
+from fork_server import ForkServer
 from loopback.http_server import Reply
 from loopback.package_index import make_wheel
 
@@ -200,3 +202,19 @@ def test_a_registry_that_cannot_be_reached_is_named(world):
     shown = world.envy("outdated", env=unreachable)
     assert "what is newer is not known" in shown.out
     assert json.loads(world.envy("outdated", "--json", env=unreachable).out)[0]["note"]
+
+
+def test_every_layout_keeps_its_text(project):
+    """An upgrade changes a version in each of the layouts that entries are added to."""
+    project.recipe("local.choice@r1", CHOICE)
+    words = ("upgrade", "choice", "--no-install")
+    entry = '{ recipe = "local.choice@r1", options = { version = "1" } }'
+    with ForkServer() as server:
+        for name, marked in LAYOUTS.items():
+            text = after(marked).replace("'envy.zig@r1'", '"envy.zig@r1"')
+            text = text.replace('"envy.zig@r1"', entry)
+            project.write("envy.lua", text.encode("utf-8", "surrogateescape"))
+            run = server.run(words, cwd=project.root, environment=project.environment())
+            assert run["code"] == 0, (name, run["err"])
+            written = (project.root / "envy.lua").read_bytes().decode("utf-8", "surrogateescape")
+            assert written == text.replace('version = "1"', 'version = "2"'), name

@@ -37,10 +37,11 @@ def command(
 ) -> int:
     """Add each NAME to `packages` in the manifest, and install it.
 
-    A NAME is a recipe that ships with envy (see `envy list --shipped`), the URL or path of a recipe
-    file, or the identity of a recipe in the project's folder recipes/. It is never looked up in a
-    registry. pypi:NAME and npm:NAME add a program of the package index or of npm, in its newest
-    version if none is given. The digest of a recipe from a URL becomes a part of its entry.
+    A NAME is a recipe that ships with envy (see `envy list --shipped`), a recipe in one of the
+    manifest's bundles (`envy list --bundles`), the URL or path of a recipe file, or the identity of
+    a recipe in the project's folder recipes/. It is never looked up in a registry. pypi:NAME and
+    npm:NAME add a program of the package index or of npm, in its newest version if none is given.
+    The digest of a recipe from a URL becomes a part of its entry.
 
     An entry that is there already stays as it is, or gets the VERSION. Everything else in the
     manifest keeps its text: envy compares what the manifest means before and after, and writes

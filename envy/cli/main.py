@@ -54,7 +54,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "List the project's packages, or what ships with envy.",
     ),
     "search": CommandEntry(
-        "envy.cli.search:command", "Search the recipes that ship with envy, or a registry."
+        "envy.cli.search:command", "Search the recipes of envy and of bundles, or a registry."
     ),
     "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
     "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from envy.cache.resolutions import Upstream
 from envy.cli.edits import answers_to, shown_key
@@ -14,9 +14,17 @@ from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import safe_lines, write_line
 from envy.declarations.manifest_edit import ManifestFile, open_manifest
+from envy.declarations.spec import BUNDLED
 from envy.engine.session import Session
-from envy.errors import EnvyError, SourceLocation
-from envy.explain.upgrades import Listed, Upgrade, Wish, find_upgrades, listed_entries
+from envy.errors import EnvyError, RecipeError, SourceLocation
+from envy.explain.upgrades import (
+    Listed,
+    Upgrade,
+    Wish,
+    find_bundle_upgrades,
+    find_upgrades,
+    listed_entries,
+)
 from envy.masking import masked_data
 
 
@@ -51,10 +59,36 @@ def found_upgrades(
         if not queries and not settings.quiet:
             _note_others(session, manifest, here)
         found = [one for entry in entries for one in find_upgrades(session, entry, wish)]
+        if not to:
+            found += _of_bundles(session, manifest, entries if queries else None, wish)
         outdated = {one.package for one in found if one.fields}
-        failures = [failure for failure in session.failures() if failure.key not in outdated]
+        failures = [
+            failure
+            for failure in session.failures()
+            if failure.key not in outdated and not _in_bundle(failure, session, outdated)
+        ]
         print_failures(failures, settings.environment)
     return found, 1 if failures else 0
+
+
+def _of_bundles(
+    session: Session, manifest: ManifestFile, entries: Sequence[Listed] | None, wish: Wish
+) -> list[Upgrade]:
+    """Return what the bundles of some entries name, or all bundles."""
+    rows = [(i, row, manifest.at(i, "bundles")) for i, row in enumerate(manifest.listed("bundles"))]
+    found = list(find_bundle_upgrades(session, rows, wish)) if rows else []
+    if entries is None:
+        return found
+    loaded = [entry.recipe.loaded_or_none for entry in entries]
+    used = {one.bundle for one in loaded if one is not None}
+    return [one for one in found if one.package in used]
+
+
+def _in_bundle(failure: RecipeError, session: Session, outdated: Collection[str]) -> bool:
+    """Return whether a recipe failed that may be in a bundle whose digest is out of date."""
+    recipes = {recipe.key.canonical: recipe for recipe in session.recipes()}
+    is_bundled = failure.key in recipes and recipes[failure.key].spec.source is BUNDLED
+    return is_bundled and any(bundle.shown in outdated for bundle in session.manifest.bundles)
 
 
 def _note_others(session: Session, manifest: ManifestFile, here: Sequence[Listed]) -> None:

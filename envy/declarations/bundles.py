@@ -18,6 +18,7 @@ from envy.lua.values import LuaValue
 from envy.masking import masked_address
 
 MAP_NAME = "envy-bundle.lua"
+ASKER = "local.bundles@r1"  # on whose behalf a command fetches a bundle: events have this name
 _FIELDS = frozenset({"source", "sha256", "ref", "subdir"})
 _MAP_FIELDS = frozenset({"recipes"})
 _EXAMPLE = 'such as recipes = { ["acme.tool@r1"] = "tool.lua" }'

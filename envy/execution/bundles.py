@@ -101,8 +101,8 @@ def opened_bundles(services: Services) -> list[OpenBundle]:
 
 
 def bundle_of(recipe: Recipe, services: Services) -> OpenBundle | None:
-    """Return the bundle that the loaded file of a recipe is from; None for other recipes."""
-    if not isinstance(recipe.spec.source, BundledSource) or recipe.loaded_or_none is None:
+    """Return the bundle that the file of a recipe was found in; None for other recipes."""
+    if not isinstance(recipe.spec.source, BundledSource):
         return None
     opened = opened_bundles(services)
     return next((one for one in opened if recipe.key.identity in one.map.recipes), None)
@@ -155,6 +155,10 @@ def _content_of(bundle: Bundle, recipe: Recipe, engine: PhaseServices) -> _Conte
             origin=bundle.origin,
             hint="`source` is a folder, an archive or a repository; a relative path starts from "
             "the folder of the manifest",
+        )
+    if not path.is_file():
+        raise DeclarationError(
+            f"the bundle {path} is neither a folder nor a plain file", origin=bundle.origin
         )
     # Of a file that is changed, the cache may have both contents.
     name = name_of(f"{location(item)} {digest}")
@@ -222,6 +226,12 @@ def _with_map(folder: Path) -> Path:
 def _open(bundle: Bundle, content: _Content, recipe: Recipe, engine: PhaseServices) -> OpenBundle:
     folder = content.folder
     path = folder / MAP_NAME
+    if not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
+        raise DeclarationError(
+            f"{MAP_NAME} of the bundle {bundle.shown} is a link that leads outside of it",
+            origin=bundle.origin,
+            hint="the bundle must contain the file itself",
+        )
     evidence = Evidence()
     evidence.files[str(path)] = file_digest(str(path))
     text = _read_map(bundle, path)

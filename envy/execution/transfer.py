@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from envy.cache.run_once import is_run_once
+from envy.declarations.bundles import ASKER
 from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
 from envy.errors import FetchError
 from envy.execution.entry_lock import lock_marks, recorded_children
@@ -104,7 +105,8 @@ def _command_for(recipe: Recipe, services: Services) -> str:
     project = services.project_dir
     if is_run_once(str(services.layout.root), f"{project}/"):
         return f"envy x {project.name}"
-    return f"envy sync {recipe.key.identity}"
+    identity = recipe.key.identity
+    return "envy sync" if identity == ASKER else f"envy sync {identity}"
 
 
 def fetch_batch(
@@ -199,5 +201,5 @@ def _warn_without_digest(
         return
     RecipeEvents(recipe, engine.services.events).log(
         "warn",
-        f'{fetched.uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
+        f'{fetched.uri} has no digest; to pin it, add sha256 = "{fetched.sha256}"',
     )

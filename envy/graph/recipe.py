@@ -119,6 +119,7 @@ class LoadedRecipe:
     reads: ReadLog  # the files and variables that it read while it loaded
     exports: Exports
     provides: Mapping[str, Product]  # products by name, as declared
+    bundle: str = ""  # the recipe bundle that the file is from, as messages show it
 
 
 @dataclass(slots=True, eq=False, repr=False)

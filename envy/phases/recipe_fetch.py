@@ -101,6 +101,7 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
         reads=state.reads,
         exports=_exports(definition, path, text),
         provides=_provides(definition, engine),
+        bundle=_bundle(recipe, engine),
     )
     recipe.functions.live = functions_of(definition, names)
     return loaded
@@ -229,6 +230,15 @@ def _hint(path: Path, recipe: Recipe) -> str:
     if source != f"{recipe.key.identity}.lua" and not source.startswith(("/", "file:")):
         said += "; a relative path starts from the folder of the file that names it"
     return said
+
+
+def _bundle(recipe: Recipe, engine: PhaseServices) -> str:
+    if not isinstance(recipe.spec.source, BundledSource):
+        return ""
+    from envy.execution.bundles import bundle_of
+
+    opened = bundle_of(recipe, engine.services)
+    return opened.bundle.shown if opened else ""
 
 
 # -- its content ---------------------------------------------------------------------------------

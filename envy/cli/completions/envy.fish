@@ -104,6 +104,7 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l to
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l trace
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l yes
+complete -c envy -n '__fish_seen_subcommand_from list' -l bundles
 complete -c envy -n '__fish_seen_subcommand_from list' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from list' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from list' -l fetch-jobs

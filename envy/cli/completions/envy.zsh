@@ -38,7 +38,7 @@ _envy() {
     remove,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --min-age --no-progress --offline --quiet --trace --verbose --yes) ;;
     upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
-    list,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --shipped --trace --verbose --yes) ;;
+    list,-*) found=(--bundles --cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --shipped --trace --verbose --yes) ;;
     search,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --profile --quiet --trace --verbose --yes) ;;
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
