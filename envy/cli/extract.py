@@ -27,6 +27,8 @@ from envy.errors import ArchiveError, EnvyError, UsageError
 from envy.masking import masked_data
 from envy.os_errors import os_error_text
 
+_BATCH = 1000  # names that are printed at once
+
 
 @envy_command(
     short_help="Unpack an archive, or list it.",
@@ -158,8 +160,9 @@ def _list(path: Path, strip: int, *, as_json: bool) -> int:
     for member in members:
         if member is not None:
             waiting.append(os.fsencode(escaped_name(member.name)))
-        if len(waiting) == 1000:
-            print_lines(waiting)
+        if len(waiting) == _BATCH:
+            if not print_lines(waiting):
+                return 0  # nobody wants the rest
             waiting.clear()
     if waiting:
         print_lines(waiting)

@@ -118,13 +118,10 @@ def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
 
 
 def _context(settings: Settings, progress: ProgressLine) -> FetchContext:
-    def shown(uri: str, done: int, total: int) -> None:
-        progress.at(uri.rstrip("/").rpartition("/")[2] or uri, done, total)
-
     # A download that a recipe has kept serves as well, and one that broke off is continued.
     kept = Downloads(str(cache_root(settings)))
     return command_context(
-        settings.environment, offline=settings.offline, progress=shown, kept=kept
+        settings.environment, offline=settings.offline, progress=progress.transfer, kept=kept
     )
 
 

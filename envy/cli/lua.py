@@ -80,7 +80,8 @@ def _let_ctrl_c_end_it() -> None:
 
 
 def _print(text: str) -> None:
-    print_lines([os.fsencode(text)])
+    if not print_lines([os.fsencode(text)]):
+        raise click.exceptions.Exit  # nobody reads; a script might write for ever
 
 
 def _exit_code(result: object, name: str) -> int:
