@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,7 @@ from envy.transport.target import reusable
 @click.argument("dest", required=False, metavar="[DEST]")
 @click.option("--sha256", default="", metavar="DIGEST", help="The digest that the file must have.")
 @click.option("--blake3", default="", metavar="DIGEST", help="The same, of BLAKE3.")
+@click.option("--sha512", default="", metavar="DIGEST", help="The same, of SHA-512.")
 @click.option("--ref", default="", metavar="REF", help="A commit, tag or branch of a repository.")
 @click.option("--force", is_flag=True, help="Replace files of the same names.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -59,6 +61,7 @@ def command(
     *,
     sha256: str,
     blake3: str,
+    sha512: str,
     ref: str,
     force: bool,
     as_json: bool,
@@ -75,7 +78,7 @@ def command(
     file, its digest is printed; for a repository, its commit.
     """
     remember_address(uri)
-    item = _item(uri, sha256=sha256, blake3=blake3, ref=ref)
+    item = _item(uri, {"sha256": sha256, "blake3": blake3, "sha512": sha512, "ref": ref})
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
     is_into = target.is_dir() or dest is None or dest.endswith("/")
     with progress_line("fetching", settings) as progress:
@@ -88,7 +91,7 @@ def command(
     return 0
 
 
-def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
+def _item(uri: str, given: Mapping[str, str]) -> SourceItem:
     """Return the source, as a recipe could name it.
 
     Raises:
@@ -96,7 +99,7 @@ def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
     """
     if not uri:
         raise UsageError("URI is empty")
-    scheme = scheme_of(uri)
+    scheme, ref = scheme_of(uri), given["ref"]
     if scheme is Scheme.GIT and not ref:
         raise UsageError(
             f"{uri} is a repository, and needs --ref",
@@ -108,10 +111,7 @@ def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
             f"--ref is for repositories, and {uri} is not named as one",
             hint=f"if it is a repository, name it {prefix}{redacted(uri)}",
         )
-    table = {"source": uri}
-    table |= {"sha256": sha256} if sha256 else {}
-    table |= {"blake3": blake3} if blake3 else {}
-    table |= {"ref": ref} if ref else {}
+    table = {"source": uri, **{name: value for name, value in given.items() if value}}
     # A folder is copied whole, with what version control keeps in it.
     whole = {"vcs": True} if scheme in {Scheme.LOCAL, Scheme.FILE} else {}
     return parse_source_item({**table, **whole}, origin=None, base_dir=current_directory())

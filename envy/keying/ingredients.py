@@ -168,7 +168,7 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     locked = locked_file(engine.services.lock, recipe.key, item)
-    if locked is not None and not (item.sha256 or item.blake3):
+    if locked is not None and not item.has_digest:
         # Content that is verified against the lock is another than whatever was there before.
         pins = {**pins, "locked": locked.digest}
     return f"{location(item)} {sorted(pins.items())}"

@@ -138,7 +138,7 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         item = pinned(item, recipe, engine)
     name = blake3(location(item).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
     folder = layout.recipes_dir(recipe.key.identity, name)
-    if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
+    if scheme is Scheme.HTTP and not item.has_digest:
         folder = _unpinned_folder(recipe, engine, item, folder)
     elif not find_recipe_files(layout, folder):
         check_may_fetch(masked_address(item.source), engine)
@@ -219,7 +219,7 @@ def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folde
             else:
                 content = temporary
                 fetched.path.rename(temporary / RECIPE_FILE)
-                if not (item.sha256 or item.blake3):
+                if not item.has_digest:
                     folder = folder.with_name(f"{folder.name}-{fetched.sha256[:DIGITS]}")
             if not find_recipe_files(layout, folder):
                 os.utime(content)  # an archive may set an old time
@@ -276,7 +276,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             hint=error.limit.hint if error.limit else "",
         ) from error
     item = recipe.spec.source
-    if isinstance(item, SourceItem) and (item.sha256 or item.blake3) and _is_here(item):
+    if isinstance(item, SourceItem) and item.has_digest and _is_here(item):
         from envy.transport.digests import expected_digests, verify_content
 
         verify_content(text, expected_digests(item), uri=item.source)
