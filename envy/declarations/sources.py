@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
+from envy.declarations.signature import Signature, parse_signature
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -61,6 +62,7 @@ class SourceItem:
     exclude: tuple[str, ...] = ()
     follow: bool = False
     vcs: bool = False
+    signature: Signature | None = None
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
@@ -168,7 +170,8 @@ def location(item: SourceItem) -> str:
         address = local_name(item)
     else:
         address = git_address(item) if scheme is Scheme.GIT else item.source
-    parts = ("submodules" if item.submodules else "", "lfs" if item.lfs else "")
+    parts = ["submodules" if item.submodules else "", "lfs" if item.lfs else ""]
+    parts += [item.signature.pin] if item.signature else []
     pins = (item.ref, item.subdir, item.sha256, item.blake3, item.sha512, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
@@ -299,6 +302,7 @@ def _item_of_table(
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
         follow=fields.flag(table, "follow", origin=origin),
         vcs=fields.flag(table, "vcs", origin=origin),
+        signature=parse_signature(table.get("signature"), origin=origin),
         origin=origin,
         base_dir=base_dir,
     )
@@ -382,6 +386,8 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for folders of this machine"
         elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
             reason = "is for archives and for folders of this machine"
+        elif name == "signature" and scheme in {Scheme.GIT, Scheme.PYPI, Scheme.NPM}:
+            reason = "is for files with an address of their own"
         elif name in DIGEST_LENGTHS and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:

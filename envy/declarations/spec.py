@@ -155,8 +155,8 @@ def are_written_alike(
     if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
         return False
     same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
-    digests = one.sha256, one.blake3, one.sha512
-    if not same or digests != (other.sha256, other.blake3, other.sha512):
+    digests = one.sha256, one.blake3, one.sha512, one.signature
+    if not same or digests != (other.sha256, other.blake3, other.sha512, other.signature):
         return False
     return one.base_dir is other.base_dir or one.source.startswith("/")
 

@@ -149,6 +149,8 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
     }
     if item.overlay:
         pins = {**pins, "overlay": True}
+    if item.signature is not None:
+        pins = {**pins, "signature": item.signature.pin}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)

@@ -276,6 +276,12 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             hint=error.limit.hint if error.limit else "",
         ) from error
     item = recipe.spec.source
+    if isinstance(item, SourceItem) and item.signature and _is_here(item):
+        raise DeclarationError(
+            "`signature` is for files that are fetched, and the recipe file is on this machine",
+            origin=recipe.spec.origin,
+            hint="remove it; sha256 pins the file",
+        )
     if isinstance(item, SourceItem) and item.has_digest and _is_here(item):
         from envy.transport.digests import expected_digests, verify_content
 
