@@ -19,17 +19,18 @@ from pathlib import Path
 
 from envy.cache.disk_usage import DiskUsage
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.names import (
     ANSWER_PATTERN,
     BEFORE_KEY,
+    BUNDLES_NAME,
     DIGITS,
     DOWNLOAD_ALGORITHMS,
     DOWNLOAD_NAMES_FOLDER,
     DOWNLOAD_PATTERN,
+    IDENTITY_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
     PARTIAL_PATTERN,
@@ -57,6 +58,7 @@ TEST_BINARY, TEST_RESULT = "test binary", "test result"
 DOWNLOAD = "download"
 WHEEL = "wheel"
 _FILES = {ANSWER, TEST_RESULT}
+_OWNER = re.compile(rf"{IDENTITY_PATTERN}|{BUNDLES_NAME}", re.ASCII)
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
@@ -365,7 +367,7 @@ def named_below(directory: str, pattern: re.Pattern[str]) -> list[str]:
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """Yield the folders with matching names below those of identities; links are not followed."""
-    for above in named_below(top, IDENTITY):
+    for above in named_below(top, _OWNER):
         if not os.path.islink(above):
             for path in named_below(above, pattern):
                 if os.path.isdir(path) and not os.path.islink(path):

@@ -11,6 +11,7 @@ What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names it.
 
 ASSETS_FOLDER = "assets"
 RECIPES_FOLDER = "recipes"
+BUNDLES_NAME = "bundle"  # in the place of an identity: bundles of recipes
 LOGS_FOLDER = "logs"
 LOCKS_FOLDER = "locks"
 DOWNLOADS_FOLDER = "downloads"
@@ -109,5 +110,5 @@ UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 # uv has a number in each name, which it raises with the format; the archives are unpacked wheels.
 UV_ARCHIVES_PATTERN = r"archive-v\d+"
 UV_BUCKET_PATTERN = r"[a-z]+(-[a-z]+)*-v\d+"
-LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
+LOCK_PATTERN = rf"({IDENTITY_PATTERN}|{BUNDLES_NAME})-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

@@ -148,10 +148,9 @@ def update_lock_if_present(settings: Settings, *, updates: Sequence[str] = ()) -
     Raises:
         EnvyError: as for `lock_file`.
     """
-    from envy.cli.settings import current_directory
-    from envy.declarations.manifest_search import find_manifest
+    from envy.cli.manifest_path import manifest_path
 
-    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    manifest = manifest_path(settings)
     if not lock_path(manifest).exists():
         return None
     return lock_file(settings, updates=updates)

@@ -77,6 +77,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "lock": CommandEntry(
         "envy.cli.lock:command", "Write what envy.lua resolves to into envy.lock."
     ),
+    "bootstrap": CommandEntry(
+        "envy.cli.bootstrap:command", "Write envyw, a script that installs envy and runs it."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."
@@ -86,8 +89,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "why-rebuild": CommandEntry(
         "envy.cli.why_rebuild:command", "Explain why a package would be rebuilt."
     ),
-    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
-    "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "export": CommandEntry("envy.cli.export_packages:command", "Write packages into a file."),
+    "import": CommandEntry(
+        "envy.cli.import_packages:command", "Add exported packages to the cache."
+    ),
     "fetch": CommandEntry("envy.cli.fetch:command", "Fetch a file, a repository or a folder."),
     "git-resolve": CommandEntry(
         "envy.cli.git_resolve:command", "Print the commit that a branch or tag names."

@@ -78,7 +78,9 @@ class Engine:
             self.coordinator, services.children, fail_fast=fail_fast, on_stop=on_stop
         )
         self.coordination = self._coordinate(steps)
-        self._maker = RecipeMaker(self.graph, self.coordination, services.platform)
+        self._maker = RecipeMaker(
+            self.graph, self.coordination, services.platform, services.bundles
+        )
         self._failures = Failures(self.graph, self.coordination)
         self._shell, self._demand, self._goals = self._plan(project, steps)
         self._resolution = self._resolve_with(project, steps, installs=installs)

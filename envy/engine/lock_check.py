@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from envy.engine.lock_facts import Download, OpenRequirements, facts_of
 from envy.engine.lock_use import LockMode, LockUse
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     LOCK_NAME,
+    MANIFEST,
     RECIPE,
     RELEASE,
     REQUIREMENTS,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.lock_facts import Facts
+
+_HAS = {BUNDLE: "the manifest has", RECIPE: "its recipe has"}
 
 
 # What another platform may need; where the package is needed, its digest covers its releases.
@@ -75,9 +79,9 @@ def _compare_values(
     locked = view.facts.get(topic)
     if locked == values:
         return
-    if kind == RECIPE and locked is not None:
+    if kind in {BUNDLE, RECIPE} and locked is not None:
         found.contradicting.append(
-            _contradiction(topic, "digest or commit", locked[0], values[0], "its recipe has")
+            _contradiction(topic, "digest or commit", locked[0], values[0], _HAS[kind])
         )
         return
     if kind == VERSION and locked is not None:
@@ -141,9 +145,10 @@ def _shown(topic: Topic) -> str:
 
 
 def _contradiction(topic: Topic, what: str, locked: str, own: str, verb: str) -> str:
+    command = "`envy lock`" if topic[0] == MANIFEST else update_command(topic[0])
     return (
         f"{LOCK_NAME}: {_shown(topic)}: its {what} is {locked}, but {verb} {own}: if that is "
-        f"right, run {update_command(topic[0])}"
+        f"right, run {command}"
     )
 
 

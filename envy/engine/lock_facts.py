@@ -21,13 +21,18 @@ from envy.declarations.sources import (
     location,
     scheme_of,
 )
-from envy.declarations.spec import CustomSource
+from envy.declarations.spec import BUNDLED, CustomSource
+from envy.errors import InternalError
+from envy.execution.bundles import bundle_of, opened_bundles
+from envy.execution.open_bundle import OpenBundle
 from envy.execution.unpinned import pinned
 from envy.keying.declared_sources import answered_sources
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     DOWNLOAD,
+    IN_BUNDLE,
     MANIFEST,
     RECIPE,
     REQUIREMENTS,
@@ -36,7 +41,7 @@ from envy.locking.lock import (
     VERSION,
     Topic,
 )
-from envy.locking.subjects import constraint_of, package_of, subject_of
+from envy.locking.subjects import constraint_of, package_of, subject_of, subject_of_bundle
 from envy.masking import masked
 
 if TYPE_CHECKING:
@@ -99,6 +104,8 @@ def facts_of(engine: Engine, manifest: Manifest, *, is_strict: bool) -> Facts:
     facts = Facts()
     for reason in _reasons_of_manifest(engine, manifest):
         facts.values[MANIFEST, UNLOCKED, reason] = ()
+    for bundle in opened_bundles(engine.services):
+        _add_bundle(facts, bundle, engine)
     for key in sorted(engine.graph.recipes):
         recipe = engine.graph.recipes[key]
         package = package_of(key)
@@ -136,9 +143,25 @@ def _versions(recipe: Recipe, package: str) -> dict[Topic, tuple[str, ...]]:
     }
 
 
+def _add_bundle(facts: Facts, opened: OpenBundle, engine: Engine) -> None:
+    """Add the digest or commit of a bundle, or that it is not locked."""
+    subject = subject_of_bundle(opened.bundle, engine.services.project_dir)
+    if not subject:
+        facts.values[MANIFEST, UNLOCKED, "a recipe bundle is outside of the project"] = ()
+    elif opened.is_here:
+        facts.values[MANIFEST, BUNDLE, subject] = (UNKNOWN,)
+    else:
+        pin = f"sha256:{opened.digest}" if opened.digest else f"commit:{opened.commit}"
+        facts.values[MANIFEST, BUNDLE, subject] = (pin,)
+
+
 def _where(recipe: Recipe, engine: Engine) -> str:
     """Return where the file of a recipe is from, as it is called on every machine."""
     item = recipe.spec.source
+    if item is BUNDLED:
+        opened = _bundle_of(recipe, engine)
+        subject = subject_of_bundle(opened.bundle, engine.services.project_dir)
+        return f"{IN_BUNDLE}{subject}" if subject else _OUTSIDE
     if not isinstance(item, SourceItem):
         return _CUSTOM
     if scheme_of(item.source) not in _LOCAL:
@@ -162,8 +185,18 @@ def _pin(recipe: Recipe, engine: Engine) -> str:
             return UNKNOWN
         if scheme is Scheme.GIT:
             return f"commit:{pinned(item, recipe, engine).ref}"
+    elif item is BUNDLED and _bundle_of(recipe, engine).is_here:
+        return UNKNOWN
     content = recipe.loaded.text.encode("utf-8", "surrogateescape")
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _bundle_of(recipe: Recipe, engine: Engine) -> OpenBundle:
+    """Return the bundle that the file of a recipe was found in."""
+    opened = bundle_of(recipe, engine.services)
+    if opened is None:
+        raise InternalError(f"{recipe.key} is in no bundle that was opened")
+    return opened
 
 
 def _add_sources(facts: Facts, recipe: Recipe, engine: Engine) -> None:

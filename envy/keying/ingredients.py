@@ -25,6 +25,7 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError
+from envy.execution.bundle_roots import own_folder
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
@@ -130,9 +131,10 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
 
 
 def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
-    for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
+    recipe_dir, services = recipe.loaded.recipe_dir, engine.services
+    for folder in (own_folder(recipe_dir, services), services.project_dir):
         if path.is_relative_to(folder):
-            return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
+            return Path(os.path.relpath(path, recipe_dir)).as_posix()
     return path.as_posix()
 
 

@@ -2,6 +2,7 @@
 
 An entry is one fact about one package. Its subject and its values depend on the kind:
 
+    bundle    an entry of `bundles`; its digest or commit, `-` if it is a folder of the project
     recipe    where the recipe file comes from; its digest or commit, `-` if it is in the project
     download  one source of `fetch`; file name, digest and size (`-` if it is not known)
     commit    a repository of `fetch` with its ref; the commit
@@ -28,11 +29,13 @@ FORMAT = 1
 MINIMUM_ENVY = "0.1.0"  # the first envy that reads this format
 EVERYWHERE = "*"  # in the place of a platform
 UNKNOWN = "-"  # in the place of a value
+IN_BUNDLE = "bundle:"  # before a bundle, as where a recipe comes from
 MANIFEST = "envy.lua"  # in the place of a package: what is true of the manifest itself
 
 RECIPE, DOWNLOAD, COMMIT, CHOICE, UNLOCKED = "recipe", "download", "commit", "choice", "unlocked"
-VERSION, REQUIREMENTS, RELEASE = "version", "requirements", "release"
+VERSION, REQUIREMENTS, RELEASE, BUNDLE = "version", "requirements", "release", "bundle"
 KINDS: Mapping[str, tuple[str, ...]] = {
+    BUNDLE: ("digest or commit",),
     CHOICE: ("package",),
     COMMIT: ("commit",),
     DOWNLOAD: ("file", "digest", "size"),
@@ -100,7 +103,9 @@ class LockView:
 
     def pin(self, package: str, subject: str) -> str:
         """Return the digest or commit of a recipe; "" if there is none."""
-        [found] = self.facts.get((package, RECIPE, subject), ("",))
+        # What is fetched for a recipe may be the bundle that has it.
+        bundle = self.facts.get((MANIFEST, BUNDLE, subject), ("",))
+        [found] = self.facts.get((package, RECIPE, subject), bundle)
         return "" if found == UNKNOWN else found
 
     def commit(self, package: str, subject: str) -> str:
@@ -141,10 +146,18 @@ def view_of(lock: ProjectLock | None, platform: str, *, without: Iterable[str] =
     if lock is None:
         return LockView(platform=platform)
     left_out = set(without)
+    # The bundle of a package that is looked up again is, too.
+    bundles = {
+        entry.subject.removeprefix(IN_BUNDLE)
+        for entry in lock.entries
+        if entry.package in left_out and entry.kind == RECIPE
+    }
     facts = {
         entry.topic: entry.values
         for entry in lock.entries
-        if entry.platform in {EVERYWHERE, platform} and entry.package not in left_out
+        if entry.platform in {EVERYWHERE, platform}
+        and entry.package not in left_out
+        and not (entry.kind == BUNDLE and entry.subject in bundles)
     }
     return LockView(
         facts if platform in lock.platforms else {},

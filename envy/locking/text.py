@@ -19,6 +19,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.limits import LOCK_FILE
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     DOWNLOAD,
@@ -338,6 +339,7 @@ def _is_version(text: str) -> bool:
 
 
 _FORMS = {
+    BUNDLE: _is_pin,
     CHOICE: _is_package,
     COMMIT: _is_commit,
     RECIPE: _is_pin,

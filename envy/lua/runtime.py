@@ -90,9 +90,12 @@ class LuaState:
         "_settings",
     )
 
-    def __init__(self, settings: SandboxSettings, *, base_dir: Path) -> None:
+    def __init__(
+        self, settings: SandboxSettings, *, base_dir: Path, shared_dir: Path | None = None
+    ) -> None:
+        """Create a state whose files are in `base_dir`, and modules perhaps in `shared_dir`."""
         self._settings = settings
-        self._access = FileAccess(base_dir, settings.environment)
+        self._access = FileAccess(base_dir, settings.environment, shared_dir=shared_dir)
         self._host = Host(self, settings, self._access)
         self._runtime: Any = lua54.LuaRuntime(
             encoding=None,

@@ -90,10 +90,16 @@ class PhaseAccess:
 class FileAccess:
     """Checks and records what one state reads and writes."""
 
-    __slots__ = ("_base_dir", "_environment", "_phase", "_written", "reads")
+    __slots__ = ("_base_dir", "_environment", "_phase", "_written", "module_folders", "reads")
 
-    def __init__(self, base_dir: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, base_dir: Path, environment: Mapping[str, str], *, shared_dir: Path | None = None
+    ) -> None:
         self._base_dir = os.path.abspath(base_dir)
+        # Beside the file first; then in the folder of its bundle.
+        self.module_folders = tuple(
+            dict.fromkeys((self._base_dir, os.path.abspath(shared_dir or base_dir)))
+        )
         self._environment = environment
         self._phase: PhaseAccess | None = None
         self._written: set[str] = set()
@@ -186,13 +192,15 @@ class FileAccess:
         self._written.add(path)
         return path
 
-    def source(self, name: str) -> tuple[bytes, str] | None:
-        """Return the content and path of a Lua file beside the loaded file, or None if missing.
+    def source(self, name: str, folder: str = "") -> tuple[bytes, str] | None:
+        """Return the content and path of a Lua file in a folder, or None if missing.
+
+        By default, the folder is that of the loaded file.
 
         Raises:
             LuaScriptError: it is not a plain file, or this phase may not depend on it.
         """
-        path = self._join(self._base_dir, name)
+        path = self._join(folder or self._base_dir, name)
         if self._phase is not None:
             self._check_readable(path, name)
         _check_plain(path, name)

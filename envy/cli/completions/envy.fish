@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
@@ -25,6 +25,7 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l yes
 complete -c envy -n '__fish_seen_subcommand_from add' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from add' -l global
 complete -c envy -n '__fish_seen_subcommand_from add' -l help
 complete -c envy -n '__fish_seen_subcommand_from add' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from add' -l locked
@@ -60,6 +61,7 @@ complete -c envy -n '__fish_seen_subcommand_from new' -l yes
 complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from remove' -l global
 complete -c envy -n '__fish_seen_subcommand_from remove' -l help
 complete -c envy -n '__fish_seen_subcommand_from remove' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from remove' -l locked
@@ -88,6 +90,7 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l global
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l help
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l locked
@@ -324,6 +327,24 @@ complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lock' -l update
 complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lock' -l yes
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l check
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l help
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l index-url
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l locked
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l offline
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l trace
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l upgrade
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l version
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l wheel
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l yes
 complete -c envy -n '__fish_seen_subcommand_from plan' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fetch-jobs
