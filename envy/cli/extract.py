@@ -14,6 +14,7 @@ from envy.cli.options import envy_command
 from envy.cli.output import print_data, print_lines, print_result
 from envy.cli.progress_line import ProgressLine, progress_line
 from envy.cli.settings import Settings, absolute_path, current_directory
+from envy.cli.unwinding import unwind_at_signals
 from envy.console.text import format_clock
 from envy.console.transfer_line import RateMeter
 from envy.content.archive import decompress_file, extract_below, is_single_compressed_file
@@ -75,6 +76,7 @@ def command(
             raise UsageError("--list unpacks nothing, and takes no DEST and no --force")
         return _list(path, strip, as_json=as_json)
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
+    unwind_at_signals()
     with progress_line("extracting", settings) as progress:
         count = _extract(path, target, strip, force=force, progress=progress)
     if as_json:

@@ -17,6 +17,7 @@ from envy.cli.options import envy_command
 from envy.cli.output import print_data, print_result
 from envy.cli.progress_line import ProgressLine, progress_line
 from envy.cli.settings import Settings, absolute_path, current_directory
+from envy.cli.unwinding import unwind_at_signals
 from envy.console.text import format_size
 from envy.content.merge_folder import new_tree_for, put_in_place
 from envy.declarations.locations import shown_path
@@ -81,6 +82,7 @@ def command(
     item = _item(uri, {"sha256": sha256, "blake3": blake3, "sha512": sha512, "ref": ref})
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
     is_into = target.is_dir() or dest is None or dest.endswith("/")
+    unwind_at_signals()
     with progress_line("fetching", settings) as progress:
         context = _context(settings, progress)
         commit = resolve_ref(item, context) if scheme_of(uri) is Scheme.GIT else ""
