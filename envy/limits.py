@@ -109,6 +109,9 @@ REGISTRY_FILES = Limit(
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
+SIGNED_FILE = Limit(
+    "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
+)
 UNPACKED_SIZE = Limit(
     "unpacked-size",
     64 << 30,
@@ -139,6 +142,7 @@ LIMITS = {
         REGISTRY_FILES,
         REGISTRY_VALUES,
         SCRIPT_LOG,
+        SIGNED_FILE,
         UNPACKED_SIZE,
         WHEEL_TAGS,
     )

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 
+import pytest
 from archives import COMPRESSIONS, make_archive, make_tar
 from project import tree
 from test_json import SCHEMA, faults
@@ -59,6 +61,20 @@ def test_archives_are_listed(project):
     assert rows[2]["target"] == "README"
     assert list(faults(rows, SCHEMA["$defs"]["extract_list"])) == []
     assert [path.name for path in project.root.iterdir()] == ["t.tar"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing(project, number):
+    """What was unpacked so far is removed."""
+    files = {f"{index // 500}/{index}": "x" for index in range(20_000)}
+    project.write("t.tar", make_tar(files))
+    process = project.popen("extract", "t.tar", "out")
+    while not list(project.root.glob("out.*.new")):
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    if process.returncode:  # it may have been faster than the signal
+        assert [path.name for path in project.root.iterdir()] == ["t.tar"]
 
 
 def test_mistakes_leave_nothing(project):

@@ -43,6 +43,27 @@ def test_files_are_fetched(project, http_server):
     assert project.envy(*words, trace=False).out.startswith("fetched again (7 B)\n")
 
 
+def test_a_recipe_may_declare_sha512(project, http_server):
+    """It pins a download as the other digests do: in the key, in the lock, and for the manifest."""
+    http_server.routes["/tool.txt"] = Reply(TEXT)
+    right = hashlib.sha512(TEXT).hexdigest()
+    source = f'fetch = {{ source = "{http_server.url}/tool.txt", sha512 = "%s" }}'
+    project.manifest('require_digest = true\npackages = { "local.one@r1" }\n')
+    project.recipe("local.one@r1", source % right)
+    run = project.envy("sync")
+    assert "warning" not in run.err
+    project.envy("lock", trace=False)
+    assert f"sha512:{right}" in (project.root / "envy.lock").read_text()
+    project.envy("sync", "--locked")
+    project.recipe("local.one@r1", source % ("0" * 128))
+    run = project.envy("sync", code=1)
+    (project.root / "envy.lock").unlink()
+    run = project.envy("sync", code=1)
+    assert f"sha512 of {http_server.url}/tool.txt does not match the declared digest" in run.err
+    project.recipe("local.one@r1", f'fetch = "{http_server.url}/tool.txt"')
+    assert "has no digest, and the manifest says" in project.envy("sync", code=1).err
+
+
 def test_repositories_folders_and_registries(project, git_repository, package_index):
     """One commit, whatever names it; a folder with everything; a wheel under its own name."""
     commit = git_repository.commit({"a": "1", "sub/b": "2"})

@@ -64,6 +64,17 @@ def test_what_goes_wrong(project):
         assert message in project.envy("lua", *words, code=code, trace=False).err
 
 
+def test_a_reader_that_goes_away_ends_a_script(project):
+    """It would otherwise write for ever; no code of it can catch this."""
+    project.write("x.lua", "while true do pcall(print, 'more') end")
+    process = project.popen("lua", "x.lua")
+    assert process.stdout.readline() == b"more\n"
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
 def test_ctrl_c_ends_a_script(project):
     """Also one that is inside of a function of C, which no hook reaches."""
     project.write("x.lua", "print('ready')\n(('a'):rep(60)):find(('a*'):rep(60) .. 'b')")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +17,7 @@ from envy.cli.edits import tell
 from envy.cli.fetch_context import command_context
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, current_directory
+from envy.cli.unwinding import unwind_at_signals
 from envy.cli.wrapper_text import (
     LIST_NAME,
     SCRIPT_NAME,
@@ -106,7 +106,7 @@ def command(
             hint="rename it, and run the command again",
         )
     request = _Request(version=version, upgrades=upgrade, index=index, wheel=wheel)
-    _unwind_at_signals()
+    unwind_at_signals()
     with released():
         facts, text = _made_list(request, folder, settings)
     _check_required(manifest, facts.version)
@@ -120,13 +120,6 @@ def command(
         tell(settings, f"wrote {shown_path(folder / name)}")
     tell(settings, f"envyw runs envy {facts.version} on Python {facts.pythons}; commit both files")
     return 0
-
-
-def _unwind_at_signals() -> None:
-    """Let a signal that ends this process remove the folder for temporary files first."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

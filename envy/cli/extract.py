@@ -14,6 +14,7 @@ from envy.cli.options import envy_command
 from envy.cli.output import print_data, print_lines, print_result
 from envy.cli.progress_line import ProgressLine, progress_line
 from envy.cli.settings import Settings, absolute_path, current_directory
+from envy.cli.unwinding import unwind_at_signals
 from envy.console.text import format_clock
 from envy.console.transfer_line import RateMeter
 from envy.content.archive import decompress_file, extract_below, is_single_compressed_file
@@ -26,6 +27,8 @@ from envy.declarations.locations import shown_path
 from envy.errors import ArchiveError, EnvyError, UsageError
 from envy.masking import masked_data
 from envy.os_errors import os_error_text
+
+_BATCH = 1000  # names that are printed at once
 
 
 @envy_command(
@@ -73,6 +76,7 @@ def command(
             raise UsageError("--list unpacks nothing, and takes no DEST and no --force")
         return _list(path, strip, as_json=as_json)
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
+    unwind_at_signals()
     with progress_line("extracting", settings) as progress:
         count = _extract(path, target, strip, force=force, progress=progress)
     if as_json:
@@ -158,8 +162,9 @@ def _list(path: Path, strip: int, *, as_json: bool) -> int:
     for member in members:
         if member is not None:
             waiting.append(os.fsencode(escaped_name(member.name)))
-        if len(waiting) == 1000:
-            print_lines(waiting)
+        if len(waiting) == _BATCH:
+            if not print_lines(waiting):
+                return 0  # nobody wants the rest
             waiting.clear()
     if waiting:
         print_lines(waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from envy.cli.options import envy_command
 from envy.cli.output import print_data, print_result
 from envy.cli.progress_line import ProgressLine, progress_line
 from envy.cli.settings import Settings, absolute_path, current_directory
+from envy.cli.unwinding import unwind_at_signals
 from envy.console.text import format_size
 from envy.content.merge_folder import new_tree_for, put_in_place
 from envy.declarations.locations import shown_path
@@ -49,6 +51,7 @@ from envy.transport.target import reusable
 @click.argument("dest", required=False, metavar="[DEST]")
 @click.option("--sha256", default="", metavar="DIGEST", help="The digest that the file must have.")
 @click.option("--blake3", default="", metavar="DIGEST", help="The same, of BLAKE3.")
+@click.option("--sha512", default="", metavar="DIGEST", help="The same, of SHA-512.")
 @click.option("--ref", default="", metavar="REF", help="A commit, tag or branch of a repository.")
 @click.option("--force", is_flag=True, help="Replace files of the same names.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -59,6 +62,7 @@ def command(
     *,
     sha256: str,
     blake3: str,
+    sha512: str,
     ref: str,
     force: bool,
     as_json: bool,
@@ -75,9 +79,10 @@ def command(
     file, its digest is printed; for a repository, its commit.
     """
     remember_address(uri)
-    item = _item(uri, sha256=sha256, blake3=blake3, ref=ref)
+    item = _item(uri, {"sha256": sha256, "blake3": blake3, "sha512": sha512, "ref": ref})
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
     is_into = target.is_dir() or dest is None or dest.endswith("/")
+    unwind_at_signals()
     with progress_line("fetching", settings) as progress:
         context = _context(settings, progress)
         commit = resolve_ref(item, context) if scheme_of(uri) is Scheme.GIT else ""
@@ -88,7 +93,7 @@ def command(
     return 0
 
 
-def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
+def _item(uri: str, given: Mapping[str, str]) -> SourceItem:
     """Return the source, as a recipe could name it.
 
     Raises:
@@ -96,7 +101,7 @@ def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
     """
     if not uri:
         raise UsageError("URI is empty")
-    scheme = scheme_of(uri)
+    scheme, ref = scheme_of(uri), given["ref"]
     if scheme is Scheme.GIT and not ref:
         raise UsageError(
             f"{uri} is a repository, and needs --ref",
@@ -108,23 +113,17 @@ def _item(uri: str, *, sha256: str, blake3: str, ref: str) -> SourceItem:
             f"--ref is for repositories, and {uri} is not named as one",
             hint=f"if it is a repository, name it {prefix}{redacted(uri)}",
         )
-    table = {"source": uri}
-    table |= {"sha256": sha256} if sha256 else {}
-    table |= {"blake3": blake3} if blake3 else {}
-    table |= {"ref": ref} if ref else {}
+    table = {"source": uri, **{name: value for name, value in given.items() if value}}
     # A folder is copied whole, with what version control keeps in it.
     whole = {"vcs": True} if scheme in {Scheme.LOCAL, Scheme.FILE} else {}
     return parse_source_item({**table, **whole}, origin=None, base_dir=current_directory())
 
 
 def _context(settings: Settings, progress: ProgressLine) -> FetchContext:
-    def shown(uri: str, done: int, total: int) -> None:
-        progress.at(uri.rstrip("/").rpartition("/")[2] or uri, done, total)
-
     # A download that a recipe has kept serves as well, and one that broke off is continued.
     kept = Downloads(str(cache_root(settings)))
     return command_context(
-        settings.environment, offline=settings.offline, progress=shown, kept=kept
+        settings.environment, offline=settings.offline, progress=progress.transfer, kept=kept
     )
 
 

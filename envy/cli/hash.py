@@ -185,8 +185,10 @@ class _Lines:
         """Write what waits."""
         if self._waiting:
             self._progress.clear()
-            print_lines(self._waiting)
+            is_read = print_lines(self._waiting)
             self._waiting.clear()
+            if not is_read:
+                raise click.exceptions.Exit  # nobody wants the rest
         self._written = time.monotonic()
 
 

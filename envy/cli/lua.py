@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 import click
@@ -64,7 +63,6 @@ def command(settings: Settings, words: tuple[str, ...]) -> int:
         may_read=lambda _path: True,
         loads_modules=True,
     )
-    _let_ctrl_c_end_it()
     try:
         with state.phase(access):
             result = state.run_script(path, words)
@@ -73,14 +71,9 @@ def command(settings: Settings, words: tuple[str, ...]) -> int:
     return _exit_code(result, words[0])
 
 
-def _let_ctrl_c_end_it() -> None:
-    # Python's own handler would wait for the end of a function of C, such as a match of minutes.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def _print(text: str) -> None:
-    print_lines([os.fsencode(text)])
+    if not print_lines([os.fsencode(text)]):
+        raise click.exceptions.Exit  # nobody reads; a script might write for ever
 
 
 def _exit_code(result: object, name: str) -> int:

@@ -17,6 +17,7 @@ from envy.cli.edits import manifest_to_edit, shown_key, tell
 from envy.cli.new_source import SourceFacts, look_into
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
+from envy.cli.unwinding import unwind_at_signals
 from envy.declarations.key import validate_identity
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_edit import Insertion, ManifestFile, edited, identity_of
@@ -125,6 +126,7 @@ def command(
     manifest = manifest_to_edit(settings)
     path = manifest.path.parent / "recipes" / f"local.{name}@r1.lua"
     _check_free(path)
+    unwind_at_signals()
     new = _new_recipe(kind, name, given, path, settings)
     with _created(path, recipe_text(new)):
         tell(settings, f"created {shown_path(path)}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envy.cli.fetch_context import command_context
+from envy.cli.progress_line import progress_line
 from envy.cli.settings import Settings, current_directory
 from envy.content.archive import extract, is_archive, is_single_compressed_file
 from envy.content.plain_file import NotPlain, read_plain
@@ -66,8 +67,10 @@ def look_into(
         EnvyError: it cannot be fetched, or is not what this kind of recipe starts from.
     """
     item = _item(url, ref, kind, name)
-    context = command_context(settings.environment, offline=settings.offline)
-    with scratch_folder("new") as scratch:
+    with progress_line("fetching", settings) as progress, scratch_folder("new") as scratch:
+        context = command_context(
+            settings.environment, offline=settings.offline, progress=progress.transfer
+        )
         if scheme_of(item.source) is Scheme.GIT:
             commit = resolve_ref(item, context)
             item = replace(item, ref=commit)

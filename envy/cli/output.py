@@ -23,20 +23,22 @@ def print_data(text: str) -> None:
         _drop_the_rest()
 
 
-def print_lines(lines: Iterable[bytes]) -> None:
-    """Write lines with names of files, whose bytes may be no text, in the same way.
+def print_lines(lines: Iterable[bytes]) -> bool:
+    """Write lines with names of files, whose bytes may be no text; return whether somebody reads.
 
     On a terminal, what is not text is spelled out.
     """
     try:
         if sys.stdout.isatty():
             write_data(sys.stdout, "\n".join(safe_line(os.fsdecode(line)) for line in lines))
-            return
+            return True
         sys.stdout.flush()
         sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         _drop_the_rest()
+        return False
+    return True
 
 
 def _drop_the_rest() -> None:

@@ -52,6 +52,11 @@ class ProgressLine:
             self._write(f"{_ERASE}{text}")
             self._is_drawn = True
 
+    def transfer(self, uri: str, done: int, total: int) -> None:
+        """Show how much of a source has arrived."""
+        if self.is_due():
+            self.at(uri.rstrip("/").rpartition("/")[2] or uri, done, total)
+
     def clear(self) -> None:
         """Remove the line, before something else is written."""
         with self._lock:

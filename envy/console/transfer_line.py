@@ -44,7 +44,7 @@ def transfer_line(
     left = f"~{format_clock((total - done) / rate + 0.5)}" if rate and total > done else ""
     facts = [fact for fact in (amount, more, speed, left) if fact]
     free = width - 1 - cell_width("  ".join([action, *facts])) - 1
-    if free >= min(_LEAST_NAME, cell_width(name)):
+    if name and free >= min(_LEAST_NAME, cell_width(name)):
         action = f"{action} {clip(name, free)}"
     return _fitting([action, *facts], width - 1)
 

@@ -39,7 +39,15 @@ def new_tree_for(dest: Path) -> Iterator[Path]:
     try:
         yield holder / "new"
     finally:
+        _remove(holder)
+
+
+def _remove(holder: Path) -> None:
+    try:
         shutil.rmtree(holder, ignore_errors=True)
+    except KeyboardInterrupt:  # a second one, of an impatient user or a whole process group
+        shutil.rmtree(holder, ignore_errors=True)
+        raise
 
 
 def put_in_place(new: Path, dest: Path, *, force: bool) -> None:

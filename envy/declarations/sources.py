@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
+from envy.declarations.signature import Signature, parse_signature
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -43,6 +44,7 @@ class SourceItem:
     source: str
     sha256: str = ""
     blake3: str = ""
+    sha512: str = ""
     ref: str = ""
     dest: str = ""
     executable: bool | tuple[str, ...] = False
@@ -60,6 +62,7 @@ class SourceItem:
     exclude: tuple[str, ...] = ()
     follow: bool = False
     vcs: bool = False
+    signature: Signature | None = None
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
@@ -68,9 +71,15 @@ class SourceItem:
         """Whether the file itself becomes executable."""
         return self.executable is True
 
+    @property
+    def has_digest(self) -> bool:
+        """Whether the digest of its content is declared."""
+        return bool(self.sha256 or self.blake3 or self.sha512)
+
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
+DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
 FOLDER_FIELDS = ("follow", "vcs")
@@ -79,8 +88,8 @@ SELECTION_FIELDS = ("only", "exclude")
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
 _HTTP_FORM = re.compile(r"https?://[^/]", re.IGNORECASE)
@@ -161,8 +170,9 @@ def location(item: SourceItem) -> str:
         address = local_name(item)
     else:
         address = git_address(item) if scheme is Scheme.GIT else item.source
-    parts = ("submodules" if item.submodules else "", "lfs" if item.lfs else "")
-    pins = (item.ref, item.subdir, item.sha256, item.blake3, *parts)
+    parts = ["submodules" if item.submodules else "", "lfs" if item.lfs else ""]
+    parts += [item.signature.pin] if item.signature else []
+    pins = (item.ref, item.subdir, item.sha256, item.blake3, item.sha512, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
 
@@ -274,6 +284,7 @@ def _item_of_table(
         source=fields.text(table, "source", origin=origin),
         sha256=digest(table, "sha256", origin=origin),
         blake3=digest(table, "blake3", origin=origin),
+        sha512=digest(table, "sha512", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=inner_path(table, "dest", origin=origin),
         executable=fields.flag_or_patterns(table, "executable", origin=origin),
@@ -291,6 +302,7 @@ def _item_of_table(
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
         follow=fields.flag(table, "follow", origin=origin),
         vcs=fields.flag(table, "vcs", origin=origin),
+        signature=parse_signature(table.get("signature"), origin=origin),
         origin=origin,
         base_dir=base_dir,
     )
@@ -300,12 +312,13 @@ def _item_of_table(
 
 
 def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """Return a field that is 64 hexadecimal digits, in lower case; "" if it is missing."""
+    """Return a field that is a digest, in lower case; "" if it is missing."""
     given = fields.text(table, name, origin=origin).strip().lower()
-    if given and not _DIGEST.fullmatch(given):
+    length = DIGEST_LENGTHS[name]
+    if given and (len(given) != length or not _HEXADECIMAL.fullmatch(given)):
         characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
         raise DeclarationError(
-            f"`{name}` must be 64 hexadecimal digits, not {characters}: {given}",
+            f"`{name}` must be {length} hexadecimal digits, not {characters}: {given}",
             origin=fields.field_origin(origin, name),
         )
     return given
@@ -373,7 +386,9 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for folders of this machine"
         elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
             reason = "is for archives and for folders of this machine"
-        elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
+        elif name == "signature" and scheme in {Scheme.GIT, Scheme.PYPI, Scheme.NPM}:
+            reason = "is for files with an address of their own"
+        elif name in DIGEST_LENGTHS and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:
             continue

@@ -165,7 +165,8 @@ def are_written_alike(one: Source, other: Source) -> bool:
     if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
         return False
     same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
-    if not same or one.sha256 != other.sha256 or one.blake3 != other.blake3:
+    digests = one.sha256, one.blake3, one.sha512, one.signature
+    if not same or digests != (other.sha256, other.blake3, other.sha512, other.signature):
         return False
     return one.base_dir is other.base_dir or one.source.startswith("/")
 

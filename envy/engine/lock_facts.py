@@ -65,9 +65,9 @@ class Download:
     @property
     def declared(self) -> str:
         """The digest that the recipe declares, as `ALGORITHM:HEXDIGITS`; or ""."""
-        if self.item.sha256:
-            return f"sha256:{self.item.sha256}"
-        return f"blake3:{self.item.blake3}" if self.item.blake3 else ""
+        item = self.item
+        given = {"sha256": item.sha256, "blake3": item.blake3, "sha512": item.sha512}
+        return next((f"{name}:{digits}" for name, digits in given.items() if digits), "")
 
 
 @dataclass(frozen=True, slots=True)

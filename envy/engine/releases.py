@@ -100,5 +100,5 @@ class Releases:
     def digest_of(self, item: SourceItem, recipe: Recipe) -> str:
         """Return the SHA-256 of a file as it is upstream now; it is downloaded and dropped."""
         with scratch_folder("digest") as folder:
-            plain = replace(item, sha256="", blake3="")
+            plain = replace(item, sha256="", blake3="", sha512="")
             return fetch_source(plain, folder, fetch_context(recipe, self._engine)).sha256

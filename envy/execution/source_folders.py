@@ -55,7 +55,7 @@ def folder_of(wanted: Wanted, recipe: Recipe, engine: PhaseServices) -> Path:
     if scheme is Scheme.GIT:
         item = pinned(item, recipe, engine)
     folder = layout.recipes_dir(wanted.owner, name_of(location(item)))
-    if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
+    if scheme is Scheme.HTTP and not item.has_digest:
         return _unpinned_folder(wanted, recipe, engine, folder)
     if find_recipe_files(layout, folder):
         return folder
@@ -125,7 +125,7 @@ def fetch_into(
 
     item = item or wanted.item
     layout = engine.services.layout
-    is_named_by_content = scheme_of(item.source) is Scheme.HTTP and not (item.sha256 or item.blake3)
+    is_named_by_content = scheme_of(item.source) is Scheme.HTTP and not item.has_digest
     lock = acquire_lock(recipe, engine, layout.lock_path(wanted.owner, folder.name))
     since = time.monotonic()
     try:

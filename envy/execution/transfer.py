@@ -155,7 +155,7 @@ def _check_has_digest(engine: PhaseServices, recipe: Recipe, item: SourceItem) -
     if scheme is Scheme.GIT:
         is_pinned, wanted = is_full_hash(item.ref), "the full hash of a commit as its `ref`"
     else:
-        is_pinned = bool(item.sha256 or item.blake3)
+        is_pinned = item.has_digest
         is_pinned = is_pinned or locked_file(services.lock, recipe.key, item) is not None
         wanted = "its `sha256`"
     if not is_pinned:
@@ -195,7 +195,7 @@ def _warn_without_digest(
     engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
     """Warn about a remote file without a digest, with the line to add."""
-    if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
+    if scheme_of(item.source) is not Scheme.HTTP or item.has_digest:
         return
     if locked_file(engine.services.lock, recipe.key, item) is not None:
         return

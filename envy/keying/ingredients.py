@@ -151,6 +151,8 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
     }
     if item.overlay:
         pins = {**pins, "overlay": True}
+    if item.signature is not None:
+        pins = {**pins, "signature": item.signature.pin}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)
@@ -170,7 +172,7 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     locked = locked_file(engine.services.lock, recipe.key, item)
-    if locked is not None and not (item.sha256 or item.blake3):
+    if locked is not None and not item.has_digest:
         # Content that is verified against the lock is another than whatever was there before.
         pins = {**pins, "locked": locked.digest}
     return f"{location(item)} {sorted(pins.items())}"

@@ -210,7 +210,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             hint=error.limit.hint if error.limit else "",
         ) from error
     item = recipe.spec.source
-    if isinstance(item, SourceItem) and (item.sha256 or item.blake3) and _is_here(item):
+    if isinstance(item, SourceItem) and item.has_digest and _is_here(item):
         from envy.transport.digests import expected_digests, verify_content
 
         verify_content(text, expected_digests(item), uri=item.source)

@@ -39,7 +39,7 @@ class ExpectedDigest:
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
     """Return the digests that the recipe declares for a source."""
-    given = (("sha256", item.sha256), ("blake3", item.blake3))
+    given = (("sha256", item.sha256), ("blake3", item.blake3), ("sha512", item.sha512))
     return tuple(
         ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
     )

@@ -78,11 +78,11 @@ def copy_file(
 
 
 def _fetch_folder(item: SourceItem, source: Path, into: Path, context: FetchContext) -> Fetched:
-    if item.sha256 or item.blake3:
+    if item.has_digest:
         raise FetchError(
             f"{source} is a folder, and a folder has no digest",
             uri=item.source,
-            hint="remove sha256 and blake3; the content of a local folder is part of the key",
+            hint="remove its digest; the content of a local folder is part of the key",
         )
     target = target_in(into, file_name(item))
     root = inner_folder(source, item.subdir, item.source)

@@ -46,7 +46,7 @@ def test_digests_are_verified(tmp_path, recorder):
     assert fetch_source(pinned, tmp_path / "into", recorder.context()).verified
 
 
-@pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
+@pytest.mark.parametrize("algorithm", ["sha256", "blake3", "sha512"])
 def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
     """Content with another digest is an error, and leaves no file."""
     (tmp_path / "a").write_text("hello")

@@ -464,6 +464,7 @@ complete -c envy -n '__fish_seen_subcommand_from fetch' -l offline
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l ref
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha256
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha512
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l trace
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l yes

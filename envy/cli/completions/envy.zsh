@@ -59,7 +59,7 @@ _envy() {
     why-rebuild,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     export,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --output --quiet --trace --verbose --yes) ;;
     import,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
-    fetch,-*) found=(--blake3 --cache-root --fail-fast --fetch-jobs --force --help --jobs --json --locked --manifest --no-progress --offline --quiet --ref --sha256 --trace --verbose --yes) ;;
+    fetch,-*) found=(--blake3 --cache-root --fail-fast --fetch-jobs --force --help --jobs --json --locked --manifest --no-progress --offline --quiet --ref --sha256 --sha512 --trace --verbose --yes) ;;
     git-resolve,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     extract,-*) found=(--cache-root --fail-fast --fetch-jobs --force --help --jobs --json --list --locked --manifest --no-progress --offline --quiet --strip --trace --verbose --yes) ;;
     hash,-*) found=(--algorithm --cache-root --check --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
