@@ -11,12 +11,9 @@ Guarantees
 import contextlib
 import os
 import re
-import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from blake3 import blake3
 
@@ -38,12 +35,12 @@ from envy.content.atomic import temporary_name
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
+from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
 from envy.limits import BUNDLE_RECORD
 
-_CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -125,9 +122,15 @@ def _import(
 
 
 def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
-    stream = tar_members(bundle)
+    with contextlib.closing(tar_members(bundle)) as stream:
+        yield from _entries_of(bundle, scratch, stream)
+
+
+def _entries_of(
+    bundle: Path, scratch: str, stream: Iterator[tuple[Header, Iterator[bytes]]]
+) -> Iterator[_Unpacked]:
     first = next(stream, None)
-    if first is None or first[0].name != INDEX or first[1] is None:
+    if first is None or first[0].name != INDEX or first[0].kind != FILE:
         raise ArchiveError(
             f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
         )
@@ -157,7 +160,7 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
         raise _refusal(bundle, min(expected), "is in its index, but has no files")
 
 
-def _record(bundle: Path, member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
+def _record(bundle: Path, member: Header, content: Iterator[bytes]) -> bytes:
     if member.size > BUNDLE_RECORD.value:
         raise ArchiveError(
             f"{bundle} cannot be imported: {member.name} is larger than {BUNDLE_RECORD.shown}, the "
@@ -166,7 +169,7 @@ def _record(bundle: Path, member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
             member=member.name,
             hint=BUNDLE_RECORD.hint,
         )
-    return content.read()
+    return b"".join(content)
 
 
 def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
@@ -195,14 +198,14 @@ def _unpack(
     bundle: Path,
     entry: _Unpacked,
     path: str,
-    member: tarfile.TarInfo,
-    content: IO[bytes] | None,
+    member: Header,
+    content: Iterator[bytes],
 ) -> None:
-    if path in {INGREDIENTS, FINGERPRINT} and content is not None:
+    if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
         entry.texts[path] = _record(bundle, member, content)
         return
     top, *inner = path.split("/")
-    if top == ASSET and not inner and member.isdir() and entry.payload is None:
+    if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
         entry.payload = open_below(os.path.join(entry.directory, ASSET))
         entry.folders.add(())
         return
@@ -221,16 +224,16 @@ def _unpack(
     if parts in entry.made:
         raise _refusal(bundle, member.name, "is in it twice")
     entry.made.add(parts)
-    if member.isdir():
+    if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
-    elif member.issym():
+    elif member.kind == SYMLINK:
         # A package may have links to others; nothing is written through them.
-        brought = Brought(str(bundle), member.name, member.linkname, judged=False)
+        brought = Brought(str(bundle), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
-    elif content is not None:
+    elif member.kind == FILE:
         with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            shutil.copyfileobj(content, file, _CHUNK)
+            file.writelines(content)
             file.flush()
             os.utime(file.fileno(), (member.mtime, member.mtime))
     else:

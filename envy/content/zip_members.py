@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
+from envy.content.extra_threads import extra_thread
 from envy.content.extraction import (
     Unpacking,
     create_file,
@@ -43,8 +44,6 @@ _DOS = 0  # the system that made a member
 _BATCH = 16
 # Below this many bytes or files, a thread costs more than it saves.
 _BYTES_FOR_THREAD, _FILES_FOR_THREAD = 4 << 20, 400
-# Threads in addition to those that called `extract_zip`, in the whole process.
-_extra_threads = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
 class _File(NamedTuple):
@@ -115,7 +114,7 @@ class _Extraction:
         # In the order of the archive otherwise: the files of a folder are beside each other.
         small = [file for file in files if file.member.file_size <= WHOLE]
         work = _Work(self._job, self._zipped.fp.fileno(), [*large, *small], self._ends)
-        with _helper(work) if is_much else contextlib.nullcontext():
+        with extra_thread(work.run, work.stop) if is_much else contextlib.nullcontext():
             work.run(from_end=is_much, report=self._job.report)
         work.raise_first()
 
@@ -143,26 +142,6 @@ def _mtime_of(member: "zipfile.ZipInfo") -> int:
         return 0
 
 
-@contextlib.contextmanager
-def _helper(work: "_Work") -> Iterator[None]:
-    """Let a second thread work, if the process has one to spare."""
-    if not _extra_threads.acquire(blocking=False):
-        yield
-        return
-    thread = threading.Thread(target=work.run, name="unpack", daemon=True)
-    try:
-        thread.start()
-        try:
-            yield
-        except BaseException:
-            work.stopped = True
-            raise
-        finally:
-            thread.join()
-    finally:
-        _extra_threads.release()
-
-
 class _Work:
     """Files that wait to be written, and what became of them."""
 
@@ -171,7 +150,7 @@ class _Work:
     ) -> None:
         self.job = job
         self.waiting = deque(files)
-        self.stopped = False
+        self._stopped = False
         self._descriptor = descriptor
         self._ends = ends
         self._lock = threading.Lock()
@@ -179,11 +158,15 @@ class _Work:
 
     def run(self, *, from_end: bool = False, report: CountFiles | None = None) -> None:
         """Write files until none waits."""
-        while not self.stopped:
+        while not self._stopped:
             created = self._create(from_end=from_end)
             if not created:
                 return
             self._fill(created, report)
+
+    def stop(self) -> None:
+        """Let the files that wait be."""
+        self._stopped = True
 
     def _create(self, *, from_end: bool) -> deque[tuple[_File, int]]:
         """Take some files and create them; no longer waiting are those that come to nothing."""
@@ -208,7 +191,7 @@ class _Work:
         try:
             while created:
                 file, descriptor = created.popleft()
-                if self.stopped or self._is_after_failure(file):
+                if self._stopped or self._is_after_failure(file):
                     os.close(descriptor)
                     continue
                 try:
@@ -228,7 +211,7 @@ class _Work:
         for piece in content_pieces(
             self._descriptor, file.member, self._ends[file.member.header_offset]
         ):
-            if self.stopped:
+            if self._stopped:
                 return
             yield piece
 
