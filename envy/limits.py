@@ -52,9 +52,7 @@ ARCHIVE_INDEX = Limit("archive-index", 32 << 20, "the list of names at the end o
 ARCHIVE_MEMORY = Limit(
     "archive-memory", 256 << 20, "the memory that decompressing one xz or zst file needs"
 )
-BUNDLE_RECORD = Limit(
-    "bundle-record", 64 << 20, "the index, a fingerprint or ingredients in an exported file"
-)
+BUNDLE_RECIPES = Limit("bundle-recipes", 20_000, "the recipes of one recipe bundle", unit="recipes")
 CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cache")
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
@@ -65,6 +63,9 @@ DECODED_DOWNLOAD = Limit(
     "the size of a download that its server encoded, decoded",
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+EXPORT_RECORD = Limit(
+    "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
+)
 FOLLOWED_FILES = Limit(
     "followed-files",
     200_000,
@@ -115,11 +116,12 @@ LIMITS = {
         ARCHIVE_HEADER,
         ARCHIVE_INDEX,
         ARCHIVE_MEMORY,
-        BUNDLE_RECORD,
+        BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
+        EXPORT_RECORD,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
         LINK_FILES,

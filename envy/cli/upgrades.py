@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from envy.cache.resolutions import Upstream
 from envy.cli.edits import answers_to, shown_key
+from envy.cli.manifest_path import manifest_path
 from envy.cli.outcome import print_failures, resolved
-from envy.cli.settings import Settings, current_directory
+from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_edit import ManifestFile, open_manifest
-from envy.declarations.manifest_search import find_manifest
 from envy.engine.session import Session
 from envy.errors import EnvyError, SourceLocation
 from envy.explain.upgrades import Listed, Upgrade, Wish, find_upgrades, listed_entries
@@ -34,7 +34,7 @@ def found_upgrades(
         EnvyError: a query matches no entry, or the version `to` does not exist.
     """
     if manifest is None:
-        path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+        path = manifest_path(settings)
         manifest = open_manifest(path, settings.environment)
     now = dt.datetime.now(dt.UTC)
     wish = Wish(to=to, least_age=least_age, now=now, names_it=bool(queries))

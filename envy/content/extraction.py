@@ -20,6 +20,7 @@ from envy.content.below_root import BelowRoot
 from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
+from envy.content.member_selection import MemberSelection
 from envy.content.open_file import set_time, write_all
 from envy.errors import ArchiveError
 
@@ -45,6 +46,7 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    select: MemberSelection | None = None
     depth: int = 0  # the leading parts of names that `place` drops
     judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
     report: CountFiles | None = None
@@ -68,7 +70,7 @@ def refusal(archive: Path, member: str, why: str) -> ArchiveError:
     )
 
 
-def _parts_of(job: Unpacking, member: str) -> Parts:
+def parts_of(job: Unpacking, member: str) -> Parts:
     """Return the parts of a member's name; raise if the name could lead outside the root."""
     if member.startswith(("/", "\\")) or _DRIVE.match(member):
         raise job.refuse(member, "is an absolute path")
@@ -79,7 +81,7 @@ def _parts_of(job: Unpacking, member: str) -> Parts:
 
 def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
     """Record a link that leads to what is left out of the archive; return whether it does."""
-    names = _parts_of(job, member)
+    names = parts_of(job, member)
     if not 0 <= lowest_level(names, to) < job.depth:
         return False
     job.beside[parts] = Beside(names, member, to)
@@ -88,11 +90,13 @@ def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
 
 def _place(job: Unpacking, member: str) -> Parts | None:
     """Return the path of a member below the root; None if it is left out."""
-    parts = job.place(_parts_of(job, member))
+    parts = job.place(parts_of(job, member))
     if not parts:
         return None
     if _DRIVE.match(parts[0]) or parts[0].startswith("\\"):
         raise job.refuse(member, "is an absolute path")
+    if job.select is not None and not job.select.takes(parts):
+        return None
     return job.into + parts if job.into else parts
 
 
@@ -124,6 +128,8 @@ def place_file(job: Unpacking, member: str) -> Parts | None:
 
 def create_file(job: Unpacking, member: str, parts: Parts, mode: int) -> int:
     """Create a file in place of an earlier one of this name, and return its descriptor."""
+    if job.select is not None and job.select.makes_executable(parts[len(job.into) :]):
+        mode |= 0o111
     # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
     # read-only file.
     try:
@@ -220,8 +226,8 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
-    if source is None and job.depth:
-        job.beside[parts] = Beside(_parts_of(job, member), member, to)
+    if source is None and (job.depth or job.select is not None):
+        job.beside[parts] = Beside(parts_of(job, member), member, to)
         return
     job.beside.pop(parts, None)
     try:
@@ -289,7 +295,7 @@ def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
         archive=job.archive,
         member=link.member,
         hint=error.hint
-        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        or "a copy takes the place of a link to what is left out of the archive; unpack all of "
         "the archive, and move what you need in a stage function",
     )
 

@@ -12,6 +12,11 @@ CHUNK = 1 << 20
 _AHEAD = 4  # chunks
 
 
+def chunks_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a stream in chunks."""
+    return iter(lambda: stream.read(CHUNK), b"")
+
+
 class _Ahead:
     """The chunks that have been read and not been taken yet."""
 
@@ -57,7 +62,7 @@ def chunks_ahead(stream: IO[bytes]) -> Iterator[Iterator[bytes]]:
     ahead = _Ahead(stream)
     with extra_thread(ahead.read, ahead.stop) as is_running:
         if not is_running:
-            yield iter(lambda: stream.read(CHUNK), b"")
+            yield chunks_of(stream)
             return
         try:
             yield ahead.chunks()

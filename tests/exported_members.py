@@ -9,7 +9,7 @@ else:
     from backports import zstd
 
 
-def bundle_members(path):
+def exported_members(path):
     """Each member with its content; None if it is not a file."""
     with zstd.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         return [
