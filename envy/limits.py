@@ -91,6 +91,12 @@ LUA_MEMORY = Limit(
     512 << 20,
     "the memory of Lua code in one recipe, and each file or text that it reads, makes or changes",
 )
+LUA_STEPS = Limit(
+    "lua-steps",
+    20_000_000_000,
+    "what Lua code does in one go: loading a file, or a call of a function of it",
+    unit="steps",
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -128,6 +134,7 @@ LIMITS = {
         LINK_SIZE,
         LOCK_FILE,
         LUA_MEMORY,
+        LUA_STEPS,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,

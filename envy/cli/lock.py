@@ -38,7 +38,7 @@ class LockResult:
     path: Path
     made: MadeLock
     changes: Sequence[str]  # lines that begin with - or +
-    is_current: bool  # the file has the bytes of the new lock
+    is_current: bool  # the file has the text of the new lock
 
     @property
     def not_locked(self) -> list[LockEntry]:
@@ -132,7 +132,8 @@ def lock_file(
         made = session.new_lock(named=platforms, installs=installs)
         _check_updates(updates, made, session.manifest)
         text = _text_of(made)
-        is_current = _content(path) == text
+        # A checkout may have changed the line ends, which mean nothing.
+        is_current = (_content(path) or b"").replace(b"\r\n", b"\n") == text
         if writes and not is_current:
             write_lock(path, text)
     return LockResult(

@@ -29,7 +29,7 @@ from envy.declarations.spec import (
     source_text,
 )
 from envy.declarations.tables import is_included
-from envy.declarations.typos import typo_warnings
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform

@@ -54,12 +54,12 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
     return native
 
 
-def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
-    def poll() -> bool:
+def _poll(reference: "weakref.ref[Host]") -> Callable[..., bool]:
+    def poll(*where: Any) -> bool:
         host = reference()
         was_inside = come_back_from_lua()
         try:
-            return host is None or host.poll()
+            return host is None or host.poll(*where)
         except BaseException as error:  # noqa: BLE001 — as above
             if host is not None:
                 host.ended_by = error

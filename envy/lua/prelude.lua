@@ -75,7 +75,9 @@ local function stop()
 end
 
 local function hook()
-  if stopped or poll() then stop() end
+  if stopped then stop() end
+  local info = getinfo(2, "Sl")
+  if poll(info and info.source, info and info.currentline) then stop() end
 end
 sethook(hook, "", INSTRUCTIONS)
 

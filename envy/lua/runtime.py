@@ -181,11 +181,13 @@ class LuaState:
         name = self._host.source_name(str(path))
         with self._translated_errors():
             text = without_shebang(content)
+            self._host.enter()
             go_into_lua()
             try:
                 results = self._run_file(text, name, *arguments)
             finally:
                 come_back_from_lua()
+                self._host.depth -= 1
             return self._first_result(results)
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
@@ -247,7 +249,7 @@ class LuaState:
             raise LuaScriptError(
                 f"calls from Python to Lua and back are nested more than {_MAX_NESTED_CALLS} deep"
             )
-        host.depth += 1
+        host.enter()
         try:
             called = self._bridge.function(function)
             go_into_lua()

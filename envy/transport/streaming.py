@@ -12,7 +12,7 @@ from envy.transport.addresses import redacted
 from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
-from envy.transport.digests import ExpectedDigest, Hasher
+from envy.transport.digests import ExpectedDigest, Hasher, check_size
 from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
 from envy.transport.retries import Retries
@@ -126,6 +126,8 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
                 raise IncompleteRead(0, content.total)
         if not content.done:
             content.begin(response.headers)
+            if content.total:
+                _check_size(request, content, content.total, is_all=True)
         elif not content.continues(response.headers):
             if not content.taken:
                 raise _changed(request)
@@ -137,6 +139,7 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
             context.check_cancelled()
             content.write(data)
             pace.note(len(data))
+            _check_size(request, content, content.done)
             if content.done - reported >= _CHUNK:
                 reported = content.done
                 context.progress(request.uri, content.done, content.total)
@@ -144,6 +147,12 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
         # The server sent less than the range that was requested.
         raise IncompleteRead(content.done, content.total - content.done)
     context.progress(request.uri, content.done, content.total)
+
+
+def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:
+    # What is sent in an encoding has another size; what an earlier process left may be damaged.
+    if not content.encoding and not content.taken:
+        check_size(request.uri, size, request.expected, is_all=is_all)
 
 
 def _changed(request: Request) -> FetchError:
