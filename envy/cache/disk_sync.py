@@ -67,6 +67,8 @@ class DiskSync:
         if not self._is_supported:
             return
         device = os.stat(directory).st_dev
+        if device in self._descriptors:
+            return  # without the lock, which is held while a disk is flushed
         with self._lock:
             if device not in self._descriptors:
                 self._descriptors[device] = _opened(directory)

@@ -182,6 +182,8 @@ def extract_placed(
 
 
 def _extract_members(job: Unpacking, kind: str) -> None:
+    if job.below.digests is not None:
+        job.below.digests.begin()
     if kind == "zip":
         extract_zip(job)
     elif kind == "tar" or kind in COMPRESSIONS:

@@ -20,7 +20,9 @@ def extra_thread(work: Callable[[], None], stop: Callable[[], None]) -> Iterator
         return
     thread = threading.Thread(target=work, name="unpack", daemon=True)
     try:
-        thread.start()
+        if not _starts(thread):
+            yield False
+            return
         try:
             yield True
         except BaseException:
@@ -30,3 +32,11 @@ def extra_thread(work: Callable[[], None], stop: Callable[[], None]) -> Iterator
             thread.join()
     finally:
         _free.release()
+
+
+def _starts(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:
+        return False  # the system has no more threads
+    return True
