@@ -7,8 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-
-from envy.content.archive import tar_members
+from exported_members import exported_members
 
 BASE = 'install = "mkdir bin; printf base > bin/base; chmod 755 bin/base; ln -s bin/base link"'
 USER = """
@@ -157,8 +156,7 @@ def rewritten(exported, change):
     """The export file with its members changed, as a plain tar."""
     target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in tar_members(exported):
-            data = content.read() if content else None
+        for member, data in exported_members(exported):
             for name, text in change(member, data):
                 member.name = name
                 if text is not None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from archives import make_archive, make_tar
+from exported_members import exported_members
 from project import Project, tree
-
-from envy.content.archive import tar_members
 
 
 @pytest.fixture
@@ -45,14 +44,14 @@ def with_row(exported, path):
     """The export file with another row in place of the last one of each fingerprint."""
     target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in tar_members(exported):
-            data = content.read() if content else b""
+        for member, content in exported_members(exported):
+            data = content or b""
             if member.name.endswith("envy-fingerprint.blake3"):
                 *rows, _last = data.splitlines(keepends=True)
                 row = json.dumps([path, "file", "777", 8, "0" * 64, []])
                 data = b"".join(rows) + row.encode() + b"\n"
                 member.size = len(data)
-            tar.addfile(member, io.BytesIO(data) if content else None)
+            tar.addfile(member, io.BytesIO(data) if content is not None else None)
     return target
 
 

@@ -218,6 +218,26 @@ def test_an_archive_may_be_published_unchanged(project):
     assert [path.name for path in folder.iterdir()] == ["tools.zip"]
 
 
+@pytest.mark.parametrize("sort", ["zip", "tar.zst"])
+def test_what_a_script_changes_after_unpacking(project, sort):
+    """A fingerprint is that of the published files, also of one that kept its size and its time."""
+    files = {f"d/{number}": f"text {number:03d}\n" for number in range(500)}
+    project.write(f"files.{sort}", make_archive(f"x.{sort}", files))
+    folder = project.make(
+        f"""fetch = "../files.{sort}"
+        stage = function(ctx)
+          ctx.extract_all()
+          ctx.run([[
+            cd d
+            touch -r 7 ../time && printf 'tExt 007\n' > 7 && touch -r ../time 7 && rm ../time
+            mv 8 9 && chmod +x 10
+          ]])
+        end"""
+    )
+    assert (folder / "d/7").read_text() == "tExt 007\n"
+    assert "0 damaged" in project.envy("cache", "verify").out
+
+
 def test_publishing_the_stage_folder_is_reported(project):
     """Without an install, a message lists what is published."""
     run = project.sync_one('build = "echo made > made"', "--verbose")

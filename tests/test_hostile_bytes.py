@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from exported_members import exported_members
 from hostile_bytes import TEXTS, document, mutated, problems_of
 from loopback.programs import Recorder
 
@@ -43,7 +44,7 @@ from envy.cache.relocate import relocate
 from envy.cache.usage import UseSet, read_uses, record_use
 from envy.cache.verify import parse_fingerprint, verify
 from envy.cache.write import begin_attempt, publish
-from envy.content.archive import decompress_file, extract, is_archive, tar_members
+from envy.content.archive import decompress_file, extract, is_archive
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.testing.results import LastRun
@@ -409,10 +410,7 @@ def test_exported_files(layout, tmp_path):
     entry = entry_in(layout)
     write_export_file(str(tmp_path / "good.tar.zst"), [entry], workers=0)
     content = (tmp_path / "good.tar.zst").read_bytes()
-    members = [
-        (member, stream.read() if stream else None)
-        for member, stream in tar_members(tmp_path / "good.tar.zst")
-    ]
+    members = exported_members(tmp_path / "good.tar.zst")
 
     def case(seed, folder):
         chance = random.Random(seed)

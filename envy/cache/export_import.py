@@ -12,12 +12,9 @@ Guarantees
 import contextlib
 import os
 import re
-import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from blake3 import blake3
 
@@ -39,12 +36,12 @@ from envy.content.atomic import temporary_name
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
+from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
 from envy.limits import EXPORT_RECORD
 
-_CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -126,9 +123,15 @@ def _import(
 
 
 def _unpacked(exported: Path, scratch: str) -> Iterator[_Unpacked]:
-    stream = tar_members(exported)
+    with contextlib.closing(tar_members(exported)) as stream:
+        yield from _entries_of(exported, scratch, stream)
+
+
+def _entries_of(
+    exported: Path, scratch: str, stream: Iterator[tuple[Header, Iterator[bytes]]]
+) -> Iterator[_Unpacked]:
     first = next(stream, None)
-    if first is None or first[0].name != INDEX or first[1] is None:
+    if first is None or first[0].name != INDEX or first[0].kind != FILE:
         raise ArchiveError(
             f"{exported} was not written by envy export", archive=exported, hint="see envy export"
         )
@@ -160,7 +163,7 @@ def _unpacked(exported: Path, scratch: str) -> Iterator[_Unpacked]:
         raise _refusal(exported, min(expected), "is in its index, but has no files")
 
 
-def _record(exported: Path, member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
+def _record(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
     if member.size > EXPORT_RECORD.value:
         raise ArchiveError(
             f"{exported} cannot be imported: {member.name} is larger than {EXPORT_RECORD.shown}, "
@@ -169,7 +172,7 @@ def _record(exported: Path, member: tarfile.TarInfo, content: IO[bytes]) -> byte
             member=member.name,
             hint=EXPORT_RECORD.hint,
         )
-    return content.read()
+    return b"".join(content)
 
 
 def _parse_index(exported: Path, data: bytes, scratch: str) -> list[_Unpacked]:
@@ -198,14 +201,14 @@ def _unpack(
     exported: Path,
     entry: _Unpacked,
     path: str,
-    member: tarfile.TarInfo,
-    content: IO[bytes] | None,
+    member: Header,
+    content: Iterator[bytes],
 ) -> None:
-    if path in {INGREDIENTS, FINGERPRINT} and content is not None:
+    if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
         entry.texts[path] = _record(exported, member, content)
         return
     top, *inner = path.split("/")
-    if top == ASSET and not inner and member.isdir() and entry.payload is None:
+    if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
         entry.payload = open_below(os.path.join(entry.directory, ASSET))
         entry.folders.add(())
         return
@@ -224,16 +227,16 @@ def _unpack(
     if parts in entry.made:
         raise _refusal(exported, member.name, "is in it twice")
     entry.made.add(parts)
-    if member.isdir():
+    if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
-    elif member.issym():
+    elif member.kind == SYMLINK:
         # A package may have links to others; nothing is written through them.
-        brought = Brought(str(exported), member.name, member.linkname, judged=False)
+        brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
-    elif content is not None:
+    elif member.kind == FILE:
         with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            shutil.copyfileobj(content, file, _CHUNK)
+            file.writelines(content)
             file.flush()
             os.utime(file.fileno(), (member.mtime, member.mtime))
     else:

@@ -51,6 +51,7 @@ class Fingerprint:
     dirs: Sequence[str]
     modes: Sequence[tuple[str, int]]  # paths that lose write permission, files first
     holds_root: bool
+    size: int  # bytes in all files
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,14 @@ def take_fingerprint(
         _line(member, keep, digest, sorted(names.entries))
         for member, (digest, names) in zip(payload, found, strict=True)
     ]
+    size = sum(member.status.st_size for member in payload if member.kind == FILE)
     header = {
         "format": FORMAT,
         "digest": "blake3",
         "root": root,
         "writable": writable,
         "files": sum(member.kind != DIRECTORY for member in payload),
-        "size": sum(member.status.st_size for member in payload if member.kind == FILE),
+        "size": size,
     }
     dirs = [asset, *(member.path for member in payload if member.kind == DIRECTORY)]
     return Fingerprint(
@@ -120,6 +122,7 @@ def take_fingerprint(
         dirs=dirs,
         modes=[] if writable else list(_modes_to_set(asset, payload)),
         holds_root=any(names.entries for _digest, names in found),
+        size=size,
     )
 
 

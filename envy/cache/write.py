@@ -97,6 +97,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
                     files.remove_tree(entry.at(name))
                 for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)
+        files.watch_disk(entry.location)
         for name in (ASSET, FETCH, WORK, STAGE, TMP):
             _make_real_dir(entry.at(name), files)
         files.write_file(entry.at(ATTEMPT), attempt.token)
@@ -204,11 +205,9 @@ def seal(
     above = os.path.dirname(entry.location)
     few = len(fingerprint.files) < _MANY
     with _flushes.waiting() if few else released():
-        files.flush(fingerprint.files)
+        files.flush_tree(fingerprint.files, fingerprint.dirs[::-1], fingerprint.size)
         files.write_flushed(made)
-        files.flush_dirs(
-            [*reversed(fingerprint.dirs), entry.location, above, os.path.dirname(above)]
-        )
+        files.flush_dirs([entry.location, above, os.path.dirname(above)])
         files.rename(temporary_name(entry.at(MARKER)), entry.at(MARKER))
         files.flush_dirs([entry.location])
 

@@ -4,12 +4,12 @@ Owns the list of formats that envy unpacks. The first bytes of a file decide its
 decides only whether it is meant to be unpacked at all (a `.jar` is a zip that is used as it is).
 """
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
 from envy.content.ar_file import DEBIAN_MAGIC, data_of_debian, extract_ar
@@ -33,17 +33,16 @@ from envy.content.extraction import (
     write_symlink,
 )
 from envy.content.member_selection import MemberSelection
+from envy.content.read_ahead import chunks_ahead, chunks_of
 from envy.content.rpm_package import MAGIC as RPM_MAGIC
 from envy.content.rpm_package import extract_rpm
 from envy.content.seven_zip import MAGIC as SEVEN_ZIP_MAGIC
 from envy.content.seven_zip import extract_seven_zip
+from envy.content.tar_header import FILE, FOLDER, HARD_LINK, SYMLINK, Header
 from envy.content.tar_stream import members_of
-from envy.content.unpacked_size import UnpackedSize, pieces_of
+from envy.content.unpacked_size import UnpackedSize
 from envy.content.zip_members import extract_zip
 from envy.errors import ArchiveError
-
-if TYPE_CHECKING:
-    import tarfile
 
 _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
@@ -183,15 +182,18 @@ def extract_placed(
 
 
 def _extract_members(job: Unpacking, kind: str) -> None:
+    if job.below.digests is not None:
+        job.below.digests.begin()
     if kind == "zip":
         extract_zip(job)
     elif kind == "tar" or kind in COMPRESSIONS:
-        for member, content in tar_members(job.archive):
-            _extract_tar_member(job, member, content)
+        with contextlib.closing(_tar_members(job.archive, kind)) as members:
+            for member, content in members:
+                _extract_tar_member(job, member, content)
     elif kind == "deb":
         with job.archive.open("rb") as stream:
             data = data_of_debian(job.archive, stream)
-            for member, content in members_of(job.archive, data):
+            for member, content in members_of(job.archive, chunks_of(data)):
                 _extract_tar_member(job, member, content)
     elif kind in _OTHERS:
         _OTHERS[kind](job)
@@ -294,30 +296,43 @@ def _holds_tar(path: Path, kind: str) -> bool:
 # --- tar and zip ---
 
 
-def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | None]]:
-    """Yield the members of a tar in order; files with their content.
+def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
+    """Yield the members of a tar in order, with the pieces of their content; to be closed.
 
     Raises:
-        ArchiveError: the file is not a tar, is damaged, or has a header that is too large.
+        ArchiveError: the file is not a tar, is damaged, or has a header that is too large. Taking
+            the content raises it, too.
     """
-    kind = _kind_of(archive)
+    with contextlib.closing(_tar_members(archive, _kind_of(archive))) as members:
+        for member, content in members:
+            yield member, _named(archive, content)
+
+
+def _named(archive: Path, content: Iterator[bytes]) -> Iterator[bytes]:
+    with named_errors(archive):
+        yield from content
+
+
+def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterator[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
         raise unknown(archive)
-    with named_errors(archive), decompressed(archive, kind) as stream:
-        yield from members_of(archive, stream)
+    with (
+        named_errors(archive),
+        decompressed(archive, kind) as stream,
+        chunks_ahead(stream) as chunks,
+    ):
+        yield from members_of(archive, chunks)
 
 
-def _extract_tar_member(
-    job: Unpacking, member: "tarfile.TarInfo", content: IO[bytes] | None
-) -> None:
-    mtime = int(member.mtime)
-    if member.isdir():
+def _extract_tar_member(job: Unpacking, member: Header, content: Iterator[bytes]) -> None:
+    mtime, kind = int(member.mtime), member.kind
+    if kind == FILE:
+        write_file(job, member.name, content, mode=member.mode, mtime=mtime)
+    elif kind == FOLDER:
         write_folder(job, member.name, mtime=mtime)
-    elif member.issym():
-        write_symlink(job, member.name, member.linkname)
-    elif member.islnk():
-        write_hard_link(job, member.name, member.linkname)
-    elif content is not None:
-        write_file(job, member.name, pieces_of(content), mode=member.mode, mtime=mtime)
+    elif kind == SYMLINK:
+        write_symlink(job, member.name, member.link)
+    elif kind == HARD_LINK:
+        write_hard_link(job, member.name, member.link)
     else:
         raise job.refuse(member.name, "is a device, a pipe or of an unknown type")

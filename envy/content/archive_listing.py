@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,15 +13,16 @@ from envy.content.ar_file import ar_members, data_of_debian
 from envy.content.archive import archive_kind, tar_members
 from envy.content.archive_errors import named_errors
 from envy.content.piece import read_exactly
+from envy.content.read_ahead import chunks_of
 from envy.content.rpm_package import rpm_members
 from envy.content.seven_zip import seven_zip_members
+from envy.content.tar_header import Header
 from envy.content.tar_stream import members_of
 from envy.content.zip_file import link_target, open_zip
 from envy.content.zip_names import member_name
 from envy.limits import ARCHIVE_HEADER
 
 if TYPE_CHECKING:
-    import tarfile
     import zipfile
 
 
@@ -46,8 +48,9 @@ def members_in(archive: Path) -> Iterator[ArchiveMember]:
 
 
 def _tar_listing(archive: Path) -> Iterator[ArchiveMember]:
-    for member, _ in tar_members(archive):
-        yield _tar_member(member)
+    with contextlib.closing(tar_members(archive)) as members:
+        for member, _ in members:
+            yield _tar_member(member)
 
 
 def _zip_listing(archive: Path) -> Iterator[ArchiveMember]:
@@ -58,7 +61,7 @@ def _zip_listing(archive: Path) -> Iterator[ArchiveMember]:
 
 def _debian_listing(archive: Path) -> Iterator[ArchiveMember]:
     with archive.open("rb") as stream:
-        for member, _ in members_of(archive, data_of_debian(archive, stream)):
+        for member, _ in members_of(archive, chunks_of(data_of_debian(archive, stream))):
             yield _tar_member(member)
 
 
@@ -99,15 +102,9 @@ def _of_mode(name: str, mode: int, size: int, target: str = "") -> ArchiveMember
     return ArchiveMember(name, kind, size, stat.S_IMODE(mode), target)
 
 
-def _tar_member(member: tarfile.TarInfo) -> ArchiveMember:
-    kinds = (
-        ("folder", member.isdir()),
-        ("link", member.issym()),
-        ("hard link", member.islnk()),
-        ("file", member.isreg()),
-    )
-    kind = next((kind for kind, is_that in kinds if is_that), "other")
-    return ArchiveMember(member.name, kind, member.size, member.mode & 0o7777, member.linkname)
+def _tar_member(member: Header) -> ArchiveMember:
+    kind = member.kind or "other"
+    return ArchiveMember(member.name, kind, member.content_size, member.mode & 0o7777, member.link)
 
 
 def _zip_member(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArchiveMember:

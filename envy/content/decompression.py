@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from envy.content.gz_streams import GzStreams
 from envy.content.xz_streams import XzStreams
 from envy.limits import ARCHIVE_MEMORY
 
@@ -49,9 +50,7 @@ def decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
 def decompressed_stream(raw: IO[bytes], kind: str) -> IO[bytes]:
     """Return the decompressed content of a stream; the stream itself if it is not compressed."""
     if kind == "gz":
-        import gzip
-
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        return cast("IO[bytes]", io.BufferedReader(GzStreams(raw), _CHUNK))
     if kind == "bz2":
         import bz2
 

@@ -2,8 +2,8 @@
 
 Owns the proof that a file is still the one that was written: its inode, size, time of content and
 time of status. A file system counts these times in ticks of some milliseconds, and a change that
-follows within the tick of the last would not show. So `settle`, called before anything else can
-change the files, forgets those that were written within the present tick.
+follows within the tick of the last would not show. So a digest counts only after `settle`, which
+is called before anything else can change the files, and forgets those of the present tick.
 
 A file with one of the `needles` in it is not recorded: whoever searches for such texts reads it.
 """
@@ -43,7 +43,11 @@ class WrittenDigests:
         self._overlap = max(map(len, needles), default=1) - 1
         self._clock = clock
         self._known: dict[_Key, tuple[_Status, str]] = {}
-        self._fresh: list[_Key] = []
+        self._fresh: dict[_Key, tuple[_Status, str]] = {}  # until `settle`
+
+    def begin(self) -> None:
+        """Call before an archive is unpacked; what an earlier one left unsettled is forgotten."""
+        self._fresh.clear()
 
     def write(self, descriptor: int, pieces: Iterable[bytes]) -> str:
         """Write pieces to a file; return their digest, or "" if a needle is in them."""
@@ -69,35 +73,36 @@ class WrittenDigests:
 
     def note(self, status: os.stat_result, digest: str) -> None:
         """Record the digest of a file that is written and closed but for reading its status."""
-        key = (status.st_dev, status.st_ino)
+        self.forget(status)
         if digest and status.st_ctime_ns % _COARSE:
-            self._known[key] = (_identity(status), digest)
-            self._fresh.append(key)
-        else:
-            self._known.pop(key, None)
+            self._fresh[_key(status)] = (_identity(status), digest)
 
     def forget(self, status: os.stat_result) -> None:
         """Forget a file, whose inode may be that of one that was removed."""
-        self._known.pop((status.st_dev, status.st_ino), None)
+        for records in (self._fresh, self._known):
+            records.pop(_key(status), None)
 
     def settle(self) -> None:
-        """Forget the files that could be changed from now on without a change of their status."""
-        if sum(self._known[key][0][0] for key in self._racy()) >= _LARGE:
+        """Let the files count that could not be changed any more without a change of their status.
+
+        The others are forgotten.
+        """
+        now = self._clock()
+        if sum(seen[0] for seen, _digest in self._fresh.values() if seen[2] >= now) >= _LARGE:
             # Until the next tick: a part of what reading them again would take.
             threading.Event().wait(_TICK)
-        for key in self._racy():
-            self._known.pop(key, None)
+            now = self._clock()
+        self._known.update((key, row) for key, row in self._fresh.items() if row[0][2] < now)
         self._fresh.clear()
-
-    def _racy(self) -> list[_Key]:
-        now = self._clock()
-        known = self._known
-        return [key for key in {*self._fresh} if key in known and known[key][0][2] >= now]
 
     def find(self, status: os.stat_result) -> str | None:
         """Return the digest of a file; None unless it is one of these, and unchanged."""
-        known = self._known.get((status.st_dev, status.st_ino))
+        known = self._known.get(_key(status))
         return known[1] if known is not None and known[0] == _identity(status) else None
+
+
+def _key(status: os.stat_result) -> _Key:
+    return status.st_dev, status.st_ino
 
 
 def _identity(status: os.stat_result) -> _Status:

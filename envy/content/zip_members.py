@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
+from envy.content.extra_threads import extra_thread
 from envy.content.extraction import (
     Unpacking,
     create_file,
@@ -39,12 +40,11 @@ if TYPE_CHECKING:
     import zipfile
 
 _DOS = 0  # the system that made a member
+_MOST_WAITING = 100_000
 # Files that a thread takes at once. Their descriptors are open together.
 _BATCH = 16
 # Below this many bytes or files, a thread costs more than it saves.
 _BYTES_FOR_THREAD, _FILES_FOR_THREAD = 4 << 20, 400
-# Threads in addition to those that called `extract_zip`, in the whole process.
-_extra_threads = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
 class _File(NamedTuple):
@@ -75,6 +75,7 @@ class _Extraction:
     def __init__(self, job: Unpacking, zipped: "zipfile.ZipFile") -> None:
         self._job = job
         self._zipped = zipped
+        self._descriptor = zipped.fp.fileno() if zipped.fp is not None else -1
         self._ends = ends_of(zipped.infolist(), zipped.start_dir)
         self._waiting: dict[Parts, _File] = {}
 
@@ -91,7 +92,7 @@ class _Extraction:
             raise job.refuse(name, "is a device, a pipe or of an unknown type")
         elif is_plain(member):
             parts = place_file(job, name)
-            if parts in self._waiting:
+            if parts in self._waiting or len(self._waiting) >= _MOST_WAITING:
                 self.write_waiting()
             if parts is not None:
                 self._waiting[parts] = _File(number, name, parts, mode, mtime, member)
@@ -104,7 +105,7 @@ class _Extraction:
         """Write the files that wait."""
         files = [*self._waiting.values()]
         self._waiting.clear()
-        if not files or self._zipped.fp is None:
+        if not files:
             return
         is_much = len(files) > 1 and (
             len(files) >= _FILES_FOR_THREAD
@@ -114,8 +115,8 @@ class _Extraction:
         large.sort(key=lambda file: -file.member.file_size)
         # In the order of the archive otherwise: the files of a folder are beside each other.
         small = [file for file in files if file.member.file_size <= WHOLE]
-        work = _Work(self._job, self._zipped.fp.fileno(), [*large, *small], self._ends)
-        with _helper(work) if is_much else contextlib.nullcontext():
+        work = _Work(self._job, self._descriptor, [*large, *small], self._ends)
+        with extra_thread(work.run, work.stop) if is_much else contextlib.nullcontext():
             work.run(from_end=is_much, report=self._job.report)
         work.raise_first()
 
@@ -143,26 +144,6 @@ def _mtime_of(member: "zipfile.ZipInfo") -> int:
         return 0
 
 
-@contextlib.contextmanager
-def _helper(work: "_Work") -> Iterator[None]:
-    """Let a second thread work, if the process has one to spare."""
-    if not _extra_threads.acquire(blocking=False):
-        yield
-        return
-    thread = threading.Thread(target=work.run, name="unpack", daemon=True)
-    try:
-        thread.start()
-        try:
-            yield
-        except BaseException:
-            work.stopped = True
-            raise
-        finally:
-            thread.join()
-    finally:
-        _extra_threads.release()
-
-
 class _Work:
     """Files that wait to be written, and what became of them."""
 
@@ -171,19 +152,23 @@ class _Work:
     ) -> None:
         self.job = job
         self.waiting = deque(files)
-        self.stopped = False
+        self._stopped = False
         self._descriptor = descriptor
         self._ends = ends
         self._lock = threading.Lock()
-        self._failures: dict[int, Exception] = {}
+        self._failed: tuple[int, Exception] | None = None  # the first in the archive so far
 
     def run(self, *, from_end: bool = False, report: CountFiles | None = None) -> None:
         """Write files until none waits."""
-        while not self.stopped:
+        while not self._stopped:
             created = self._create(from_end=from_end)
             if not created:
                 return
             self._fill(created, report)
+
+    def stop(self) -> None:
+        """Let the files that wait be."""
+        self._stopped = True
 
     def _create(self, *, from_end: bool) -> deque[tuple[_File, int]]:
         """Take some files and create them; no longer waiting are those that come to nothing."""
@@ -199,7 +184,7 @@ class _Work:
                     created.append((file, descriptor))
                     self.job.below.unpacked.add(file.member.file_size, self.job.archive)
                 except Exception as error:  # noqa: BLE001 - raised by `raise_first`
-                    self._failures[file.number] = error
+                    self._failed = (file.number, error)
                 size += file.member.file_size
         return created
 
@@ -208,13 +193,15 @@ class _Work:
         try:
             while created:
                 file, descriptor = created.popleft()
-                if self.stopped or self._is_after_failure(file):
+                if self._stopped or self._is_after_failure(file):
                     os.close(descriptor)
                     continue
                 try:
                     fill_file(job, descriptor, self._pieces(file), file.mtime)
                 except Exception as error:  # noqa: BLE001 - raised by `raise_first`
-                    self._failures[file.number] = error
+                    with self._lock:
+                        if not self._is_after_failure(file):
+                            self._failed = (file.number, error)
                     continue
                 with self._lock:
                     job.count += 1
@@ -228,14 +215,15 @@ class _Work:
         for piece in content_pieces(
             self._descriptor, file.member, self._ends[file.member.header_offset]
         ):
-            if self.stopped:
+            if self._stopped:
                 return
             yield piece
 
     def _is_after_failure(self, file: _File) -> bool:
-        return bool(self._failures) and file.number >= min(self._failures)
+        failed = self._failed
+        return failed is not None and file.number >= failed[0]
 
     def raise_first(self) -> None:
         """Raise the failure of the first file in the archive that has one."""
-        if self._failures:
-            raise self._failures[min(self._failures)]
+        if self._failed is not None:
+            raise self._failed[1]

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from exported_members import exported_members
 from fault_injection import memory_dir
 
 from envy.cache.entry_key import Ingredients, as_json, entry_key
@@ -19,7 +20,6 @@ from envy.cache.export_file import write_export_file
 from envy.cache.export_import import import_export_file
 from envy.cache.layout import CacheLayout
 from envy.cache.write import begin_attempt, publish
-from envy.content.archive import tar_members
 from envy.errors import EnvyError
 
 EXPORT_FILES = int(os.environ.get("ENVY_SOAK_HOSTILE", "400")) // 4
@@ -46,10 +46,7 @@ def make_export_file(folder):
     (entry.asset_dir / "out").symlink_to(folder / "outer")
     publish(attempt, KEPT)
     write_export_file(str(folder / "good.tar.zst"), [entry], workers=0)
-    return [
-        (member, content.read() if content else None)
-        for member, content in tar_members(folder / "good.tar.zst")
-    ]
+    return exported_members(folder / "good.tar.zst")
 
 
 def change(members, chance, folder, target):

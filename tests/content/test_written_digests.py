@@ -81,6 +81,16 @@ def test_a_change_within_the_same_tick(tmp_path):
     assert digests.find((tmp_path / "b").stat()) is None
 
 
+def test_what_was_never_settled(tmp_path):
+    """If unpacking fails, nothing that it wrote counts, not even after the next archive."""
+    digests = WrittenDigests(clock=lambda: LATER)
+    written(tmp_path / "a", [b"one"], digests)
+    assert digests.find((tmp_path / "a").stat()) is None
+    digests.begin()
+    digests.settle()
+    assert digests.find((tmp_path / "a").stat()) is None
+
+
 def test_the_real_clock(tmp_path):
     """With the clock of the system, no file counts whose next change might not show."""
     digests = WrittenDigests()
