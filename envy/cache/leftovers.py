@@ -32,6 +32,7 @@ from envy.cache.names import (
     DOWNLOAD_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
+    NATIVE_TESTS_FOLDER,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
     RECORD_PATTERN,
@@ -291,9 +292,10 @@ def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 
 def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     tests = os.path.join(layout.root, TESTS_FOLDER)
-    for folder in named_below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
-        for path in named_below(folder, _TEST_BINARY):
-            yield from _by_its_time(layout, TEST_BINARY, path, usage)
+    for name in (TEST_BINARIES_FOLDER, NATIVE_TESTS_FOLDER):
+        for folder in named_below(os.path.join(tests, name), _ANYTHING):
+            for path in named_below(folder, _TEST_BINARY):
+                yield from _by_its_time(layout, TEST_BINARY, path, usage)
     for path in named_below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
         yield from _by_its_time(layout, TEST_RESULT, path, usage)
 

@@ -36,6 +36,8 @@ DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
 
 # Below the folder of tests.
 TEST_BINARIES_FOLDER = "go"
+NATIVE_TESTS_FOLDER = "native"
+ZIG_CACHE_FOLDER = "zig"  # what zig compiles of its own, such as parts of the C library
 TEST_RESULTS_FOLDER = "last"
 
 # -- in an entry -----------------------------------------------------------------------------------

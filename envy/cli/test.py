@@ -1,4 +1,4 @@
-"""The command `envy test`: build the tests of Go packages in parallel, then run them in order."""
+"""The command `envy test`: build the tests of Go and C in parallel, then run them in order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import click
 
 from envy.cli.options import EnvyCommand, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_run import run_once
 from envy.cli.test_setup import (
     RunContext,
     TestOptions,
-    make_driver,
-    make_flags,
     make_selector,
-    make_toolchain,
     make_views,
     open_context,
     patterns_of,
@@ -142,10 +140,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
 @_option("--profile", is_flag=True, help="Show the time of each phase.")
 @_option("--coverage", is_flag=True, help="Measure test coverage.")
+@_option("--sanitize", default="", metavar="KIND",
+         help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
-    """Build the tests of Go packages in parallel, then run them one package after another.
+    """Build the tests of Go and C in parallel, then run them one package after another.
 
     PATTERN is ./... (the default), a folder, folder/..., an import path, or a test file. Go's own
     flags (-race -tags=x -run=X -short …) are passed to the build, the test binary, or both.
@@ -161,7 +161,7 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
         return show_saved(settings, options)
     with open_context(settings, options) as context:
         if clean_cache:
-            freed = context.store.clean()
+            freed = context.store.clean() + clean_native(context)
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
         return _work(context)
@@ -200,10 +200,8 @@ def show_list(context: RunContext) -> int:
     from envy.testing.patterns import select_top_level
 
     options = context.options
-    flags = make_flags(options, context.directory)
-    toolchain = make_toolchain(context)
-    with context.store.build_dir() as scratch:
-        driver = make_driver(context, toolchain, flags, scratch)
+    toolchains = make_toolchains(context)
+    with open_driver(context, toolchains, options.patterns) as driver:
         packages = driver.discover(patterns_of(options.patterns))
     selector = make_selector(options, context.last_run)
     found = 0

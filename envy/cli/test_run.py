@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_setup import (
     RunContext,
     check_writable,
-    make_driver,
     make_flags,
-    make_toolchain,
     make_views,
     patterns_of,
     session_settings,
 )
-from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 
@@ -30,22 +28,22 @@ def run_session(
     views: Sequence[View],
     *,
     patterns: Sequence[str] | None = None,
-    toolchain: GoToolchain | None = None,
+    toolchains: Toolchains | None = None,
     on_session: Callable[[TestSession], None] | None = None,
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given."""
     flags = make_flags(context.options, context.directory)
-    toolchain = toolchain or make_toolchain(context)
+    toolchains = toolchains or make_toolchains(context)
+    patterns = patterns or context.options.patterns
     check_writable(flags.profile_path(context.directory))
-    with context.store.build_dir() as scratch:
-        driver = make_driver(context, toolchain, flags, scratch)
+    with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(
             driver, settings, events=context.events, children=context.children, views=views
         )
         context.control.attend(session)
         if on_session is not None:
             on_session(session)
-        result = session.run(patterns or patterns_of(context.options.patterns))
+        result = session.run(patterns_of(patterns))
         driver.finish()
     if not result.built_only:
         context.last_run.save(result.recorder)

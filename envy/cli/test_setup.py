@@ -71,6 +71,7 @@ class TestOptions:
     slowest: int = 0
     profile: bool = False
     coverage: bool = False
+    sanitize: str = ""
     watch: bool = False
     legacy: bool = False
     go_flags: tuple[tuple[str, str | None], ...] = ()

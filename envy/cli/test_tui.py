@@ -7,12 +7,12 @@ import sys
 import threading
 from pathlib import Path
 
+from envy.cli.test_drivers import Toolchains, make_toolchains
 from envy.cli.test_run import run_session
-from envy.cli.test_setup import RunContext, make_toolchain, make_views, session_settings
+from envy.cli.test_setup import RunContext, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
 from envy.host.children import Children
-from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.results import read_run
 from envy.testing.selection import Selector
 from envy.testing.session import SessionResult, TestSession, View
@@ -24,7 +24,7 @@ from envy.testing.views.tui.view import QueueView, start_run
 def run_in_tui(context: RunContext) -> int:
     """Run the tests, and rerun what the user requests, until the user leaves."""
     # Installing a toolchain handles signals, which only the main thread may do.
-    runs = _Sessions(context, make_toolchain(context))
+    runs = _Sessions(context, make_toolchains(context))
     app = TestApp(runs)
     runs.app = app
     runs.start()
@@ -68,9 +68,9 @@ class _NoSessions:
 class _Sessions:
     """Runs one session after another, each in its own thread with its own children."""
 
-    def __init__(self, context: RunContext, toolchain: GoToolchain) -> None:
+    def __init__(self, context: RunContext, toolchains: Toolchains) -> None:
         self._context = context
-        self._toolchain = toolchain
+        self._toolchains = toolchains
         self._thread: threading.Thread | None = None
         self._session: TestSession | None = None
         self._stopped = False
@@ -126,7 +126,7 @@ class _Sessions:
                 settings,
                 views,
                 patterns=patterns,
-                toolchain=dataclasses.replace(self._toolchain, children=context.children),
+                toolchains=self._toolchains.with_children(context.children),
                 on_session=self._on_session,
             )
         except EnvyError as error:

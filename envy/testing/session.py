@@ -216,6 +216,7 @@ class TestSession:
         started = time.monotonic()
         runs: list[PackageRun] = [node.subject for node in nodes]
         self._emit_build_failures(runs)
+        self._select_again(runs)
         self._check_selection(runs)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
@@ -229,6 +230,12 @@ class TestSession:
         finally:
             self._ordering.finish_all()
             self._lap("run", started)
+
+    def _select_again(self, runs: Sequence[PackageRun]) -> None:
+        """Select from the tests that the build has found, where a source did not show them all."""
+        selector = self._settings.selector
+        for run in runs if selector.picks_names else ():
+            run.selection = selector.select(run.package) or run.selection
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""

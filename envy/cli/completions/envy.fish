@@ -273,6 +273,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries
 complete -c envy -n '__fish_seen_subcommand_from test' -l run
+complete -c envy -n '__fish_seen_subcommand_from test' -l sanitize
 complete -c envy -n '__fish_seen_subcommand_from test' -l show-output
 complete -c envy -n '__fish_seen_subcommand_from test' -l skip
 complete -c envy -n '__fish_seen_subcommand_from test' -l slow

@@ -1,0 +1,106 @@
+"""Several drivers as one: each package belongs to the driver that found it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from envy.testing.package import (
+    Driver,
+    Emit,
+    NothingMatched,
+    PackageRun,
+    PackageVerdict,
+    Selection,
+    TestPackage,
+)
+
+
+class CombinedDriver:
+    """Passes on each call to the driver of the package; patterns are divided beforehand."""
+
+    name = "all"
+
+    def __init__(self, drivers: Sequence[tuple[Driver, Sequence[str]]]) -> None:
+        self._drivers = {driver.name: driver for driver, _ in drivers}
+        self._patterns = {driver.name: patterns for driver, patterns in drivers}
+        self._ends_at: float | None = None
+        self._on_built: Callable[[int], None] | None = None
+
+    @property
+    def ends_at(self) -> float | None:
+        """The session's deadline."""
+        return self._ends_at
+
+    @ends_at.setter
+    def ends_at(self, moment: float | None) -> None:
+        self._ends_at = moment
+        for driver in self._drivers.values():
+            driver.ends_at = moment
+
+    @property
+    def on_built(self) -> Callable[[int], None] | None:
+        """Receives the number of packages built so far."""
+        return self._on_built
+
+    @on_built.setter
+    def on_built(self, call: Callable[[int], None] | None) -> None:
+        self._on_built = call
+        for driver in self._drivers.values():
+            driver.on_built = call
+
+    @property
+    def build_width(self) -> int:
+        """The number of batches that may be built at once."""
+        return max(driver.build_width for driver in self._drivers.values())
+
+    @property
+    def runs_more_than_tests(self) -> bool:
+        """Whether a package may have something to run although none of its tests is selected."""
+        return any(driver.runs_more_than_tests for driver in self._drivers.values())
+
+    def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
+        """Return the packages of all drivers, by name."""
+        del patterns
+        found: list[TestPackage] = []
+        missed: NothingMatched | None = None
+        for name, driver in self._drivers.items():
+            try:
+                found += driver.discover(self._patterns[name])
+            except NothingMatched as error:
+                missed = error
+        if missed is not None and not found:
+            raise missed
+        return sorted(found, key=lambda package: (package.name, package.driver))
+
+    def build_key(self, run: PackageRun) -> str:
+        """Return the key that identifies the binary of this package."""
+        return self._of(run).build_key(run)
+
+    def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
+        """Divide packages into batches of one driver each."""
+        batches = []
+        for name, driver in self._drivers.items():
+            own = [run for run in runs if run.package.driver == name]
+            if own:
+                batches += driver.batches(own)
+        return batches
+
+    def build(self, batch: Sequence[PackageRun]) -> None:
+        """Build a batch."""
+        self._of(batch[0]).build(batch)
+
+    def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
+        """Return the top-level tests of a selection, in their order."""
+        return self._of(run).select(run, selection)
+
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
+        """Run the tests of a built package."""
+        return self._of(run).run(run, emit)
+
+    def finish(self) -> None:
+        """Finish every driver."""
+        for driver in self._drivers.values():
+            driver.finish()
+
+    def _of(self, run: PackageRun) -> Driver:
+        return self._drivers[run.package.driver]

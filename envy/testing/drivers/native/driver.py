@@ -1,0 +1,357 @@
+"""The native driver: C and C++ tests of a folder, built into one executable by LLVM, and run.
+
+Guarantees
+  The sources of a folder and of its library are compiled once each, joined to one module, and
+  generated to one object.
+  What a build rests on is compared by content: a file that was only touched builds nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import time
+
+from envy.errors import UsageError
+from envy.host.children import Children
+from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
+from envy.testing.drivers.native.coverage import Coverage
+from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
+from envy.testing.drivers.native.sources import (
+    SourceFunction,
+    SourcePackage,
+    find_packages,
+    package_name,
+    read_functions,
+)
+from envy.testing.drivers.native.store import Digests, NativeStore, key_of
+from envy.testing.drivers.native.toolchain import NativeToolchain
+from envy.testing.drivers.native.units import (
+    DISPATCHER,
+    RUNTIME,
+    Unit,
+    as_row,
+    known_state,
+    make_unit,
+)
+from envy.testing.events import StreamEvent
+from envy.testing.package import (
+    Emit,
+    NothingMatched,
+    PackageRun,
+    PackageVerdict,
+    RunSettings,
+    Selection,
+    TestPackage,
+)
+from envy.testing.patterns import select_top_level
+
+DRIVER_VERSION = "native-1"
+
+
+@dataclass(slots=True, kw_only=True)
+class NativePackage:
+    """What the driver knows of a package."""
+
+    task: BuildTask
+    record_key: str
+    record: dict[str, object]
+    warnings: list[str] = field(default_factory=list)
+    scans: dict[str, list[object]] = field(default_factory=dict)  # by source
+
+
+class NativeDriver:
+    """Finds, builds and runs native packages for one session."""
+
+    name = "native"
+    runs_more_than_tests = False
+
+    def __init__(
+        self, toolchain: NativeToolchain, settings: RunSettings, *,
+        root: Path, store: NativeStore, scratch: Path, build_jobs: int, children: Children,
+        environment: Mapping[str, str], count: int = 1, rebuild: bool = False,
+    ) -> None:  # fmt: skip
+        self._toolchain = toolchain
+        self._settings = settings
+        self._root = root
+        self._store = store
+        self._children = children
+        self._environment = dict(environment)
+        self._count = count
+        self._rebuild = rebuild
+        self._digests = Digests()
+        self._builder = NativeBuilder(
+            toolchain, store, self._digests, children=children, scratch=scratch, jobs=build_jobs
+        )
+        self._coverage = Coverage(toolchain, scratch, children) if toolchain.coverage else None
+        self.build_width = build_jobs
+        self.ends_at: float | None = None
+        self.on_built: Callable[[int], None] | None = None
+
+    def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
+        """Return the packages that the patterns match, sorted by name."""
+        found = find_packages(self._root, patterns)
+        if not found:
+            raise NothingMatched(
+                "no native tests match",
+                hint="they are in files named *_test.c, *_test.cc, *_test.cpp or *_test.cxx",
+            )
+        return [self._package(source) for source in found]
+
+    def _package(self, source: SourcePackage) -> TestPackage:
+        name = package_name(source.directory, self._root)
+        folder = "." if source.directory == self._root else name
+        record_key = key_of(DRIVER_VERSION, self._toolchain.identity, str(source.directory))
+        record = {} if self._rebuild else self._store.read_record(record_key)
+        scans: dict[str, list[object]] = {}
+        functions = {
+            name: self._functions(source.directory / name, record, scans)
+            for name in (*source.tests, *source.library)
+        }
+        tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
+        runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
+        own_main = not tests and any(f.name == OWN_MAIN for n in source.tests for f in functions[n])
+        units = self._units(source, folder, functions)
+        if not own_main:
+            units.append(make_unit(DISPATCHER, str(self._root), self._toolchain, ["-O1", "-g0"]))
+        task = BuildTask(
+            name=name,
+            units=units,
+            test_sources=[_join(folder, name) for name in source.tests],
+            has_own_main=own_main,
+        )
+        task.messages += _mains(folder, source, functions, own_main=own_main)
+        detail = NativePackage(
+            task=task,
+            record_key=record_key,
+            record=record,
+            scans=scans,
+            warnings=_warnings(folder, source, functions),
+        )
+        known = record.get("tests")
+        if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
+            runnable = tuple(str(row[0]) for row in known) or runnable
+        return TestPackage(
+            name=name,
+            directory=source.directory,
+            driver=self.name,
+            tests=(OWN_MAIN,) if own_main else runnable,
+            detail=detail,
+        )
+
+    def _units(
+        self,
+        source: SourcePackage,
+        folder: str,
+        functions: Mapping[str, Sequence[SourceFunction]],
+    ) -> list[Unit]:
+        units = []
+        for name in (*source.library, *source.tests):
+            flags = [f"-I{folder}", f"-I{RUNTIME}"]
+            if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
+                # The program of this folder can be tested beside its own `main`.
+                word = re.sub(r"\W", "_", name)
+                flags.append(f"-Dmain=envy_main_of_{word}")
+            units.append(make_unit(_join(folder, name), str(self._root), self._toolchain, flags))
+        return units
+
+    def _functions(
+        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]]
+    ) -> list[SourceFunction]:
+        """Return the functions of a source; read it only if it has changed."""
+        digest = self._digests.of(str(path))
+        earlier = record.get("scans")
+        row = earlier.get(path.name) if isinstance(earlier, dict) else None
+        if isinstance(row, list) and row and row[0] == digest:
+            scans[path.name] = row
+            return [SourceFunction(str(n), int(line), bool(s)) for n, line, s in row[1]]
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        functions = read_functions(text) if "test_" in text or "main" in text else []
+        scans[path.name] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
+        return functions
+
+    # -- building ------------------------------------------------------------------------------
+
+    def build_key(self, run: PackageRun) -> str:
+        """Set the key of the executable and the kept executable, if all its sources are known."""
+        detail = _detail(run)
+        task, record = detail.task, detail.record
+        run.build_events += _messages(run, detail.warnings)
+        if task.messages:  # it cannot be built
+            return ""
+        rows = record.get("units")
+        for unit in task.units:
+            row = rows.get(unit.source) if isinstance(rows, dict) else None
+            state = known_state(unit, row, self._digests, self._store)
+            if state is not None:
+                task.states[unit.source] = state
+        if len(task.states) < len(task.units):
+            return ""
+        run.key = task.key = self._builder.key(task)
+        tests = record.get("tests")
+        if record.get("key") == run.key and isinstance(tests, list):
+            run.binary = self._store.find(run.key, EXECUTABLE)
+            run.kept = run.binary is not None
+            if run.kept:
+                self._note_tests(run, tests)
+        return run.key
+
+    def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
+        """Return a batch for each package."""
+        return [[run] for run in runs]
+
+    def build(self, batch: Sequence[PackageRun]) -> None:
+        """Build packages."""
+        self._builder.ends_at = self.ends_at
+        for run in batch:
+            task = _detail(run).task
+            refusals = len(task.messages)
+            try:
+                if refusals:
+                    raise BuildFailed("".join(task.messages))
+                run.binary = self._builder.build(task)
+            except BuildFailed as error:
+                run.failed_build = run.package.name
+                run.build_events += _messages(run, [error.message])
+                run.build_events.append(
+                    StreamEvent(action="build-fail", time=time(), import_path=run.package.name)
+                )
+                continue
+            finally:
+                run.seconds |= task.seconds
+            run.key = task.key
+            run.build_events += _messages(run, task.messages)
+            self._note_tests(run, task.tests)
+            self._write_record(run)
+
+    def _note_tests(self, run: PackageRun, rows: Sequence[object]) -> None:
+        """Replace the tests read from the sources by those that the compiler found."""
+        if _detail(run).task.has_own_main:
+            return
+        names = tuple(str(row[0]) for row in rows if isinstance(row, list))
+        if names != run.package.tests:
+            run.package = replace(run.package, tests=names)
+
+    def _write_record(self, run: PackageRun) -> None:
+        detail = _detail(run)
+        task = detail.task
+        if any(state.key.startswith("unsettled-") for state in task.states.values()):
+            return
+        self._store.write_record(
+            detail.record_key,
+            {
+                "key": task.key,
+                "tests": task.tests,
+                "units": {source: as_row(state) for source, state in task.states.items()},
+                "scans": detail.scans,
+            },
+        )
+
+    def inputs_of(self, run: PackageRun) -> dict[str, str]:
+        """Return the files that the executable of a built package rests on, with digests.
+
+        The toolchain is not among them: `toolchain_identity` changes with it.
+        """
+        states = _detail(run).task.states.values()
+        return dict(row for state in states for row in state.files)
+
+    @property
+    def toolchain_identity(self) -> str:
+        """The programs, target and flags that build every package of this session."""
+        return self._toolchain.identity
+
+    # -- running -------------------------------------------------------------------------------
+
+    def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
+        """Return the selected tests of a package, in their order."""
+        names = run.package.tests
+        if selection.names is not None:
+            wanted = set(selection.names)
+            names = tuple(name for name in names if name in wanted)
+        found = select_top_level(names, run=selection.run, skip=selection.skip)
+        if found is None:
+            raise UsageError(
+                f"--run or --skip has syntax that only Go can evaluate: "
+                f"{selection.run or selection.skip!r}"
+            )
+        return found
+
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
+        """Run the tests of a package."""
+        environment = dict(self._environment)
+        if self._coverage is not None:
+            environment["LLVM_PROFILE_FILE"] = self._coverage.profile_of(run)
+        runner = NativeRunner(
+            run,
+            emit if self._coverage is None else self._coverage.reporting(run, emit),
+            self._settings,
+            environment=environment,
+            children=self._children,
+            count=self._count,
+            ends_at=self.ends_at,
+            has_own_main=_detail(run).task.has_own_main,
+        )
+        return runner.run(self.select(run, run.selection))
+
+    def finish(self) -> None:
+        """Prune the store."""
+        self._store.prune()
+
+    def close(self) -> None:
+        """End the compilers."""
+        self._builder.close()
+
+
+def _detail(run: PackageRun) -> NativePackage:
+    detail = run.package.detail
+    assert isinstance(detail, NativePackage)
+    return detail
+
+
+def _join(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:
+    name, now = run.package.name, time()
+    return [
+        StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
+        for text in texts
+        for line in text.splitlines()
+    ]
+
+
+def _warnings(
+    folder: str, source: SourcePackage, functions: Mapping[str, Sequence[SourceFunction]]
+) -> list[str]:
+    return [
+        f"{_join(folder, name)}:{f.line}: warning: `{f.name}` is static, so it is not a test; "
+        "remove `static`"
+        for name in source.tests
+        for f in functions[name]
+        if f.is_static and f.name != OWN_MAIN
+    ]
+
+
+def _mains(
+    folder: str,
+    source: SourcePackage,
+    functions: Mapping[str, Sequence[SourceFunction]],
+    *,
+    own_main: bool,
+) -> list[str]:
+    """Return the errors of a package that defines `main` beside tests."""
+    if own_main:
+        return []
+    return [
+        f"{_join(folder, name)}:{f.line}: error: `main` is defined beside tests, whose `main` is "
+        "generated; remove it, or move it to a folder of its own, where it runs as one test\n"
+        for name in source.tests
+        for f in functions[name]
+        if f.name == OWN_MAIN
+    ]
