@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 
+import pytest
 from gotests import events_of, outcomes
 
 HOSTILE = r"""
@@ -64,6 +66,11 @@ def test_hostile_tests_have_their_own_results(native_project):
 
 
 BAD = {
+    "elsewhere/value.c": '#include "z/value.h"\nint value(void) { return SEVEN; }\n',
+    "empty/x_test.c": "int test_a(void) { return 0; }\n",
+    "far/broken.c": "not C\n",
+    "far/x_test.c": "#include <z/value.h>\nint test_a(void) { return value() - SEVEN; }\n",
+    "include/z/value.h": "int value(void);\n",
     "dup/x_test.c": "int test_a(void) { return 0; }\n",
     "dup/y_test.c": "int test_a(void) { return 0; }\n",
     "header/x_test.c": '#include "nope.h"\n',
@@ -89,8 +96,17 @@ void test_four(void) { CHECK(ready == 1); CHECK(1 == 2); LOG("x is %d", 3); REQU
 }
 
 
+MANIFEST = """packages = {}
+tests = { native = {
+  far = { sources = { "elsewhere/*.c" }, include = { "include" }, flags = { "-DSEVEN=7" } },
+  empty = { sources = { "nix/*.c" } },
+} }
+"""
+
+
 def test_bad_packages_are_explained(native_project):
     """Each fault names its file and line; the other packages run."""
+    native_project.write("envy.lua", MANIFEST)
     for name, text in BAD.items():
         native_project.write(name, text)
     run = native_project.envy_test(code=3)
@@ -106,8 +122,10 @@ def test_bad_packages_are_explained(native_project):
         "words/x_test.c:8: CHECK(1 == 2) failed",
         "words/x_test.c:8: x is 3",
         "words/x_test.c:8: REQUIRE(2 == 3) failed",
+        "empty: error: `nix/*.c` in `sources` of tests.native matches no C or C++ source",
+        "ok    far",
         "ok    program",
-        "3 passed, 1 failed, 2 skipped",
+        "4 passed, 1 failed, 2 skipped",
     ):
         assert line in run.out
     assert "never" not in run.out
@@ -122,6 +140,8 @@ def test_bad_packages_are_explained(native_project):
     ):
         assert message in native_project.envy_test(*words, code=4).err
     assert "-race is a flag of Go" in native_project.envy_test("words", "-race", code=2).err
+    error = native_project.envy_test("words", "--sanitize=nix", code=2).err
+    assert "--sanitize: 'nix' is not a sanitizer" in error
     for word in ("--coverage", "--sanitize=address"):
         error = native_project.envy_test("words", word, code=3).err
         assert f"{word} needs an LLVM with its runtime library; zig has none" in error
@@ -173,6 +193,30 @@ def test_without_an_llvm_the_manifest_line_is_named(native_project, tmp_path):
     run = native_project.envy_test(env={"PATH": str(tmp_path)}, code=3)
     assert "gcc alone cannot join LLVM IR" in run.err
     assert 'add zig to envy.lua: packages = { "envy.zig@r1" }' in run.err
+
+
+def test_llvm_measures_coverage_and_finds_overflows(native_project):
+    """clang and llvm-link of one version do what zig does, and more with LLVM's runtime."""
+    path = os.environ["PATH"]
+    if not (shutil.which("clang") and shutil.which("llvm-link")):
+        pytest.skip("clang or llvm-link is missing")
+    native_project.write("lib/add.h", "int add(int, int);\n")
+    native_project.write("lib/add.c", ADD + "int unused(void) {\n  return 1;\n}\n")
+    native_project.write("lib/hostile_test.c", HOSTILE)
+    run = native_project.envy_test("--json", "--timeout", "500ms", env={"PATH": path}, code=1)
+    assert outcomes(run) == EXPECTED
+    native_project.write(
+        "lib/hostile_test.c",
+        "#include <stdlib.h>\n"
+        "int test_over(void) { char *p = malloc(4); p[4] = 1; free(p); return 0; }\n",
+    )
+    covered = native_project.envy_test("--coverage", env={"PATH": path}, code=None)
+    if "libclang_rt" in covered.err:
+        pytest.skip("LLVM's runtime library is missing")
+    assert "coverage  lib  0.0% of lines" in covered.out
+    words = ["--sanitize=address"]
+    found = native_project.envy_test(*words, env={"PATH": path}, code=1)
+    assert "heap-buffer-overflow" in found.out
 
 
 def test_go_and_c_run_together(native_project, go):

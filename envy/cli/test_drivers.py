@@ -23,15 +23,18 @@ from envy.cli.test_setup import (
 )
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_search import find_manifest
+from envy.declarations.test_settings import NO_TESTS
 from envy.errors import ManifestError, UsageError
 from envy.host.children import Children
 from envy.host.platform import available_cores
 from envy.testing.drivers.combined import CombinedDriver
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.drivers.native.driver import NativeDriver
+from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
 from envy.testing.drivers.native.sources import SUFFIXES, find_packages
 from envy.testing.drivers.native.store import NativeStore
 from envy.testing.drivers.native.toolchain import (
+    SANITIZERS,
     NativeToolchain,
     NativeWishes,
     NoNativeToolchain,
@@ -49,6 +52,7 @@ class Toolchains:
 
     go: GoToolchain | None = None
     native: NativeToolchain | None = None
+    libraries: Libraries = NO_LIBRARIES
 
     def with_children(self, children: Children) -> Toolchains:
         """Return the same toolchains, whose programs are these children."""
@@ -67,12 +71,19 @@ def make_toolchains(context: RunContext) -> Toolchains:
     options = context.options
     if native and not go:
         _check_flags(options)
-    if options.sanitize and not native:
-        raise UsageError("--sanitize is for native tests, and the patterns match none")
-    return Toolchains(
-        go=make_toolchain(context) if go else None,
-        native=_native_toolchain(context) if native else None,
+    _check_sanitize(options.sanitize, native)
+    chosen = make_toolchain(context) if go else None
+    if not native:
+        return Toolchains(go=chosen)
+    programs = _programs_of_project(context)
+    found = find_toolchain(
+        programs.products,
+        programs.environment,
+        NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
+        children=context.children,
+        zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
+    return Toolchains(go=chosen, native=found, libraries=programs.libraries)
 
 
 @contextlib.contextmanager
@@ -90,7 +101,7 @@ def open_driver(
         if toolchains.native is not None and native:
             store = NativeStore(_tests_folder(context) / NATIVE_TESTS_FOLDER)
             scratch = closing.enter_context(store.build_dir())
-            driver = _native_driver(context, toolchains.native, store, scratch)
+            driver = _native_driver(context, toolchains, store, scratch)
             closing.callback(driver.close)
             drivers.append((driver, native))
         if not drivers:
@@ -175,24 +186,23 @@ def _check_flags(options: TestOptions) -> None:
         raise UsageError("native tests take no arguments")
 
 
-def _native_toolchain(context: RunContext) -> NativeToolchain:
-    options = context.options
-    products, environment = _programs_of_project(context)
-    return find_toolchain(
-        products,
-        environment,
-        NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
-        children=context.children,
-        zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
-    )
+def _check_sanitize(wanted: str, native: Sequence[str]) -> None:
+    unknown = [kind for kind in wanted.split(",") if kind not in SANITIZERS]
+    if wanted and unknown:
+        raise UsageError(
+            f"--sanitize: {unknown[0]!r} is not a sanitizer", hint=f"one of {', '.join(SANITIZERS)}"
+        )
+    if wanted and not native:
+        raise UsageError("--sanitize is for native tests, and the patterns match none")
 
 
 def _native_driver(
-    context: RunContext, toolchain: NativeToolchain, store: NativeStore, scratch: Path
+    context: RunContext, toolchains: Toolchains, store: NativeStore, scratch: Path
 ) -> NativeDriver:
     options = context.options
+    assert toolchains.native is not None
     return NativeDriver(
-        toolchain,
+        toolchains.native,
         run_settings(context.settings, options),
         root=context.directory,
         store=store,
@@ -202,11 +212,21 @@ def _native_driver(
         environment=context.environment,
         count=options.count or 1,
         rebuild=options.no_cache,
+        libraries=toolchains.libraries,
     )
 
 
-def _programs_of_project(context: RunContext) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the compilers of the manifest, and the environment with its packages' variables."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Programs:
+    """What the manifest says of native tests."""
+
+    environment: dict[str, str]  # with the variables of the compiler's package
+    products: dict[str, Path] = dataclasses.field(default_factory=dict)
+    libraries: Libraries = NO_LIBRARIES
+
+
+def _programs_of_project(context: RunContext) -> _Programs:
+    """Return the compilers of the manifest, installed, and its settings of native tests."""
     settings = context.settings
     environment = dict(context.environment)
     try:
@@ -214,7 +234,7 @@ def _programs_of_project(context: RunContext) -> tuple[dict[str, Path], dict[str
     except ManifestError:
         if settings.manifest is not None:
             raise
-        return {}, environment
+        return _Programs(environment=environment)
     quiet = dataclasses.replace(
         settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
     )
@@ -223,8 +243,9 @@ def _programs_of_project(context: RunContext) -> tuple[dict[str, Path], dict[str
         keys = [
             spec.key for spec in session.manifest.packages if _NAMES & {spec.key.name, spec.alias}
         ]
+        libraries = Libraries(path.parent, session.manifest.tests or NO_TESTS)
         if not keys:
-            return {}, environment
+            return _Programs(environment=environment, libraries=libraries)
         resolved(session)
         result = summarise(session.install(keys), session, seconds=0)
         if session.cancellation is not None:
@@ -237,7 +258,7 @@ def _programs_of_project(context: RunContext) -> tuple[dict[str, Path], dict[str
             found = session.products_of(session.recipe(key))
             products |= {name: Path(found[name]) for name in _PROGRAMS if name in found}
         environment = session.project_environment(keys).applied_to(settings.environment)
-        return products, environment
+        return _Programs(environment=environment, products=products, libraries=libraries)
 
 
 def _tests_folder(context: RunContext) -> Path:

@@ -8,6 +8,7 @@ Guarantees
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from envy.errors import UsageError
 from envy.host.children import Children
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.coverage import Coverage
+from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
     SourceFunction,
@@ -72,6 +74,7 @@ class NativeDriver:
         self, toolchain: NativeToolchain, settings: RunSettings, *,
         root: Path, store: NativeStore, scratch: Path, build_jobs: int, children: Children,
         environment: Mapping[str, str], count: int = 1, rebuild: bool = False,
+        libraries: Libraries = NO_LIBRARIES,
     ) -> None:  # fmt: skip
         self._toolchain = toolchain
         self._settings = settings
@@ -81,6 +84,7 @@ class NativeDriver:
         self._environment = dict(environment)
         self._count = count
         self._rebuild = rebuild
+        self._libraries = libraries
         self._digests = Digests()
         self._builder = NativeBuilder(
             toolchain, store, self._digests, children=children, scratch=scratch, jobs=build_jobs
@@ -106,6 +110,7 @@ class NativeDriver:
         record_key = key_of(DRIVER_VERSION, self._toolchain.identity, str(source.directory))
         record = {} if self._rebuild else self._store.read_record(record_key)
         scans: dict[str, list[object]] = {}
+        source, extra = self._libraries.apply(source)
         functions = {
             name: self._functions(source.directory / name, record, scans)
             for name in (*source.tests, *source.library)
@@ -113,7 +118,7 @@ class NativeDriver:
         tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
         runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
         own_main = not tests and any(f.name == OWN_MAIN for n in source.tests for f in functions[n])
-        units = self._units(source, folder, functions)
+        units = self._units(source, folder, functions, extra.flags)
         if not own_main:
             units.append(make_unit(DISPATCHER, str(self._root), self._toolchain, ["-O1", "-g0"]))
         task = BuildTask(
@@ -121,7 +126,9 @@ class NativeDriver:
             units=units,
             test_sources=[_join(folder, name) for name in source.tests],
             has_own_main=own_main,
+            link_flags=extra.link,
         )
+        task.messages += extra.problems
         task.messages += _mains(folder, source, functions, own_main=own_main)
         detail = NativePackage(
             task=task,
@@ -146,10 +153,11 @@ class NativeDriver:
         source: SourcePackage,
         folder: str,
         functions: Mapping[str, Sequence[SourceFunction]],
+        extra: Sequence[str],
     ) -> list[Unit]:
         units = []
         for name in (*source.library, *source.tests):
-            flags = [f"-I{folder}", f"-I{RUNTIME}"]
+            flags = [f"-I{folder}", *extra, f"-I{RUNTIME}"]
             if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)
@@ -163,16 +171,16 @@ class NativeDriver:
         """Return the functions of a source; read it only if it has changed."""
         digest = self._digests.of(str(path))
         earlier = record.get("scans")
-        row = earlier.get(path.name) if isinstance(earlier, dict) else None
+        row = earlier.get(str(path)) if isinstance(earlier, dict) else None
         if isinstance(row, list) and row and row[0] == digest:
-            scans[path.name] = row
+            scans[str(path)] = row
             return [SourceFunction(str(n), int(line), bool(s)) for n, line, s in row[1]]
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
         functions = read_functions(text) if "test_" in text or "main" in text else []
-        scans[path.name] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
+        scans[str(path)] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
         return functions
 
     # -- building ------------------------------------------------------------------------------
@@ -314,7 +322,7 @@ def _detail(run: PackageRun) -> NativePackage:
 
 
 def _join(folder: str, name: str) -> str:
-    return name if folder == "." else f"{folder}/{name}"
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
 
 
 def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:

@@ -52,14 +52,13 @@ class NativeToolchain:
         if self.name == "zig":
             words = [str(self.program), "c++" if cxx else "cc", *self.target]
             return [*words, "-fno-sanitize=undefined"]
-        words = [str(self.program), *(["--driver-mode=g++"] if cxx else []), *self.target]
-        return [*words, *self._instruments()]
+        return [str(self.program), *(["--driver-mode=g++"] if cxx else []), *self.target]
 
     def to_bitcode(
         self, source: str, output: Path, headers: Path, flags: Sequence[str], *, cxx: bool
     ) -> list[str]:
         """Return the command that compiles one source, and lists the headers that it read."""
-        words = [*self.compiler(cxx=cxx), "-g", *flags, *self._words(cxx=cxx)]
+        words = [*self.compiler(cxx=cxx), *self._instruments(), "-g", *flags, *self._words(cxx=cxx)]
         # zig passes -MD to its compiler already, and fails if it is given again.
         for word in ("-header-include-file", str(headers), "-sys-header-deps"):
             words += ["-Xclang", word]
@@ -72,6 +71,8 @@ class NativeToolchain:
             return [str(self.linker), *files, "-o", str(output)]
         joining = ["ld.lld", "-r", "--plugin-opt=emit-llvm", "--lto-O0"]
         return [str(self.program), *joining, *files, "-o", str(output)]
+
+    # What instruments the code has done so in the bitcode, and must not do it again.
 
     def to_text(self, module: Path, output: Path) -> list[str]:
         """Return the command that writes a module as text."""
@@ -86,7 +87,14 @@ class NativeToolchain:
         self, code: Path, output: Path, flags: Sequence[str], *, cxx: bool
     ) -> list[str]:
         """Return the command that links an executable."""
-        words = [*self.compiler(cxx=cxx), str(code), "-o", str(output), *flags]
+        words = [
+            *self.compiler(cxx=cxx),
+            *self._instruments(),
+            str(code),
+            "-o",
+            str(output),
+            *flags,
+        ]
         return [*words, "-lm", "-lpthread", "-ldl", *self._flags("LDFLAGS")]
 
     def _words(self, *, cxx: bool) -> list[str]:
