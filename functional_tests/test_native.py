@@ -66,6 +66,7 @@ def test_hostile_tests_have_their_own_results(native_project):
 
 
 BAD = {
+    "-dé 'sh/x_test.c": "int test_é(void) { return 0; }\nint test_b(void) { return 0; }\n",
     "elsewhere/value.c": '#include "z/value.h"\nint value(void) { return SEVEN; }\n',
     "empty/x_test.c": "int test_a(void) { return 0; }\n",
     "far/broken.c": "not C\n",
@@ -125,7 +126,8 @@ def test_bad_packages_are_explained(native_project):
         "empty: error: `nix/*.c` in `sources` of tests.native matches no C or C++ source",
         "ok    far",
         "ok    program",
-        "4 passed, 1 failed, 2 skipped",
+        "ok    -dé 'sh",
+        "6 passed, 1 failed, 2 skipped",
     ):
         assert line in run.out
     assert "never" not in run.out
@@ -178,7 +180,8 @@ def test_only_what_changed_is_built(native_project):
     native_project.write("c/own2.h", "")  # of no one
     assert built() == []
     for path in native_project.kept("package.test"):
-        path.write_bytes(b"")  # a machine that stopped
+        path.chmod(0o755)
+        path.write_bytes(path.read_bytes()[:5000])  # a machine that stopped
     assert "3 passed" in native_project.envy_test().out
     freed = native_project.envy_test("--clean-cache").out
     assert freed.startswith("freed ")

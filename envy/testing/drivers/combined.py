@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from envy.testing.package import (
     Driver,
@@ -70,7 +71,7 @@ class CombinedDriver:
                 missed = error
         if missed is not None and not found:
             raise missed
-        return sorted(found, key=lambda package: (package.name, package.driver))
+        return sorted(_with_unequal_names(found), key=lambda package: package.name)
 
     def build_key(self, run: PackageRun) -> str:
         """Return the key that identifies the binary of this package."""
@@ -104,3 +105,12 @@ class CombinedDriver:
 
     def _of(self, run: PackageRun) -> Driver:
         return self._drivers[run.package.driver]
+
+
+def _with_unequal_names(packages: Sequence[TestPackage]) -> Iterator[TestPackage]:
+    """Yield packages; the folder of one driver may have the name of another driver's package."""
+    names: set[str] = set()
+    for package in packages:
+        name = package.name if package.name not in names else f"./{package.name}"
+        names.add(name)
+        yield package if name == package.name else replace(package, name=name)

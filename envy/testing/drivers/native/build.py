@@ -62,6 +62,7 @@ class BuildTask:
     seconds: dict[str, float] = field(default_factory=dict)
     key: str = ""
     tests: list[list[object]] = field(default_factory=list)
+    size: int = 0  # of the executable
 
 
 class NativeBuilder:
@@ -109,8 +110,10 @@ class NativeBuilder:
         kept = self._store.find(task.key, EXECUTABLE)
         tests = self._store.find(task.key, TESTS)
         if kept is not None and tests is not None:
-            task.tests = json.loads(tests.read_text(encoding="utf-8"))
-            return kept
+            known = json.loads(tests.read_text(encoding="utf-8"))
+            task.tests, task.size = known["tests"], known["size"]
+            if kept.stat().st_size == task.size:
+                return kept
         folder = self._folder()
         files = {name: folder / name for name in (EXECUTABLE, MODULE, OBJECT, TESTS)}
         self._link(task, files)
@@ -198,7 +201,9 @@ class NativeBuilder:
         said = self._step(task, "link", argv, root)
         if said:
             task.messages.append(said)
-        files[TESTS].write_text(json.dumps(task.tests), encoding="utf-8")
+        task.size = files[EXECUTABLE].stat().st_size
+        known = {"tests": task.tests, "size": task.size}
+        files[TESTS].write_text(json.dumps(known), encoding="utf-8")
 
     def _step(self, task: BuildTask, step: str, argv: Sequence[str], folder: str) -> str:
         started = time.monotonic()

@@ -203,9 +203,9 @@ class NativeDriver:
         run.key = task.key = self._builder.key(task)
         tests = record.get("tests")
         if record.get("key") == run.key and isinstance(tests, list):
-            run.binary = self._store.find(run.key, EXECUTABLE)
-            run.kept = run.binary is not None
-            if run.kept:
+            found = self._store.find(run.key, EXECUTABLE)
+            if found is not None and found.stat().st_size == record.get("size"):
+                run.binary, run.kept = found, True
                 self._note_tests(run, tests)
         return run.key
 
@@ -254,6 +254,7 @@ class NativeDriver:
             detail.record_key,
             {
                 "key": task.key,
+                "size": task.size,
                 "tests": task.tests,
                 "units": {source: as_row(state) for source, state in task.states.items()},
                 "scans": detail.scans,
@@ -322,7 +323,8 @@ def _detail(run: PackageRun) -> NativePackage:
 
 
 def _join(folder: str, name: str) -> str:
-    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+    path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+    return f"./{path}" if path[0] in "-@" else path  # which begin an option, or name a list
 
 
 def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _DEFINE = re.compile(
     r'^define (?P<before>[^@\n]*)@(?P<symbol>"[^"\n]+"|[\w.$-]+)\((?P<after>.*)$', re.MULTILINE
@@ -18,6 +19,7 @@ _NODE = re.compile(
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![\d]+|[^,()]+)')
 _TABLE = re.compile(r"^@envy_test_table = external [^\n]*$", re.MULTILINE)
 _COUNT = re.compile(r"^@envy_test_count = external [^\n]*$", re.MULTILINE)
+_BYTE = re.compile(rb"\\([0-9A-Fa-f]{2})")
 _RESULTS = {"i32": False, "void": True}
 
 
@@ -41,7 +43,7 @@ class _Nodes:
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def get(self, reference: str, name: str) -> str:
-        return self.rows.get(reference, {}).get(name, "").strip('"')
+        return _unescaped(self.rows.get(reference, {}).get(name, "").strip('"'))
 
 
 def find_tests(text: str, test_sources: Iterable[str]) -> list[NativeTest]:
@@ -50,13 +52,16 @@ def find_tests(text: str, test_sources: Iterable[str]) -> list[NativeTest]:
     if not defined:
         return []
     nodes = _read_nodes(text)
-    order = {source: number for number, source in enumerate(test_sources)}
+    given = list(test_sources)
+    order = {os.path.normpath(source): number for number, source in enumerate(given)}
     tests = []
     for match in defined:
         test = _test(match, nodes)
-        if test is not None and test.unit in order:
-            tests.append(test)
-    return sorted(tests, key=lambda test: (order[test.unit], test.line, test.name))
+        number = order.get(os.path.normpath(test.unit)) if test is not None else None
+        if test is not None and number is not None:
+            tests.append((number, replace(test, unit=given[number])))
+    tests.sort(key=lambda row: (row[0], row[1].line, row[1].name))
+    return [test for _, test in tests]
 
 
 def _read_nodes(text: str) -> _Nodes:
@@ -131,6 +136,15 @@ def with_table(text: str, tests: Iterable[NativeTest], *, opaque: bool) -> str:
     lines.append(table)
     text = _TABLE.sub(lambda _: "\n".join(lines), text, count=1)
     return _COUNT.sub(f"@envy_test_count = constant i32 {len(tests)}", text, count=1)
+
+
+def _unescaped(text: str) -> str:
+    """Return a text of a module with its bytes, which are two hexadecimal digits each."""
+    if "\\" not in text:
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    data = _BYTE.sub(lambda match: bytes([int(match[1], 16)]), data)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _escaped(data: bytes) -> str:

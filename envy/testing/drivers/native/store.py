@@ -60,8 +60,8 @@ class NativeStore:
             staging.mkdir()
             for name, path in files.items():
                 path.rename(staging / name)
-            if any(self.find(key, name) is None for name in files):
-                shutil.rmtree(folder, ignore_errors=True)
+            if not self._has(key, {name: staging / name for name in files}):
+                shutil.rmtree(folder, ignore_errors=True)  # truncated by a full disk or a crash
             with contextlib.suppress(OSError):
                 staging.rename(folder)
         except OSError as error:
@@ -69,6 +69,14 @@ class NativeStore:
                 f"cannot keep the test binary in {folder}: {error.strerror}",
                 hint="choose another cache with --cache-root",
             ) from error
+
+    def _has(self, key: str, files: Mapping[str, Path]) -> bool:
+        """Return whether files are kept in the size of these."""
+        for name, path in files.items():
+            kept = self.find(key, name)
+            if kept is None or kept.stat().st_size != path.stat().st_size:
+                return False
+        return True
 
     def read_record(self, key: str) -> dict[str, Any]:
         """Return the record of a package's last build; empty if there is none."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.errors import EnvyError, ScriptFailed
+from envy.errors import EnvyError, ScriptFailed, UsageError
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
 
@@ -101,7 +102,10 @@ class NativeToolchain:
         return [*self._flags("CPPFLAGS"), *self._flags("CXXFLAGS" if cxx else "CFLAGS")]
 
     def _flags(self, name: str) -> list[str]:
-        return self.environment.get(name, "").split()
+        try:
+            return shlex.split(self.environment.get(name, ""))
+        except ValueError as error:
+            raise UsageError(f"{name} cannot be read as words: {error}") from error
 
     def _instruments(self) -> list[str]:
         words = []
@@ -321,7 +325,10 @@ def _identity(
 ) -> str:
     rows = list(facts)
     for program in programs:
-        status = program.stat()
+        try:
+            status = program.stat()
+        except OSError as error:
+            raise NoNativeToolchain(f"{program} cannot be read: {error.strerror}") from error
         rows.append(f"{program} {status.st_size} {status.st_mtime_ns}")
     rows += [f"{name}={environment.get(name, '')}" for name in (*_FLAGS, *_INCLUDE_PATHS)]
     return "\n".join(rows)
