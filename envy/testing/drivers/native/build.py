@@ -70,13 +70,14 @@ class NativeBuilder:
 
     def __init__(
         self, toolchain: NativeToolchain, store: NativeStore, digests: Digests, *,
-        children: Children, scratch: Path, jobs: int,
+        children: Children, scratch: Path, jobs: int, rebuild: bool = False,
     ) -> None:  # fmt: skip
         self._toolchain = toolchain
         self._store = store
         self._digests = digests
         self._children = children
         self._scratch = scratch
+        self._rebuild = rebuild
         self._environment = {**toolchain.environment, "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig")}
         self._own_paths = re.compile(re.escape(str(scratch)) + r"/native-\d+/")
         self._compilers = ThreadPoolExecutor(jobs, thread_name_prefix="compiler")
@@ -109,7 +110,7 @@ class NativeBuilder:
         task.key = self.key(task)
         kept = self._store.find(task.key, EXECUTABLE)
         tests = self._store.find(task.key, TESTS)
-        if kept is not None and tests is not None:
+        if kept is not None and tests is not None and not self._rebuild:
             known = json.loads(tests.read_text(encoding="utf-8"))
             task.tests, task.size = known["tests"], known["size"]
             if kept.stat().st_size == task.size:

@@ -87,8 +87,9 @@ class NativeDriver:
         self._libraries = libraries
         self._digests = Digests()
         self._builder = NativeBuilder(
-            toolchain, store, self._digests, children=children, scratch=scratch, jobs=build_jobs
-        )
+            toolchain, store, self._digests,
+            children=children, scratch=scratch, jobs=build_jobs, rebuild=rebuild,
+        )  # fmt: skip
         self._coverage = Coverage(toolchain, scratch, children) if toolchain.coverage else None
         self.build_width = build_jobs
         self.ends_at: float | None = None
