@@ -233,7 +233,7 @@ def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str
     failed = [path for path in own if _has_failed(events[path])]
     if failed:
         return failed
-    closure = _closure(_detail(run))
+    closure = closure_of(run)
     return [path for path in events if path in closure and _has_failed(events[path])]
 
 
@@ -241,7 +241,9 @@ def _has_failed(events: Sequence[StreamEvent]) -> bool:
     return any(event.action == "build-fail" for event in events)
 
 
-def _closure(detail: GoPackage) -> set[str]:
+def closure_of(run: PackageRun) -> set[str]:
+    """Return the import paths of the listed packages that a package's binary is built from."""
+    detail = _detail(run)
     found: set[str] = set()
     stack = [detail.main or detail.record["ImportPath"]]
     while stack:

@@ -7,13 +7,15 @@ hundreds of packages that do not change; they are hashed by the sizes and times 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from blake3 import blake3
 
+from envy.testing.consulted import Unkept
 from envy.testing.drivers.go_list import GoPackage, own_files
 from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.evidence import is_settled, mark_of
 
 DRIVER_VERSION = "go-2"
 
@@ -29,6 +31,9 @@ class KeyMaker:
         self._directory = str(toolchain.directory)
         self._digests: dict[str, bytes] = {}
         self._modules: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
+        self._sources: dict[str, list[str]] = {}  # of the user's packages, by import path
+        self._unsettled: dict[str, str] = {}  # a source that changed; asked once all are built
         self._extra: bytes | None = None
 
     def key(self, package: GoPackage) -> str:
@@ -41,6 +46,30 @@ class KeyMaker:
         root = package.main or package.record["ImportPath"]
         digest.update(self._closure(root, package.records))
         return str(digest.hexdigest())
+
+    def digest_of(self, path: str) -> str:
+        """Return the digest of a source, as text."""
+        return self._content(path).hex()
+
+    def check_settled(self, paths: Iterable[str], since: int) -> None:
+        """Check that no source of these packages changed since a moment, in nanoseconds.
+
+        Raises:
+            Unkept: one did, and may have been built with another content than its key says.
+        """
+        for path in paths:
+            if path not in self._unsettled:
+                sources = self._sources.get(path, ())
+                found = (one for one in sources if not is_settled(mark_of(one), since))
+                self._unsettled[path] = next(found, "")
+            if self._unsettled[path]:
+                raise Unkept(f"{self._unsettled[path]} changed just before the run, or during it")
+
+    def _content(self, path: str) -> bytes:
+        digest = self._contents.get(path)
+        if digest is None:
+            digest = self._contents[path] = _content(path)
+        return digest
 
     def _closure(self, root: str, records: Mapping[str, Mapping[str, Any]]) -> bytes:
         """Return the digest of a package and all its imports. Not recursive: chains are long."""
@@ -74,7 +103,9 @@ class KeyMaker:
             for file in own_files(row):
                 digest.update(f"{file}\0".encode())
                 path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
-                digest.update(_status(path) if is_fixed else _content(path))
+                digest.update(_status(path) if is_fixed else self._content(path))
+                if not is_fixed:
+                    self._sources.setdefault(row["ImportPath"], []).append(path)
         if row.get("Name") == "main":
             digest.update(_content(f"{folder}/default.pgo"))
         if module.get("GoMod"):

@@ -39,6 +39,7 @@ class GoToolchain:
     has_markup: bool  # the testing package escapes its marks in the output of tests
     directory: Path
     children: Children
+    package: str = ""  # of the manifest; "" if it is the first `go` on PATH
 
     def call(
         self,
@@ -116,7 +117,12 @@ class NoToolchain(EnvyError):
 
 
 def open_toolchain(
-    program: Path, *, directory: Path, environment: Mapping[str, str], children: Children
+    program: Path,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    children: Children,
+    package: str = "",
 ) -> GoToolchain:
     """Read the properties of a toolchain.
 
@@ -160,6 +166,7 @@ def open_toolchain(
         has_markup=_has_markup(root),
         directory=directory,
         children=children,
+        package=package,
     )
 
 

@@ -1,0 +1,241 @@
+"""Remembered runs of `envy test`: answering the same command again, recording and explaining it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from envy.cli.test_setup import RunContext, plain_view
+from envy.console.text import Streams, format_seconds, safe_lines, write_line
+from envy.testing.basis import Basis, Collector
+from envy.testing.consulted import Unkept
+from envy.testing.events import StreamEvent
+from envy.testing.evidence import VARIABLE, Fact, encode_facts, observe, recheck
+from envy.testing.explanations import decode_units, encode_units, lines_of, reason_of
+from envy.testing.kinds import events_without_tests
+from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPackage
+from envy.testing.records import Damaged, mark_used, result_path, run_path
+from envy.testing.replay import replay
+from envy.testing.result_cache import ResultCache, read_result
+from envy.testing.run_record import (
+    EVENTS,
+    NOTHING,
+    PLAIN,
+    RunRecord,
+    ToolchainSource,
+    project_state,
+    read_run,
+    read_tree,
+    run_key,
+    values_of,
+    why_not,
+    write_run,
+    write_tree,
+)
+from envy.testing.session import SessionResult, View
+
+
+class RememberedRun:
+    """The record of one command line in one folder: the former one, and the one to come."""
+
+    def __init__(self, context: RunContext, results: ResultCache, words: Sequence[str]) -> None:
+        self._context = context
+        self._results = results
+        environment = context.settings.environment
+        self._environment = environment
+        self._key = run_key(words, os.getcwd(), environment.get("PWD", ""))  # noqa: PTH109
+        self._before: RunRecord | None = None
+        self._basis = Basis(unkept="no package was found")
+        self._state = ""
+        try:
+            self._before = read_run(results.root, self._key)
+        except Damaged as error:
+            results.report(str(error))
+
+    # -- the former run --------------------------------------------------------------------------
+
+    def answer(self, views: Sequence[View]) -> SessionResult | None:
+        """Show the former run again if all that it rests on is unchanged."""
+        started = time.monotonic()
+        before = self._before
+        if before is None or not self._results.reads or before.form == NOTHING:
+            return None
+        try:
+            if why_not(
+                self._results.root,
+                self._key,
+                before,
+                self._environment,
+                settled=self._results.settled,
+            ):
+                return None
+            events = self._events_of(before)
+        except Damaged as error:
+            self._results.report(str(error))
+            return None
+        if events is None:
+            return None
+        mark_used(run_path(self._results.root, self._key), time.time())
+        if self._context.options.explain:
+            for name, _key in before.packages:
+                self._say([f"{name}: cached, nothing changed"])
+        return replay(events, views, started=started)
+
+    def _events_of(self, before: RunRecord) -> list[StreamEvent] | None:
+        events: list[StreamEvent] = []
+        now = time.time()
+        for name, key in before.packages:
+            if not key:
+                events += events_without_tests(name)
+                continue
+            path = result_path(self._results.root, key)
+            kept = read_result(path)
+            if kept is None:
+                return None
+            mark_used(path, now)
+            events += kept.replayed()
+        return events
+
+    # -- this run --------------------------------------------------------------------------------
+
+    def observe(
+        self, driver: Driver, packages: Sequence[TestPackage], patterns: Sequence[str]
+    ) -> None:
+        """Observe what the run rests on, before anything is built."""
+        self._basis = driver.basis(packages, patterns, self._environment, since=self._results.since)
+
+    def finish(self, result: SessionResult, driver: Driver, source: ToolchainSource) -> None:
+        """Explain the run if that was asked for, and record it."""
+        units = driver.units(result.packages)
+        roots = {run.package.name: driver.unit_of(run.package) for run in result.runs}
+        before = self._before
+        old_units, old_roots = decode_units(before.units) if before else ({}, {})
+        if self._context.options.explain:
+            earlier = dict(before.packages) if before else {}
+            self._say(lines_of(
+                (run.package.name, reason_of(
+                    run, reads=self._results.reads, earlier=earlier, before=old_units, now=units,
+                    root=roots[run.package.name],
+                ))
+                for run in result.runs
+            ))  # fmt: skip
+        if not self._results.writes or result.cancelled or result.built_only:
+            return
+        why = self._why_unanswered(result)
+        facts: list[Fact] = []
+        trees: dict[str, str] = {}
+        if not why:
+            try:
+                facts = self._facts(result.runs)
+                trees = {top: self._tree(top) for top in self._basis.trees}
+                source.meaning = project_state(source, self._environment)
+            except Unkept as error:
+                why = str(error)
+        if not why and not source.meaning:
+            why = "what the manifest resolves to is not known"
+        if self._context.options.explain:
+            self._say([f"the whole run cannot be answered at once: {why}"] if why else [])
+        record = RunRecord(
+            form=NOTHING if why else self._form(),
+            last=str(self._context.last_run.path),
+            project=source,
+            facts="" if why else encode_facts(facts),
+            trees=trees,
+            packages=_rows(result.runs, before),
+            units=encode_units({**old_units, **units}, {**old_roots, **roots}),
+            text="" if why else self._text(result.runs),
+        )
+        try:
+            write_run(self._results.root, self._key, record)
+        except OSError as error:
+            self._results.report(f"cannot write {error.filename}: {error.strerror}")
+
+    def _why_unanswered(self, result: SessionResult) -> str:
+        """Return why the run cannot be answered without running anything; "" if it can."""
+        if self._context.options.failed:
+            return "--failed depends on the last run"
+        if result.stopped or result.exit_code:
+            return "not all tests passed"
+        for run in result.runs:
+            done = run.kept_result is not None or (run.result_key and not run.unkept)
+            if run.verdict is not PackageVerdict.NO_TESTS and not done:
+                return f"{run.package.name}: {run.unkept or 'its result is not kept'}"
+        return self._basis.unkept or self._basis.confirm(self._environment)
+
+    def _facts(self, runs: Sequence[PackageRun]) -> list[Fact]:
+        """Return the rows of the run and of its packages, each once."""
+        found = {(fact.kind, fact.subject): fact for fact in self._basis.facts}
+        for run in runs:
+            for fact in run.facts:
+                key = (fact.kind, fact.subject)
+                if key in found:
+                    continue
+                # Tests have the toolchain's variables; the next command starts from envy's.
+                is_variable = fact.kind == VARIABLE
+                found[key] = observe(*key, self._environment, since=0) if is_variable else fact
+        return list(found.values())
+
+    def _tree(self, top: str) -> str:
+        try:
+            known = read_tree(self._results.root, top)
+            if known is not None and not recheck(known[1], self._environment, settled=0)[0]:
+                return known[0]
+        except (Damaged, ValueError) as error:
+            self._results.report(str(error))
+        rows = Collector(self._environment, self._results.since)
+        rows.add_whole(top)
+        for name in sorted(os.listdir(top)):  # noqa: PTH208
+            path = f"{top}/{name}"
+            if os.path.islink(path) and os.path.isdir(path):  # noqa: PTH112, PTH114
+                rows.add_whole(path)
+        digest = values_of(rows.facts)
+        try:
+            write_tree(self._results.root, top, digest, encode_facts(rows.facts))
+        except OSError as error:
+            self._results.report(f"cannot write {error.filename}: {error.strerror}")
+        return digest
+
+    def _form(self) -> str:
+        options = self._context.options
+        others = options.json or options.junit or options.profile
+        return EVENTS if others else PLAIN
+
+    def _text(self, runs: Sequence[PackageRun]) -> str:
+        """Return what the plain view prints when the run is answered, apart from its time."""
+        if self._form() != PLAIN:
+            return ""
+        stream = io.StringIO()
+        streams = Streams(output=stream, errors=io.StringIO())
+        events: list[StreamEvent] = []
+        for run in runs:
+            name = run.package.name
+            cached = _as_cached(run.events) if run.result_key else events_without_tests(name)
+            events += cached
+        replay(events, [plain_view(self._context.settings, self._context.options, streams)])
+        return stream.getvalue().removesuffix(f"{format_seconds(0.0)}\n")
+
+    def _say(self, lines: Sequence[str]) -> None:
+        stream = sys.stderr if self._context.options.json == "-" else sys.stdout
+        for line in lines:
+            for safe in safe_lines(line):
+                write_line(stream, safe)
+
+
+def _rows(runs: Sequence[PackageRun], before: RunRecord | None) -> list[tuple[str, str]]:
+    """Return the packages with their results; one that did not pass keeps its former one."""
+    earlier: Mapping[str, str] = dict(before.packages) if before else {}
+    rows = []
+    for run in runs:
+        name = run.package.name
+        is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
+        rows.append((name, run.result_key if is_kept else earlier.get(name, "")))
+    return rows
+
+
+def _as_cached(events: Sequence[StreamEvent]) -> list[StreamEvent]:
+    import dataclasses
+
+    return [dataclasses.replace(event, time=0.0, cached=True) for event in events]
