@@ -199,6 +199,37 @@ def test_what_proves_nothing_is_not_kept(remembering):
         assert "p/log changed" in run.out
 
 
+def test_a_source_that_changes_while_it_is_built_is_built_again(remembering):
+    """A binary of an edited source is not taken for that of the source that its key is made of."""
+    real, change = remembering.go / "go", remembering.root / "change"
+    remembering.go = remembering.root.parent / "programs"
+    remembering.go.mkdir()
+    source = remembering.root / "q/q.go"
+    script = remembering.go / "go"
+    script.write_text(
+        f'#!/bin/sh\ncase "$1$2" in test-c) if test -e {change}; then rm {change}\n'
+        f'echo "package q; func Q() int {{ return 9 }}" > {source}; fi;; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    script.chmod(0o755)
+    text = source.read_text()
+    change.touch()
+    assert ran(remembering.envy_test("--json", "./r", code=1)) == {"r"}
+    source.write_text(text)
+    run = remembering.envy_test("--json", "--explain", "./r")
+    assert outcomes(run)["TestUse"] == "pass"
+    assert "is no toolchain itself, but starts one" in run.err
+    # Without the whole answer, the package still has its result.
+    assert ran(remembering.envy_test("--json", "./r")) == set()
+    # The files that an overlay names are part of what is built.
+    remembering.write("six.go", "package q; func Q() int { return 6 }")
+    overlay = f'{{"Replace": {{"{source}": "{remembering.root}/six.go"}}}}'
+    words = ("--json", f"-overlay={remembering.write('overlay.json', overlay)}", "./r")
+    remembering.envy_test(*words, code=1)
+    remembering.write("six.go", "package q; func Q() int { return 4 }")
+    assert "-overlay is given" in remembering.envy_test("--explain", *words).err
+
+
 STEPS = int(os.environ.get("ENVY_SOAK_RESULTS", "30"))
 MODEL_TEST = """package NAME
 import ("os"; "strconv"; "strings"; "testing"; IMPORT)

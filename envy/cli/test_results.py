@@ -6,15 +6,15 @@ import io
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from envy.cli.test_setup import RunContext, plain_view
 from envy.console.text import Streams, format_seconds, safe_lines, write_line
-from envy.testing.basis import Basis, Collector
+from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import VARIABLE, Fact, encode_facts, observe, recheck
-from envy.testing.explanations import decode_units, encode_units, lines_of, reason_of
+from envy.testing.explanations import changed_files, decode_units, encode_units, reason_of
 from envy.testing.kinds import events_without_tests
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPackage
 from envy.testing.records import Damaged, mark_used, result_path, run_path
@@ -29,6 +29,7 @@ from envy.testing.run_record import (
     project_state,
     read_run,
     read_tree,
+    results_of,
     run_key,
     values_of,
     why_not,
@@ -49,7 +50,7 @@ class RememberedRun:
         self._key = run_key(words, os.getcwd(), environment.get("PWD", ""))  # noqa: PTH109
         self._before: RunRecord | None = None
         self._basis = Basis(unkept="no package was found")
-        self._state = ""
+        self._source = ToolchainSource("", "", "", "")
         try:
             self._before = read_run(results.root, self._key)
         except Damaged as error:
@@ -72,34 +73,44 @@ class RememberedRun:
                 settled=self._results.settled,
             ):
                 return None
-            events = self._events_of(before)
+            if not all(map(os.path.exists, results_of(self._results.root, before))):
+                return None
+            events = list(self._events_of(before.packages))
         except Damaged as error:
             self._results.report(str(error))
             return None
-        if events is None:
-            return None
+        except FileNotFoundError:
+            return None  # a gc was faster
         mark_used(run_path(self._results.root, self._key), time.time())
         if self._context.options.explain:
             for name, _key in before.packages:
                 self._say([f"{name}: cached, nothing changed"])
         return replay(events, views, started=started)
 
-    def _events_of(self, before: RunRecord) -> list[StreamEvent] | None:
-        events: list[StreamEvent] = []
+    def _events_of(self, packages: Sequence[tuple[str, str]]) -> Iterator[StreamEvent]:
+        """Yield the events of packages and their results.
+
+        Raises:
+            Damaged: a result cannot be used; FileNotFoundError: it was removed.
+        """
         now = time.time()
-        for name, key in before.packages:
+        for name, key in packages:
             if not key:
-                events += events_without_tests(name)
+                yield from events_without_tests(name)
                 continue
             path = result_path(self._results.root, key)
             kept = read_result(path)
             if kept is None:
-                return None
+                raise FileNotFoundError(path)
             mark_used(path, now)
-            events += kept.replayed()
-        return events
+            yield from kept.replayed()
 
     # -- this run --------------------------------------------------------------------------------
+
+    def note_source(self, source: ToolchainSource) -> None:
+        """Note what decides on the toolchain, as soon as that is found."""
+        source.meaning = project_state(source, self._environment)
+        self._source = source
 
     def observe(
         self, driver: Driver, packages: Sequence[TestPackage], patterns: Sequence[str]
@@ -107,51 +118,56 @@ class RememberedRun:
         """Observe what the run rests on, before anything is built."""
         self._basis = driver.basis(packages, patterns, self._environment, since=self._results.since)
 
-    def finish(self, result: SessionResult, driver: Driver, source: ToolchainSource) -> None:
+    def finish(self, result: SessionResult, driver: Driver) -> None:
         """Explain the run if that was asked for, and record it."""
         units = driver.units(result.packages)
         roots = {run.package.name: driver.unit_of(run.package) for run in result.runs}
-        before = self._before
-        old_units, old_roots = decode_units(before.units) if before else ({}, {})
-        if self._context.options.explain:
-            earlier = dict(before.packages) if before else {}
-            self._say(lines_of(
-                (run.package.name, reason_of(
-                    run, reads=self._results.reads, earlier=earlier, before=old_units, now=units,
-                    root=roots[run.package.name],
-                ))
-                for run in result.runs
-            ))  # fmt: skip
+        explains = self._context.options.explain
+        if explains:
+            self._explain(result.runs, units, roots)
         if not self._results.writes or result.cancelled or result.built_only:
             return
-        why = self._why_unanswered(result)
         facts: list[Fact] = []
         trees: dict[str, str] = {}
+        why = self._why_unanswered(result)
         if not why:
+            facts = self._facts(result.runs)
             try:
-                facts = self._facts(result.runs)
                 trees = {top: self._tree(top) for top in self._basis.trees}
-                source.meaning = project_state(source, self._environment)
             except Unkept as error:
                 why = str(error)
-        if not why and not source.meaning:
-            why = "what the manifest resolves to is not known"
-        if self._context.options.explain:
-            self._say([f"the whole run cannot be answered at once: {why}"] if why else [])
+        if why and explains:
+            self._say([f"the whole run cannot be answered at once: {why}"])
+        text = "" if why else self._text(result.runs)
         record = RunRecord(
-            form=NOTHING if why else self._form(),
+            form=NOTHING if why else PLAIN if text else EVENTS,
             last=str(self._context.last_run.path),
-            project=source,
+            project=self._source,
             facts="" if why else encode_facts(facts),
             trees=trees,
-            packages=_rows(result.runs, before),
-            units=encode_units({**old_units, **units}, {**old_roots, **roots}),
-            text="" if why else self._text(result.runs),
+            packages=[(run.package.name, _kept_key(run)) for run in result.runs],
+            units=encode_units(units),
+            text=text,
         )
         try:
             write_run(self._results.root, self._key, record)
         except OSError as error:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
+
+    def _explain(
+        self,
+        runs: Sequence[PackageRun],
+        units: Mapping[str, BuildUnit],
+        roots: Mapping[str, str],
+    ) -> None:
+        before = self._before
+        earlier = dict(before.packages) if before else {}
+        old_units = decode_units(before.units) if before else {}
+        reads = self._results.reads
+        for run in runs:
+            name = run.package.name
+            changed = changed_files(old_units, units, roots[name])
+            self._say([f"{name}: {reason_of(run, reads=reads, earlier=earlier, changed=changed)}"])
 
     def _why_unanswered(self, result: SessionResult) -> str:
         """Return why the run cannot be answered without running anything; "" if it can."""
@@ -163,6 +179,9 @@ class RememberedRun:
             done = run.kept_result is not None or (run.result_key and not run.unkept)
             if run.verdict is not PackageVerdict.NO_TESTS and not done:
                 return f"{run.package.name}: {run.unkept or 'its result is not kept'}"
+        source = self._source
+        if not source.meaning or source.meaning != project_state(source, self._environment):
+            return "what the manifest resolves to is not known"
         return self._basis.unkept or self._basis.confirm(self._environment)
 
     def _facts(self, runs: Sequence[PackageRun]) -> list[Fact]:
@@ -198,23 +217,19 @@ class RememberedRun:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
         return digest
 
-    def _form(self) -> str:
-        options = self._context.options
-        others = options.json or options.junit or options.profile
-        return EVENTS if others else PLAIN
-
     def _text(self, runs: Sequence[PackageRun]) -> str:
         """Return what the plain view prints when the run is answered, apart from its time."""
-        if self._form() != PLAIN:
+        options = self._context.options
+        if options.json or options.junit or options.profile:
             return ""
         stream = io.StringIO()
         streams = Streams(output=stream, errors=io.StringIO())
-        events: list[StreamEvent] = []
-        for run in runs:
-            name = run.package.name
-            cached = _as_cached(run.events) if run.result_key else events_without_tests(name)
-            events += cached
-        replay(events, [plain_view(self._context.settings, self._context.options, streams)])
+        view = plain_view(self._context.settings, self._context.options, streams)
+        rows = [(run.package.name, run.result_key) for run in runs]
+        try:
+            replay(self._events_of(rows), [view], started=time.monotonic())
+        except (Damaged, FileNotFoundError):
+            return ""
         return stream.getvalue().removesuffix(f"{format_seconds(0.0)}\n")
 
     def _say(self, lines: Sequence[str]) -> None:
@@ -224,18 +239,7 @@ class RememberedRun:
                 write_line(stream, safe)
 
 
-def _rows(runs: Sequence[PackageRun], before: RunRecord | None) -> list[tuple[str, str]]:
-    """Return the packages with their results; one that did not pass keeps its former one."""
-    earlier: Mapping[str, str] = dict(before.packages) if before else {}
-    rows = []
-    for run in runs:
-        name = run.package.name
-        is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
-        rows.append((name, run.result_key if is_kept else earlier.get(name, "")))
-    return rows
-
-
-def _as_cached(events: Sequence[StreamEvent]) -> list[StreamEvent]:
-    import dataclasses
-
-    return [dataclasses.replace(event, time=0.0, cached=True) for event in events]
+def _kept_key(run: PackageRun) -> str:
+    """Return the key of a package's result; "" if it has none."""
+    is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
+    return run.result_key if is_kept else ""

@@ -58,6 +58,8 @@ def run_session(
             context.last_run.save(answered.recorder)
             return answered
     toolchain = toolchain or make_toolchain(context)
+    if remembered is not None:
+        remembered.note_source(toolchain_source(context, toolchain.package))
     check_writable(flags.profile_path(context.directory))
     asked = list(patterns or patterns_of(context.options.patterns))
     with context.store.build_dir() as scratch:
@@ -74,7 +76,7 @@ def run_session(
         result = session.run(asked)
         driver.finish()
         if remembered is not None:
-            remembered.finish(result, driver, toolchain_source(context, toolchain.package))
+            remembered.finish(result, driver)
     if not result.built_only:
         context.last_run.save(result.recorder)
     return result

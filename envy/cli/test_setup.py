@@ -23,6 +23,7 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.host.offline import offline_variables
 from envy.host.platform import available_cores
+from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
 from envy.testing.drivers.go_flags import GoFlags
@@ -252,6 +253,11 @@ def make_driver(
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
         count=options.count or 1,
+        memo=DigestMemo(
+            context.results.root if context.results.writes else "",
+            str(toolchain.root),
+            settled=context.results.since,
+        ),
         rebuild=options.no_cache,
     )
 

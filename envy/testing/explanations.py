@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from envy.testing.basis import BuildUnit
 from envy.testing.package import PackageRun, PackageVerdict
@@ -11,31 +11,28 @@ _BETWEEN = "\x1f"  # names may have spaces
 _MOST = 3  # files named for a package
 
 
-def encode_units(units: Mapping[str, BuildUnit], roots: Mapping[str, str]) -> str:
-    """Return units as text, and for each package the unit that its binary is."""
-    lines = [f"package\t{name}\t{unit}" for name, unit in roots.items()]
+def encode_units(units: Mapping[str, BuildUnit]) -> str:
+    """Return units as text; names that would break a line are left out."""
+    lines = []
     for name, unit in units.items():
         lines.append(f"unit\t{name}\t{_BETWEEN.join(unit.uses)}")
         lines += [f"file\t{digest}\t{path}" for path, digest in unit.files.items()]
     return "\n".join(line for line in lines if line.count("\t") == 2 and "\n" not in line)
 
 
-def decode_units(text: str) -> tuple[dict[str, BuildUnit], dict[str, str]]:
-    """Return the units in a text, and the unit of each package; {} if it is damaged."""
+def decode_units(text: str) -> dict[str, BuildUnit]:
+    """Return the units in a text, as far as it is not damaged."""
     units: dict[str, BuildUnit] = {}
-    roots: dict[str, str] = {}
     files: dict[str, str] = {}
     for line in text.split("\n") if text else ():
         kind, _, rest = line.partition("\t")
         one, _, other = rest.partition("\t")
-        if kind == "package":
-            roots[one] = other
-        elif kind == "unit":
+        if kind == "unit":
             files = {}
             units[one] = BuildUnit(uses=tuple(filter(None, other.split(_BETWEEN))), files=files)
         else:
             files[other] = one
-    return units, roots
+    return units
 
 
 def changed_files(
@@ -65,34 +62,26 @@ def _files_of(units: Mapping[str, BuildUnit], root: str) -> dict[str, str]:
 
 
 def reason_of(
-    run: PackageRun,
-    *,
-    reads: bool,
-    earlier: Mapping[str, str],
-    before: Mapping[str, BuildUnit],
-    now: Mapping[str, BuildUnit],
-    root: str,
+    run: PackageRun, *, reads: bool, earlier: Mapping[str, str], changed: Sequence[str]
 ) -> str:
     """Return why the result of a package was shown again, or why its tests ran.
 
-    `earlier` has the result that each package had after an earlier run of the same command.
+    `earlier` has the result that each package had after an earlier run of the same command, and
+    `changed` what differs since in the files that it is built from.
     """
     if run.kept_result is not None:
         return "cached, nothing changed"
-    if run.verdict in {PackageVerdict.NO_TESTS, PackageVerdict.NOT_RUN}:
-        return "no tests" if run.verdict is PackageVerdict.NO_TESTS else "not run"
-    why = _why_run(run, reads=reads, earlier=earlier, before=before, now=now, root=root)
-    return f"{why}; not kept: {run.unkept}" if run.unkept and run.unkept not in why else why
+    if run.verdict is PackageVerdict.NO_TESTS:
+        return "no tests"
+    if run.verdict in {PackageVerdict.NOT_RUN, PackageVerdict.BUILD_FAILED}:
+        return str(run.verdict.value)
+    why = _why_run(run, reads=reads, earlier=earlier, changed=changed)
+    ran = f"ran, because {why}" if why else "ran"
+    return f"{ran}; not kept: {run.unkept}" if run.unkept and run.unkept != why else ran
 
 
 def _why_run(
-    run: PackageRun,
-    *,
-    reads: bool,
-    earlier: Mapping[str, str],
-    before: Mapping[str, BuildUnit],
-    now: Mapping[str, BuildUnit],
-    root: str,
+    run: PackageRun, *, reads: bool, earlier: Mapping[str, str], changed: Sequence[str]
 ) -> str:
     key = earlier.get(run.package.name)
     if not run.result_key:
@@ -101,14 +90,17 @@ def _why_run(
         why = "results are not read"
     elif run.miss:
         why = run.miss
-    elif not key:
+    elif key is None:
         why = "this command has no earlier result of it"
     elif key == run.result_key:
         why = "its last result was removed"
+    elif changed:
+        why = shortened_list(changed)
+    elif not key:
+        why = "its last result was not kept"
     else:
-        files = shortened_list(changed_files(before, now, root))
-        why = files or "the toolchain, its settings or a module changed"
-    return f"ran, because {why}" if why else "ran"
+        why = "the toolchain, its settings or a module changed"
+    return why
 
 
 def shortened_list(texts: Sequence[str]) -> str:
@@ -116,8 +108,3 @@ def shortened_list(texts: Sequence[str]) -> str:
     more = len(texts) - _MOST
     rest = [f"{more} more"] if more > 0 else []
     return ", ".join([*texts[:_MOST], *rest])
-
-
-def lines_of(reasons: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the lines that `--explain` prints."""
-    return [f"{name}: {reason}" for name, reason in reasons]

@@ -14,7 +14,7 @@ from envy.scheduler.pool import Pool
 from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPhase
-from envy.testing.result_cache import ResultCache
+from envy.testing.result_cache import Recording, ResultCache
 
 
 class RunControl(Protocol):
@@ -151,30 +151,28 @@ class PackageKind(_Kind):
         """Run the tests, and keep the result of a complete pass; or show a kept result again."""
         emit = self._session.emit_for(run)
         if run.kept_result is not None:
-            run.events = run.kept_result.replayed()
             run.facts = run.kept_result.facts
-            for event in run.events:
+            for event in run.kept_result.replayed():
                 emit(event)
+            run.kept_result.forget_events()
             run.verdict = PackageVerdict.PASSED
             return
         if self._results is None or not run.result_key:
             run.verdict = self._driver.run(run, emit)
             return
 
-        def collect(event: StreamEvent) -> None:
-            run.events.append(event)
-            emit(event)
-
-        run.verdict = self._driver.run(run, collect)
+        recording = Recording(emit)
+        run.verdict = self._driver.run(run, recording.take)
         if run.verdict is not PackageVerdict.PASSED:
-            run.unkept, run.events = "it did not pass", []
+            run.unkept = "it did not pass"
             return
         try:
+            if run.unkept:
+                raise Unkept(run.unkept)
             run.facts = self._driver.consulted(run, since=self._results.since)
+            self._results.keep(run.result_key, run.facts, recording.events)
         except Unkept as error:
-            run.unkept, run.events = str(error), []
-        else:
-            self._results.keep(run.result_key, run.facts, run.events)
+            run.unkept = str(error)
 
     def _report(self, run: PackageRun) -> None:
         """End the package; emit the events of a package that had nothing to run."""

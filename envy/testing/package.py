@@ -95,7 +95,6 @@ class PackageRun:
     kept_result: KeptResult | None = None  # that is shown in place of running its tests
     miss: str = ""  # what changed since a result was kept
     unkept: str = ""  # why its result is not kept
-    events: list[StreamEvent] = field(default_factory=list)  # of its tests, for the result
     facts: Sequence[Fact] = ()  # what its tests consulted
 
 

@@ -18,6 +18,7 @@ from blake3 import blake3
 from envy.cache.names import TEST_KEPT_FOLDER, TEST_RUNS_FOLDER
 from envy.content.plain_file import NotPlain, read_plain
 from envy.limits import TEST_RESULT
+from envy.testing.evidence import digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def result_path(root: str, key: str) -> str:
 def run_path(root: str, key: str) -> str:
     """Return the path of the record of a whole command."""
     return f"{root}/{TEST_RUNS_FOLDER}/{key}.run"
+
+
+def tree_path(root: str, top: str) -> str:
+    """Return the path of the record of a whole folder."""
+    return f"{root}/{TEST_RUNS_FOLDER}/{digest_of(os.fsencode(top))}.tree"
 
 
 def read_sections(path: str, count: int) -> list[str] | None:

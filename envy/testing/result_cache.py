@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.names import TEST_KEPT_FOLDER, TEST_RUNS_FOLDER
+from envy.limits import TEST_RESULT
+from envy.testing.consulted import Unkept
 from envy.testing.events import DamagedRun, StreamEvent, as_json, parse_event
 from envy.testing.evidence import Fact, changes, decode_facts, encode_facts
 from envy.testing.records import Damaged, mark_used, read_sections, result_path, write_sections
 
 _FORMAT = "1"
+_EVENT_SIZE = 200  # bytes of an event beside its output, about
 _MOST_CHANGES = 3  # named in an explanation
 
 
@@ -31,10 +34,52 @@ class KeptResult:
     facts: Sequence[Fact]
     events: Sequence[StreamEvent]
 
+    def forget_events(self) -> None:
+        """Free the memory of the events, which may be large, once they are shown."""
+        object.__setattr__(self, "events", ())
+
+    @property
+    def ran_tests(self) -> bool:
+        """Whether any test ran, and not only the package."""
+        return any(event.test for event in self.events)
+
     def replayed(self) -> list[StreamEvent]:
         """Return the events as they are shown again, marked and with the present time."""
         now = time.time()
         return [dataclasses.replace(event, time=now, cached=True) for event in self.events]
+
+
+class Recording:
+    """Collects the events of a package while they are shown, up to the size that can be kept."""
+
+    def __init__(self, emit: Callable[[StreamEvent], None]) -> None:
+        self._emit = emit
+        self._events: list[StreamEvent] = []
+        self._size = 0
+
+    def take(self, event: StreamEvent) -> None:
+        """Pass on an event, and collect it."""
+        self._size += len(event.output or "") + _EVENT_SIZE
+        if self._size <= TEST_RESULT.value:
+            self._events.append(event)
+        else:
+            self._events.clear()
+        self._emit(event)
+
+    @property
+    def events(self) -> list[StreamEvent]:
+        """The events.
+
+        Raises:
+            Unkept: there are more than can be kept.
+        """
+        if self._size > TEST_RESULT.value:
+            raise _too_large()
+        return self._events
+
+
+def _too_large() -> Unkept:
+    return Unkept(f"its output exceeds {TEST_RESULT.shown}, the limit {TEST_RESULT.name}")
 
 
 class ResultCache:
@@ -88,9 +133,15 @@ class ResultCache:
         return kept, ""
 
     def keep(self, key: str, facts: Sequence[Fact], events: Sequence[StreamEvent]) -> None:
-        """Keep a complete pass."""
-        if self.writes:
-            self._write(result_path(self.root, key), KeptResult(facts=facts, events=events))
+        """Keep a complete pass.
+
+        Raises:
+            Unkept: it could not be written, or is too large.
+        """
+        if not self.writes:
+            raise Unkept("results are not kept")
+        if not self._write(result_path(self.root, key), KeptResult(facts=facts, events=events)):
+            raise Unkept("it could not be written")
 
     def report(self, problem: str) -> None:
         """Warn, once in a command."""
@@ -99,12 +150,16 @@ class ResultCache:
         if not warned:
             self._warn(f"results of tests are not remembered: {problem}")
 
-    def _write(self, path: str, kept: KeptResult) -> None:
+    def _write(self, path: str, kept: KeptResult) -> bool:
         lines = [as_json(dataclasses.replace(event, time=0.0)) for event in kept.events]
         try:
-            write_sections(path, [_FORMAT, encode_facts(kept.facts), "\n".join(lines)])
+            sections = [_FORMAT, encode_facts(kept.facts), "\n".join(lines)]
+            if not write_sections(path, sections):
+                raise _too_large()
         except OSError as error:
             self.report(f"cannot write {path}: {error.strerror}")
+            return False
+        return True
 
 
 def read_result(path: str) -> KeptResult | None:

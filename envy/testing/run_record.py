@@ -15,7 +15,14 @@ from envy.answers.read import answer_path, load_answer
 from envy.content.file_digest import file_digest
 from envy.declarations.manifest_search import nearest_manifest
 from envy.testing.evidence import Fact, digest_of, recheck
-from envy.testing.records import Damaged, read_sections, result_path, run_path, write_sections
+from envy.testing.records import (
+    Damaged,
+    read_sections,
+    result_path,
+    run_path,
+    tree_path,
+    write_sections,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +33,6 @@ PLAIN = "plain"  # the text is what the command prints, apart from the time at i
 EVENTS = "events"  # the views have to be shown the events
 NOTHING = "-"  # there is no answer
 _FORMS = frozenset({PLAIN, EVENTS, NOTHING})
-_TREE = ".tree"
 _SAYING_MORE = frozenset({"--explain", "--rerun"})  # the run is the same with them
 
 
@@ -207,11 +213,6 @@ def _try_to_write(write: Callable[..., None], *arguments: object) -> None:
         write(*arguments)
     except OSError:
         return  # the next run compares the contents again
-
-
-def tree_path(tests: str, top: str) -> str:
-    """Return the path of the record of a whole folder."""
-    return f"{run_path(tests, digest_of(os.fsencode(top))).removesuffix('.run')}{_TREE}"
 
 
 def read_tree(tests: str, top: str) -> tuple[str, str] | None:

@@ -246,14 +246,18 @@ class TestSession:
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
-        if any(run.kept_result or run.failed_build for run in runs):
-            return
-        if any(self._driver.select(run, run.selection) for run in runs):
+        if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
             near = self._nearest_test(runs)
             raise NothingMatched(f"{asked} leaves no test", hint=near)
+
+    def _has_tests(self, run: PackageRun) -> bool:
+        """Return whether a package has a selected test."""
+        if run.kept_result is not None:
+            return run.kept_result.ran_tests
+        return bool(self._driver.select(run, run.selection))
 
     def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
         from envy.suggest import nearest

@@ -12,6 +12,7 @@ from envy.errors import EnvyError, UsageError
 from envy.host.process import ProcessSpec, run
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.consulted import Unkept
+from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go_argv import SKIPS
 from envy.testing.drivers.go_basis import find_basis, units_of
 from envy.testing.drivers.go_build import BinaryStore, build_batch, closure_of, divide, is_whole
@@ -48,6 +49,7 @@ class GoDriver:
         scratch: Path,
         build_jobs: int,
         count: int,
+        memo: DigestMemo,
         rebuild: bool = False,
     ) -> None:
         self._toolchain = toolchain
@@ -58,7 +60,8 @@ class GoDriver:
         self._build_jobs = build_jobs
         self._count = count
         self._rebuild = rebuild
-        self._keys = KeyMaker(toolchain, flags.build)
+        self._memo = memo
+        self._keys = KeyMaker(toolchain, flags.build, memo)
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
         self._lock = threading.Lock()
@@ -111,9 +114,17 @@ class GoDriver:
             batch,
             self._flags.build,
             jobs=self._build_jobs if self._toolchain.builds_many else 1,
+            key_of=self._key_to_keep,
             ends_at=self.ends_at,
             on_built=self.on_built,
         )
+
+    def _key_to_keep(self, run: PackageRun) -> str:
+        """Return the key of a binary; one that nobody finds if its sources changed meanwhile."""
+        if self._keys.are_unchanged(closure_of(run)):
+            return run.key
+        run.unkept = "a source changed while it was built"
+        return os.urandom(16).hex()
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
         """Return the selected tests of a package; runs the binary where only Go can tell."""
@@ -195,7 +206,7 @@ class GoDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of a package's result; "" if none may be kept."""
-        run.unkept = why_unkept(self._flags)
+        run.unkept = why_unkept(self._flags, self._toolchain)
         if run.unkept or not run.package.has_tests:
             return ""
         return key_of(run, self._flags, self._settings, self.environment, count=self._count)
@@ -240,6 +251,7 @@ class GoDriver:
     def finish(self) -> None:
         """Write the coverage profile of all packages, and prune the store."""
         self._store.prune()
+        self._memo.save()
         profile = self._flags.profile_path(self._toolchain.directory)
         if profile is None:
             return

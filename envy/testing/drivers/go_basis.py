@@ -28,6 +28,7 @@ VARIABLES = (
     *("GCC_EXEC_PREFIX", "HOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "LIBRARY_PATH", "PATH", "PWD"),
     *("SDKROOT", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "ZONEINFO"),
 )
+TIME_ZONE = "/etc/localtime"  # package time opens it without a trace
 # What the runtime and the linker of a test binary read without leaving a trace in its log.
 OF_THE_RUNTIME = (
     *("GOCOVERDIR", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOROOT"),
@@ -110,7 +111,8 @@ class _Finder:
         settings = self._toolchain.variables.get("GOENV", "")
         if settings not in {"", "off"}:
             self.rows.add(FILE, settings)
-        self.rows.add(REAL, "/etc/localtime")
+        self.rows.add(REAL, TIME_ZONE)
+        self.rows.add(FILE, TIME_ZONE)
 
     # -- the toolchain ---------------------------------------------------------------------------
 
@@ -157,8 +159,9 @@ class _Finder:
         module, work = names.get("GOMOD", ""), names.get("GOWORK", "")
         if not module:
             raise Unkept("it is not in module mode")
-        for flag in flags:
+        for flag in [*self._toolchain.common_flags, *flags]:
             name, _, value = flag.partition("=")
+            name = f"-{name.lstrip('-')}"
             if name == "-modfile":
                 self._add_module_file(os.path.join(self._here, value))
             elif name == "-pgo" and value not in {"auto", "off"}:

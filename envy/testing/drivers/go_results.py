@@ -7,11 +7,11 @@ from pathlib import Path
 
 from envy.testing.basis import Collector
 from envy.testing.consulted import Setting, rows_of
-from envy.testing.drivers.go_basis import OF_THE_RUNTIME, testdata_of
+from envy.testing.drivers.go_basis import OF_THE_RUNTIME, TIME_ZONE, testdata_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_log import read_logs
 from envy.testing.drivers.go_toolchain import GoToolchain
-from envy.testing.evidence import Fact, digest_of
+from envy.testing.evidence import FILE, REAL, Fact, digest_of, value_of
 from envy.testing.package import PackageRun, RunSettings, TestPackage
 
 _VERSION = "go-result-1"
@@ -31,14 +31,16 @@ _PLAIN = frozenset(
 _FOREIGN = ("-overlay", "-toolexec", "-pkgdir", "-compiler")
 
 
-def why_unkept(flags: GoFlags) -> str:
+def why_unkept(flags: GoFlags, toolchain: GoToolchain) -> str:
     """Return why results with these flags are not kept; "" if they are."""
+    if toolchain.environment.get("GOCOVERDIR"):
+        return "GOCOVERDIR is set"
     for word in flags.run:
         name = word.removeprefix("-test.").partition("=")[0]
         if name not in _PLAIN:
             return f"-{name} is given"
-    for word in flags.build:
-        name = word.partition("=")[0]
+    for word in [*toolchain.common_flags, *flags.build]:
+        name = f"-{word.partition('=')[0].lstrip('-')}"
         if name in _FOREIGN:
             return f"{name} is given"
     if flags.cover_profile:
@@ -72,6 +74,7 @@ def key_of(
         "--",
         *flags.arguments,
         *(f"{name}={environment.get(name)}" for name in OF_THE_RUNTIME),
+        *(value_of(kind, TIME_ZONE, {}) for kind in (REAL, FILE)),
     ]
     return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 
