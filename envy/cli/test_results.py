@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from envy.cli.test_setup import RunContext, plain_view
-from envy.console.text import Streams, format_seconds, safe_lines, write_line
+from envy.console.text import Streams, safe_lines, write_line
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
@@ -18,8 +19,9 @@ from envy.testing.explanations import changed_files, decode_units, encode_units,
 from envy.testing.kinds import events_without_tests
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPackage
 from envy.testing.records import Damaged, mark_used, result_path, run_path
-from envy.testing.replay import replay
+from envy.testing.replay import replay, runs_of
 from envy.testing.result_cache import ResultCache, read_result
+from envy.testing.results import Recorder
 from envy.testing.run_record import (
     EVENTS,
     NOTHING,
@@ -37,6 +39,7 @@ from envy.testing.run_record import (
     write_tree,
 )
 from envy.testing.session import SessionResult, View
+from envy.testing.views.plain import PlainView
 
 
 class RememberedRun:
@@ -51,6 +54,7 @@ class RememberedRun:
         self._before: RunRecord | None = None
         self._basis = Basis(unkept="no package was found")
         self._source = ToolchainSource("", "", "", "")
+        self._text = _answer_text(context)
         try:
             self._before = read_run(results.root, self._key)
         except Damaged as error:
@@ -105,6 +109,11 @@ class RememberedRun:
             mark_used(path, now)
             yield from kept.replayed()
 
+    @property
+    def views(self) -> list[View]:
+        """The views that this run has to be shown to, so that it can be answered."""
+        return [self._text] if self._text is not None else []
+
     # -- this run --------------------------------------------------------------------------------
 
     def note_source(self, source: ToolchainSource) -> None:
@@ -138,7 +147,7 @@ class RememberedRun:
                 why = str(error)
         if why and explains:
             self._say([f"the whole run cannot be answered at once: {why}"])
-        text = "" if why else self._text(result.runs)
+        text = "" if why or self._text is None else self._text.finished()
         record = RunRecord(
             form=NOTHING if why else PLAIN if text else EVENTS,
             last=str(self._context.last_run.path),
@@ -195,13 +204,21 @@ class RememberedRun:
                 # Tests have the toolchain's variables; the next command starts from envy's.
                 is_variable = fact.kind == VARIABLE
                 found[key] = observe(*key, self._environment, since=0) if is_variable else fact
-        return list(found.values())
+        # What is compared without reading a file comes first: most changes are found there.
+        return sorted(found.values(), key=lambda fact: bool(fact.mark))
 
     def _tree(self, top: str) -> str:
         try:
             known = read_tree(self._results.root, top)
-            if known is not None and not recheck(known[1], self._environment, settled=0)[0]:
-                return known[0]
+            since = self._results.since
+            if known is not None:
+                changed, renewed = recheck(known[1], self._environment, settled=since)
+                if renewed and not changed:
+                    write_tree(self._results.root, top, known[0], renewed)
+                if not changed:
+                    return known[0]
+        except OSError:
+            return known[0] if known else ""
         except (Damaged, ValueError) as error:
             self._results.report(str(error))
         rows = Collector(self._environment, self._results.since)
@@ -217,21 +234,6 @@ class RememberedRun:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
         return digest
 
-    def _text(self, runs: Sequence[PackageRun]) -> str:
-        """Return what the plain view prints when the run is answered, apart from its time."""
-        options = self._context.options
-        if options.json or options.junit or options.profile:
-            return ""
-        stream = io.StringIO()
-        streams = Streams(output=stream, errors=io.StringIO())
-        view = plain_view(self._context.settings, self._context.options, streams)
-        rows = [(run.package.name, run.result_key) for run in runs]
-        try:
-            replay(self._events_of(rows), [view], started=time.monotonic())
-        except (Damaged, FileNotFoundError):
-            return ""
-        return stream.getvalue().removesuffix(f"{format_seconds(0.0)}\n")
-
     def _say(self, lines: Sequence[str]) -> None:
         stream = sys.stderr if self._context.options.json == "-" else sys.stdout
         for line in lines:
@@ -243,3 +245,41 @@ def _kept_key(run: PackageRun) -> str:
     """Return the key of a package's result; "" if it has none."""
     is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
     return run.result_key if is_kept else ""
+
+
+class AnswerText:
+    """Writes what the plain view will print when the run is answered."""
+
+    def __init__(self, view: PlainView, stream: io.StringIO) -> None:
+        self._view = view
+        self._stream = stream
+        self._recorder = Recorder()
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        """Ignore phases: an answered run has none."""
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Write the lines of an event, as those of a remembered result."""
+        if not event.cached:
+            event = dataclasses.replace(event, cached=True)
+        self._recorder.on_event(event)
+        self._view.on_event(event)
+
+    def on_end(self, result: SessionResult) -> None:
+        """Ignore the result: that of the answer follows from the events."""
+
+    def finished(self) -> str:
+        """Return the text, apart from the time at its end."""
+        self._view.on_end(SessionResult(recorder=self._recorder, runs=runs_of(self._recorder)))
+        before, blank, _time = self._stream.getvalue().rpartition(" ")
+        return before + blank
+
+
+def _answer_text(context: RunContext) -> AnswerText | None:
+    """Return what writes the text of an answer; None if the views will need the events."""
+    options = context.options
+    if options.json or options.junit or options.profile:
+        return None
+    stream = io.StringIO()
+    streams = Streams(output=stream, errors=io.StringIO())
+    return AnswerText(plain_view(context.settings, options, streams), stream)

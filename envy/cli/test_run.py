@@ -60,6 +60,7 @@ def run_session(
     toolchain = toolchain or make_toolchain(context)
     if remembered is not None:
         remembered.note_source(toolchain_source(context, toolchain.package))
+        views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
     asked = list(patterns or patterns_of(context.options.patterns))
     with context.store.build_dir() as scratch:
