@@ -102,6 +102,7 @@ REGISTRY_FILES = Limit(
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
+TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
     64 << 30,
@@ -130,6 +131,7 @@ LIMITS = {
         REGISTRY_FILES,
         REGISTRY_VALUES,
         SCRIPT_LOG,
+        TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,
     )

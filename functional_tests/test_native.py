@@ -179,6 +179,15 @@ def test_only_what_changed_is_built(native_project):
     assert native_project.kept("package.test") == executables
     native_project.write("c/own2.h", "")  # of no one
     assert built() == []
+    native_project.write("include/stddef.h", "#define VALUE 1\n")
+    native_project.write("envy.lua", 'packages = {}\ntests = { native = { c = {\n'
+                         '  include = { "include" } } } }\n')  # fmt: skip
+    native_project.write("c/x_test.c", test.replace('"{}"', "<stddef.h>").format())
+    assert built() == ["c"]
+    (native_project.root / "include" / "stddef.h").unlink()
+    assert "FAIL  c  [build failed]" in native_project.envy_test(code=3).out
+    native_project.write("include/stddef.h", "#define VALUE 1\n")  # hides that of the toolchain
+    assert built() == []
     for path in native_project.kept("package.test"):
         path.chmod(0o755)
         path.write_bytes(path.read_bytes()[:5000])  # a machine that stopped
@@ -186,6 +195,35 @@ def test_only_what_changed_is_built(native_project):
     freed = native_project.envy_test("--clean-cache").out
     assert freed.startswith("freed ")
     assert native_project.kept("package.test") == []
+
+
+def test_results_are_remembered(native_project):
+    """What did not change is not run; a file that the tests may read runs exactly its package."""
+    native_project.write("data/x.txt", "1\n")
+    native_project.write(
+        "envy.lua", 'packages = {}\ntests = { native = { a = { inputs = { "data" } } } }\n'
+    )
+    for name in ("a", "b"):
+        native_project.write(f"{name}/x_test.c", "int test_a(void) { return 0; }\n")
+    settled = {"ENVY_TEST_SETTLE": "0"}
+
+    def ran(*words, code=0):
+        run = native_project.envy_test("--explain", *words, env=settled, code=code)
+        return re.findall(r"^(?:ok|FAIL)\s+(\S+) .*tests?(?: failed)?\)", run.out, re.MULTILINE)
+
+    assert ran() == ["a", "b"]
+    assert ran() == []
+    for path in native_project.root.rglob("*.*"):
+        path.touch()
+    assert ran() == []
+    native_project.write("data/x.txt", "2\n")
+    assert ran() == ["a"]
+    native_project.write("b/new.txt", "2\n")
+    assert ran() == ["b"]
+    assert ran("--rerun") == ["a", "b"]
+    native_project.write("b/x_test.c", "int test_a(void) { return 3; }\n")
+    assert ran(code=1) == ran(code=1) == ["b"]
+    assert "returned 3" in native_project.envy_test(env=settled, code=1).out
 
 
 def test_without_an_llvm_the_manifest_line_is_named(native_project, tmp_path):

@@ -38,8 +38,8 @@ from envy.cache.names import (
     RECORD_PATTERN,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
+    TEST_RECORD_FOLDERS,
     TEST_RESULT_PATTERN,
-    TEST_RESULTS_FOLDER,
     TESTS_FOLDER,
     UNFINISHED_RECORD_PATTERN,
     short_key,
@@ -296,8 +296,9 @@ def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
         for folder in named_below(os.path.join(tests, name), _ANYTHING):
             for path in named_below(folder, _TEST_BINARY):
                 yield from _by_its_time(layout, TEST_BINARY, path, usage)
-    for path in named_below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
-        yield from _by_its_time(layout, TEST_RESULT, path, usage)
+    for name in TEST_RECORD_FOLDERS:
+        for path in named_below(os.path.join(tests, name), _TEST_RESULT):
+            yield from _by_its_time(layout, TEST_RESULT, path, usage)
 
 
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
@@ -322,7 +323,7 @@ def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) ->
         at = _time(path)
         name = os.path.relpath(path, layout.root)
         size = usage.measure(path)[0]
-        partial = kind == DOWNLOAD and path.endswith(SUFFIX)
+        partial = path.endswith(SUFFIX) and kind in {DOWNLOAD, TEST_RESULT}
         yield Leftover(
             kind=kind, path=path, name=name, size=size, time=at, used_at=at, partial=partial
         )

@@ -39,6 +39,9 @@ TEST_BINARIES_FOLDER = "go"
 NATIVE_TESTS_FOLDER = "native"
 ZIG_CACHE_FOLDER = "zig"  # what zig compiles of its own, such as parts of the C library
 TEST_RESULTS_FOLDER = "last"
+TEST_KEPT_FOLDER = "results"  # what the tests of a package did
+TEST_RUNS_FOLDER = "runs"  # what a whole command did
+TEST_RECORD_FOLDERS = (TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER)
 
 # -- in an entry -----------------------------------------------------------------------------------
 
@@ -103,7 +106,7 @@ PROJECT_PATTERN = _HEX
 RECORD_PATTERN = rf"{_HEX}\.json"
 DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
-TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
+TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.(json|result|run|tree)(\..+\.new)?"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 # uv has a number in each name, which it raises with the format; the archives are unpacked wheels.
 UV_ARCHIVES_PATTERN = r"archive-v\d+"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from envy.cli.options import EnvyCommand, envy_command
+from envy.cli.options import EnvyCommand, Invocation, envy_command
 from envy.cli.settings import Settings
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_run import run_once
@@ -27,6 +27,7 @@ from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
 from envy.testing.package import NothingMatched
 from envy.testing.patterns import check_pattern
+from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
 
 _OPTIONAL_VALUES = {"--json": "-", "--list": "."}
@@ -41,6 +42,7 @@ class TestCommand(EnvyCommand):
         """Divide the words, and put Go's flags into the context."""
         from envy.testing.drivers.go_flags import split_words
 
+        words_of_test = tuple(args)
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
         names = {name for option in options for name in option.opts}
         with_value = {
@@ -53,6 +55,10 @@ class TestCommand(EnvyCommand):
         rest, flags, arguments = split_words(
             args, own={name for name in names if name[:2] == "--"}, own_with_value=with_value
         )
+        # Options before the command's name are not among its words.
+        invocation = ctx.find_object(Invocation)
+        plain = invocation is None or not invocation.given
+        ctx.meta["words"] = words_of_test if plain else None
         ctx.meta["go_flags"] = tuple(flags)
         ctx.meta["arguments"] = arguments
         words = [f"{word}={_OPTIONAL_VALUES[word]}" if word in _OPTIONAL_VALUES else word
@@ -126,9 +132,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 )
 @_option("--flaky", type=click.Choice(["pass", "fail"]), default="pass",
          help="The result of a test that passes in a retry.")  # fmt: skip
-@_option("--count", type=_POSITIVE, default=1, metavar="N", help="Run each test N times.")
-@_option("--no-cache", is_flag=True, help="Rebuild the tests; ignore kept binaries.")
-@_option("--clean-cache", is_flag=True, help="Remove the kept binaries and exit.")
+@_option("--count", type=_POSITIVE, metavar="N",
+         help="Run each test N times, whatever is remembered.")  # fmt: skip
+@_option("--rerun", is_flag=True, help="Run the tests, whatever is remembered.")
+@_option("--no-cache", is_flag=True, help="Rebuild and run the tests; keep no results.")
+@_option("--explain", is_flag=True, help="Say why each package was run, or was not.")
+@_option("--clean-cache", is_flag=True, help="Remove the kept binaries and results, and exit.")
 @_option("--stop-on-build-error", is_flag=True, help="Run nothing if a package fails to build.")
 @_option("--tui", type=click.Choice(["auto", "always", "never"]), default="auto",
          help="When to show the terminal view.")  # fmt: skip
@@ -155,13 +164,19 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     matched, 130 interrupted.
     """
     parsed = click.get_current_context().meta
-    options = TestOptions(**given, go_flags=parsed["go_flags"], arguments=parsed["arguments"])
+    options = TestOptions(
+        **given,
+        go_flags=parsed["go_flags"],
+        arguments=parsed["arguments"],
+        words=None if settings.traces or settings.locked else parsed["words"],
+    )
     _check(options)
     if options.load:
         return show_saved(settings, options)
     with open_context(settings, options) as context:
         if clean_cache:
             freed = context.store.clean() + clean_native(context)
+            freed += clean_results(context.results.root)
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
         return _work(context)

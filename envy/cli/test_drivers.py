@@ -54,6 +54,12 @@ class Toolchains:
     native: NativeToolchain | None = None
     libraries: Libraries = NO_LIBRARIES
 
+    @property
+    def package(self) -> str:
+        """The manifest's package of a toolchain; "" if none is from the manifest."""
+        native = self.native.package if self.native is not None else ""
+        return (self.go.package if self.go is not None else "") or native
+
     def with_children(self, children: Children) -> Toolchains:
         """Return the same toolchains, whose programs are these children."""
         go = dataclasses.replace(self.go, children=children) if self.go is not None else None
@@ -83,6 +89,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
         children=context.children,
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
+    found = dataclasses.replace(found, package=programs.package)
     return Toolchains(go=chosen, native=found, libraries=programs.libraries)
 
 
@@ -221,6 +228,7 @@ class _Programs:
     """What the manifest says of native tests."""
 
     environment: dict[str, str]  # with the variables of the compiler's package
+    package: str = ""  # of the compiler
     products: dict[str, Path] = dataclasses.field(default_factory=dict)
     libraries: Libraries = NO_LIBRARIES
 
@@ -258,7 +266,13 @@ def _programs_of_project(context: RunContext) -> _Programs:
             found = session.products_of(session.recipe(key))
             products |= {name: Path(found[name]) for name in _PROGRAMS if name in found}
         environment = session.project_environment(keys).applied_to(settings.environment)
-        return _Programs(environment=environment, products=products, libraries=libraries)
+        session.store_answer()
+        return _Programs(
+            environment=environment,
+            package=keys[0].canonical,
+            products=products,
+            libraries=libraries,
+        )
 
 
 def _tests_folder(context: RunContext) -> Path:

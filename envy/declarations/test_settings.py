@@ -1,8 +1,9 @@
 """The table `tests` of the manifest: what `envy test` needs to know of a project.
 
 `tests.native` has a table a folder: `sources`, patterns of the library that its tests are built
-with, `include`, folders of headers, `flags` of the compiler and `link`, those of the linker. Paths
-are relative to the manifest. A folder `name/...` stands for all below it, too.
+with, `include`, folders of headers, `flags` of the compiler, `link`, those of the linker, and
+`inputs`, files and folders elsewhere that the tests read. Paths are relative to the manifest. A
+folder `name/...` stands for all below it, too.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from envy.declarations import fields
 from envy.errors import DeclarationError, SourceLocation
 
 _KINDS = frozenset({"native"})
-_NATIVE = frozenset({"sources", "include", "flags", "link"})
+_NATIVE = frozenset({"sources", "include", "flags", "inputs", "link"})
 _BELOW = "/..."
 
 
@@ -26,6 +27,7 @@ class NativeFolder:
     include: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def _folder(name: str, value: object, origin: SourceLocation | None) -> NativeFo
         sources=sources,
         include=fields.texts(table, "include", origin=origin),
         flags=fields.texts(table, "flags", origin=origin),
+        inputs=fields.texts(table, "inputs", origin=origin),
         link=fields.texts(table, "link", origin=origin),
     )
 

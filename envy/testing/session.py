@@ -33,6 +33,7 @@ from envy.testing.package import (
     TestPackage,
     TestPhase,
 )
+from envy.testing.result_cache import ResultCache
 from envy.testing.results import Recorder
 from envy.testing.selection import Selector
 
@@ -61,6 +62,7 @@ class SessionResult:
     cancelled: bool = False
     stopped: str = ""  # why some packages did not run
     built_only: bool = False
+    packages: Sequence[TestPackage] = ()  # all that the patterns match
     error: EnvyError | None = None
 
     @property
@@ -90,6 +92,7 @@ class SessionSettings:
     jobs: int = 1
     build_only: bool = False
     stop_on_build_error: bool = False
+    results: ResultCache | None = None  # None: results are neither kept nor shown again
 
 
 class TestSession:
@@ -119,6 +122,7 @@ class TestSession:
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
+        self.on_discovered: Callable[[Sequence[TestPackage]], None] | None = None
 
     def cancel(self, reason: Cancelled) -> None:
         """End the run: start nothing more and terminate children. For the control thread."""
@@ -161,7 +165,10 @@ class TestSession:
         packages = self._driver.discover(patterns)
         runs = self._selected(packages)
         self._result.runs = runs
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool)
+        self._result.packages = packages
+        if self.on_discovered is not None:
+            self.on_discovered(packages)
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
@@ -189,7 +196,11 @@ class TestSession:
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
-        missing = [node for node in nodes if node.subject.binary is None]
+        missing = [
+            node
+            for node in nodes
+            if node.subject.binary is None and node.subject.kept_result is None
+        ]
         batches = self._driver.batches([node.subject for node in missing])
         self._built, self._to_build = 0, len(missing)
         self._on_phase("building", 0, len(missing))
@@ -242,12 +253,18 @@ class TestSession:
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
-        if any(run.failed_build or self._driver.select(run, run.selection) for run in runs):
+        if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
             near = self._nearest_test(runs)
             raise NothingMatched(f"{asked} leaves no test", hint=near)
+
+    def _has_tests(self, run: PackageRun) -> bool:
+        """Return whether a package has a selected test."""
+        if run.kept_result is not None:
+            return run.kept_result.ran_tests
+        return bool(self._driver.select(run, run.selection))
 
     def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
         from envy.suggest import nearest

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from envy.testing.basis import Basis, BuildUnit
+from envy.testing.evidence import Fact
 from envy.testing.package import (
     Driver,
     Emit,
@@ -97,6 +99,50 @@ class CombinedDriver:
     def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a built package."""
         return self._of(run).run(run, emit)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables of the first driver, Go's; results of the others rest on none."""
+        return next(iter(self._drivers.values())).environment
+
+    def result_key(self, run: PackageRun) -> str:
+        """Return the key of everything known before the tests run."""
+        return self._of(run).result_key(run)
+
+    def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
+        """Return what the tests consulted while they ran."""
+        return self._of(run).consulted(run, since=since)
+
+    def basis(
+        self,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        since: int,
+    ) -> Basis:
+        """Return what the run rests on, for all drivers."""
+        del patterns
+        parts = []
+        for name, driver in self._drivers.items():
+            own = [package for package in packages if package.driver == name]
+            parts.append(driver.basis(own, self._patterns[name], environment, since=since))
+        return Basis(
+            facts=[fact for part in parts for fact in part.facts],
+            trees=[tree for part in parts for tree in part.trees],
+            unkept=next((part.unkept for part in parts if part.unkept), ""),
+        )
+
+    def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
+        """Return what the binaries are built from, for explanations."""
+        found: dict[str, BuildUnit] = {}
+        for name, driver in self._drivers.items():
+            found |= driver.units([package for package in packages if package.driver == name])
+        return found
+
+    def unit_of(self, package: TestPackage) -> str:
+        """Return the name of the unit that a package's binary is."""
+        return self._drivers[package.driver].unit_of(package)
 
     def finish(self) -> None:
         """Finish every driver."""

@@ -60,6 +60,9 @@ class JunitView:
         self, root: Element, number: int, tally: PackageTally, build_output: dict[str, list[str]]
     ) -> None:
         suite = SubElement(root, "testsuite", name=_clean(tally.name), id=str(number))
+        if tally.cached:
+            properties = SubElement(suite, "properties")
+            SubElement(properties, "property", name="cached", value="true")
         for name, outcome in tally.tests.items():
             self._add_test(suite, tally, name, outcome)
         if tally.failed_build:
@@ -70,7 +73,7 @@ class JunitView:
             text = "".join(self._output.get((tally.name, ""), []))
             case = _add_case(suite, tally.name, "[package]", 0.0)
             _add_failure(case, tally.reason or "the package failed", text)
-        suite.set("tests", str(len(suite)))
+        suite.set("tests", str(len(suite.findall("testcase"))))
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
         suite.set("errors", "0")
         suite.set("skipped", str(len(suite.findall("testcase/skipped"))))

@@ -8,7 +8,6 @@ Guarantees
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,13 @@ from time import time
 
 from envy.errors import UsageError
 from envy.host.children import Children
+from envy.testing.basis import Basis, BuildUnit
+from envy.testing.drivers.native.advice import extra_mains, hidden_tests, spelled
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
+from envy.testing.drivers.native.results import basis_of, consulted_by
+from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
     SourceFunction,
@@ -35,10 +38,12 @@ from envy.testing.drivers.native.units import (
     RUNTIME,
     Unit,
     as_row,
+    include_folders,
     known_state,
     make_unit,
 )
 from envy.testing.events import StreamEvent
+from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
     NothingMatched,
@@ -62,6 +67,7 @@ class NativePackage:
     record: dict[str, object]
     warnings: list[str] = field(default_factory=list)
     scans: dict[str, list[object]] = field(default_factory=dict)  # by source
+    inputs: tuple[Path, ...] = ()  # that the manifest names
 
 
 class NativeDriver:
@@ -125,18 +131,19 @@ class NativeDriver:
         task = BuildTask(
             name=name,
             units=units,
-            test_sources=[_join(folder, name) for name in source.tests],
+            test_sources=[spelled(folder, name) for name in source.tests],
             has_own_main=own_main,
             link_flags=extra.link,
         )
         task.messages += extra.problems
-        task.messages += _mains(folder, source, functions, own_main=own_main)
+        task.messages += extra_mains(folder, source, functions, own_main=own_main)
         detail = NativePackage(
             task=task,
             record_key=record_key,
             record=record,
+            inputs=extra.inputs,
             scans=scans,
-            warnings=_warnings(folder, source, functions),
+            warnings=hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
@@ -158,12 +165,12 @@ class NativeDriver:
     ) -> list[Unit]:
         units = []
         for name in (*source.library, *source.tests):
-            flags = [f"-I{folder}", *extra, f"-I{RUNTIME}"]
+            flags = [f"-iquote{folder}", *extra, f"-I{RUNTIME}"]
             if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)
                 flags.append(f"-Dmain=envy_main_of_{word}")
-            units.append(make_unit(_join(folder, name), str(self._root), self._toolchain, flags))
+            units.append(make_unit(spelled(folder, name), str(self._root), self._toolchain, flags))
         return units
 
     def _functions(
@@ -234,6 +241,7 @@ class NativeDriver:
             finally:
                 run.seconds |= task.seconds
             run.key = task.key
+            run.result_key = self.result_key(run)
             run.build_events += _messages(run, task.messages)
             self._note_tests(run, task.tests)
             self._write_record(run)
@@ -261,19 +269,6 @@ class NativeDriver:
                 "scans": detail.scans,
             },
         )
-
-    def inputs_of(self, run: PackageRun) -> dict[str, str]:
-        """Return the files that the executable of a built package rests on, with digests.
-
-        The toolchain is not among them: `toolchain_identity` changes with it.
-        """
-        states = _detail(run).task.states.values()
-        return dict(row for state in states for row in state.files)
-
-    @property
-    def toolchain_identity(self) -> str:
-        """The programs, target and flags that build every package of this session."""
-        return self._toolchain.identity
 
     # -- running -------------------------------------------------------------------------------
 
@@ -306,7 +301,62 @@ class NativeDriver:
             ends_at=self.ends_at,
             has_own_main=_detail(run).task.has_own_main,
         )
-        return runner.run(self.select(run, run.selection))
+        verdict = runner.run(self.select(run, run.selection))
+        run.unkept = run.unkept or runner.unkept
+        return verdict
+
+    # -- results -------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that its tests run with."""
+        return self._environment
+
+    def result_key(self, run: PackageRun) -> str:
+        """Return the key of everything known before the tests run; "" before the first build."""
+        run.unkept = "--coverage is given" if self._coverage is not None else ""
+        if run.unkept or not run.key:
+            return ""
+        return result_key_of(run, self._settings, self._environment, count=self._count)
+
+    def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
+        """Return the files that the tests may have read, and those they were built from."""
+        detail = _detail(run)
+        folders = {name: None for unit in detail.task.units for name in include_folders(unit)}
+        own = str(run.package.directory)  # is added with all that is in it
+        return consulted_by(
+            run.package.directory,
+            detail.task.states.values(),
+            [folder for folder in folders if folder not in {own, str(RUNTIME)}],
+            detail.inputs,
+            since=since,
+        )
+
+    def basis(
+        self,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        since: int,
+    ) -> Basis:
+        """Return what the run rests on, apart from what tests consult."""
+        del packages
+        return basis_of(self._toolchain, self._root, patterns, environment, since=since)
+
+    def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
+        """Return what the executables are built from, for explanations."""
+        found = {}
+        for package in packages:
+            assert isinstance(package.detail, NativePackage)
+            states = package.detail.task.states.values()
+            files = dict(row for state in states for row in state.files)
+            found[package.name] = BuildUnit(files=files)
+        return found
+
+    def unit_of(self, package: TestPackage) -> str:
+        """Return the name of the unit that a package's executable is."""
+        return package.name
 
     def finish(self) -> None:
         """Prune the store."""
@@ -323,46 +373,10 @@ def _detail(run: PackageRun) -> NativePackage:
     return detail
 
 
-def _join(folder: str, name: str) -> str:
-    path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
-    return f"./{path}" if path[0] in "-@" else path  # which begin an option, or name a list
-
-
 def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:
     name, now = run.package.name, time()
     return [
         StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
         for text in texts
         for line in text.splitlines()
-    ]
-
-
-def _warnings(
-    folder: str, source: SourcePackage, functions: Mapping[str, Sequence[SourceFunction]]
-) -> list[str]:
-    return [
-        f"{_join(folder, name)}:{f.line}: warning: `{f.name}` is static, so it is not a test; "
-        "remove `static`"
-        for name in source.tests
-        for f in functions[name]
-        if f.is_static and f.name != OWN_MAIN
-    ]
-
-
-def _mains(
-    folder: str,
-    source: SourcePackage,
-    functions: Mapping[str, Sequence[SourceFunction]],
-    *,
-    own_main: bool,
-) -> list[str]:
-    """Return the errors of a package that defines `main` beside tests."""
-    if own_main:
-        return []
-    return [
-        f"{_join(folder, name)}:{f.line}: error: `main` is defined beside tests, whose `main` is "
-        "generated; remove it, or move it to a folder of its own, where it runs as one test\n"
-        for name in source.tests
-        for f in functions[name]
-        if f.name == OWN_MAIN
     ]

@@ -17,6 +17,7 @@ class LibraryWords:
     flags: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()  # files and folders that the tests read
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Libraries:
         words = LibraryWords(
             flags=(*(f"-I{self.root / name}" for name in found.include), *found.flags),
             link=found.link,
+            inputs=tuple(self.root / name for name in found.inputs),
         )
         if found.sources is None:
             return package, words

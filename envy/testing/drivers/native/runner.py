@@ -172,6 +172,7 @@ class NativeRunner:
         self._count = count
         self._has_own_main = has_own_main
         self._totals = _Totals()
+        self.unkept = ""  # why the result proves nothing about another run
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these tests."""
@@ -219,6 +220,7 @@ class NativeRunner:
                 return
             for name in failed:
                 del self._totals.failed[name]
+                self.unkept = "it needed another attempt"
                 left = self._one_process([self.names.index(name)], attempt=attempt)
                 if left or self._totals.reason:
                     self._totals.failed[name] = None
@@ -345,6 +347,7 @@ class NativeRunner:
 
     def _report_leftovers(self, completed: Completed) -> None:
         if completed.left_behind and not completed.timed_out:
+            self.unkept = "it left processes behind"
             names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
             self.emit(
                 "output", output=f"envy: terminated leftover processes: {names}\n", reason="leak"

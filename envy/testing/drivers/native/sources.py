@@ -16,7 +16,7 @@ C_SUFFIXES = (".c",)
 CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
 SUFFIXES = C_SUFFIXES + CXX_SUFFIXES
 _TEST_ENDINGS = tuple(f"_test{suffix}" for suffix in SUFFIXES)
-_PASSED_OVER = frozenset({"node_modules", "testdata", "vendor"})
+PASSED_OVER = frozenset({"node_modules", "testdata", "vendor"})
 
 # Comments, strings and characters, and lines of the preprocessor; a raw string of C++ first.
 _NOT_CODE = re.compile(
@@ -137,7 +137,7 @@ def _walk(top: str) -> Iterator[tuple[Path, list[str]]]:
                     name = entry.name
                     if not entry.is_dir(follow_symlinks=False):
                         files.append(name)
-                    elif name[0] not in "._" and name not in _PASSED_OVER:
+                    elif name[0] not in "._" and name not in PASSED_OVER:
                         stack.append(entry.path)
         except OSError:
             continue

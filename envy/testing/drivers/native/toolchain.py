@@ -41,6 +41,7 @@ class NativeToolchain:
     coverage: bool = False
     sanitize: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    package: str = ""  # of the manifest; "" if it was found on PATH
     identity: str = ""  # changes with the programs, the target and the flags
 
     @property
