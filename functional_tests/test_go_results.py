@@ -11,6 +11,7 @@ import sys
 import pytest
 from gotests import events_of, outcomes
 
+STEPS = int(os.environ.get("ENVY_SOAK_RESULTS", "30"))
 READS = """package p
 import ("os"; "strings"; "testing")
 func TestData(t *testing.T) {
@@ -47,12 +48,7 @@ sys.stderr.write(f"{code} {sorted(heavy) if heavy is not None else 'slow'}")
 @pytest.fixture
 def remembering(go_project):
     """A module whose results are kept at once: p reads things, r uses q, none has no tests."""
-
-    class Remembering(type(go_project)):
-        def environment(self, extra=None):
-            return super().environment({"ENVY_TEST_SETTLE": "0", **(extra or {})})
-
-    go_project.__class__ = Remembering
+    go_project.settle = "0"
     go_project.write("p/data.txt", "good")
     go_project.test("p", READS)
     go_project.write("q/q.go", "package q\nfunc Q() int { return 1 }\n")
@@ -230,7 +226,27 @@ def test_a_source_that_changes_while_it_is_built_is_built_again(remembering):
     assert "-overlay is given" in remembering.envy_test("--explain", *words).err
 
 
-STEPS = int(os.environ.get("ENVY_SOAK_RESULTS", "30"))
+def test_killed_runs_and_two_at_once_leave_what_a_clean_run_leaves(remembering):
+    """After a kill at any moment, and beside another run, the verdicts are right and remembered."""
+    seed = int(os.environ.get("ENVY_SOAK_SEED", "7"))
+    moments = [0, 1, 7, 15] if STEPS <= 30 else random.Random(seed).sample(range(25), 20)
+    for value, lines in enumerate(moments):
+        remembering.write("q/q.go", f"package q\nfunc Q() int {{ return {value % 7} }}\n")
+        with remembering.popen("test", "--json", env=remembering.environment()) as process:
+            for _ in range(lines):
+                process.stdout.readline()
+            process.kill()
+        run = remembering.envy_test("--json", code=int(value % 7 > 5))
+        assert outcomes(run, "example.com/m/r")[""] == ("fail" if value % 7 > 5 else "pass")
+    remembering.write("q/q.go", "package q\nfunc Q() int { return -1 }\n")
+    both = [remembering.popen("test", env=remembering.environment()) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate()
+        assert process.returncode == 0, (out, err)
+    assert without_process(remembering, "test")[1] == "0 []"
+    assert not list(remembering.cache.rglob("*.new"))
+
+
 MODEL_TEST = """package NAME
 import ("os"; "strconv"; "strings"; "testing"; IMPORT)
 func number(path string) int {

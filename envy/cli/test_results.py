@@ -31,7 +31,6 @@ from envy.testing.run_record import (
     project_state,
     read_run,
     read_tree,
-    results_of,
     run_key,
     values_of,
     why_not,
@@ -65,31 +64,31 @@ class RememberedRun:
     def answer(self, views: Sequence[View]) -> SessionResult | None:
         """Show the former run again if all that it rests on is unchanged."""
         started = time.monotonic()
-        before = self._before
+        events = self.unchanged_events()
+        if events is None or self._before is None:
+            return None
+        if self._context.options.explain:
+            for name, _key in self._before.packages:
+                self._say([f"{name}: cached, nothing changed"])
+        return replay(events, views, started=started)
+
+    def unchanged_events(self) -> list[StreamEvent] | None:
+        """Return the events of the former run if all that it rests on is unchanged."""
+        before, root = self._before, self._results.root
         if before is None or not self._results.reads or before.form == NOTHING:
             return None
+        settled = self._results.settled
         try:
-            if why_not(
-                self._results.root,
-                self._key,
-                before,
-                self._environment,
-                settled=self._results.settled,
-            ):
-                return None
-            if not all(map(os.path.exists, results_of(self._results.root, before))):
+            if why_not(root, self._key, before, self._environment, settled=settled):
                 return None
             events = list(self._events_of(before.packages))
         except Damaged as error:
             self._results.report(str(error))
             return None
         except FileNotFoundError:
-            return None  # a gc was faster
-        mark_used(run_path(self._results.root, self._key), time.time())
-        if self._context.options.explain:
-            for name, _key in before.packages:
-                self._say([f"{name}: cached, nothing changed"])
-        return replay(events, views, started=started)
+            return None  # gc removed a result
+        mark_used(run_path(root, self._key), time.time())
+        return events
 
     def _events_of(self, packages: Sequence[tuple[str, str]]) -> Iterator[StreamEvent]:
         """Yield the events of packages and their results.

@@ -103,6 +103,12 @@ class ResultCache:
         self._warned = False
         self._lock = threading.Lock()
 
+    def rewritten(self) -> ResultCache:
+        """Return the same cache for a run that reads none of its results."""
+        return ResultCache(
+            self.root, settle=self._settle, warn=self._warn, reads=False, writes=self.writes
+        )
+
     def begin(self) -> None:
         """Note that a run starts: what changes from now on is not what it has seen."""
         self.since = time.time_ns() - self._settle
