@@ -97,6 +97,12 @@ def test_an_unchanged_run_is_shown_again_without_a_process(remembering, tmp_path
     assert said.endswith("0 slow")
     assert plain(again) == plain(first)
     assert ran(again) == set()
+    remembering.envy_test("--json")
+    text, said = without_process(remembering, "test", "--json")
+    assert said.endswith("0 []")
+    assert "(3 cached)" in said
+    assert plain(type(first)(code=0, out=text, err=said)) == plain(first)
+    assert all(event["Cached"] and event["Time"] for event in events_of(again))
     assert 'name="cached"' in (tmp_path / "one.xml").read_text()
     # Another command line has to be run once, which takes the results of packages.
     remembering.envy_test()
@@ -115,7 +121,7 @@ def test_exactly_what_is_affected_runs(remembering):
     assert ran(remembering.envy_test("--json")) == {"p", "q", "r"}
     for path in root.rglob("*"):
         os.utime(path)
-    assert without_process(remembering, "test", "--json")[1].endswith("0 slow")
+    assert not without_process(remembering, "test", "--json")[1].endswith("slow")
 
     remembering.write("q/q.go", "package q\nfunc Q() int { return 2 }\n")
     run = remembering.envy_test("--json", "--explain")

@@ -14,7 +14,7 @@ from envy.console.text import Streams, safe_lines, write_line
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
-from envy.testing.evidence import VARIABLE, Fact, encode_facts, observe, recheck
+from envy.testing.evidence import VARIABLE, Fact, digest_of, encode_facts, observe, recheck
 from envy.testing.explanations import changed_files, decode_units, encode_units, reason_of
 from envy.testing.kinds import events_without_tests
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPackage
@@ -24,6 +24,7 @@ from envy.testing.result_cache import ResultCache, read_result
 from envy.testing.results import Recorder
 from envy.testing.run_record import (
     EVENTS,
+    LINES,
     NOTHING,
     PLAIN,
     RunRecord,
@@ -97,10 +98,7 @@ class RememberedRun:
             Damaged: a result cannot be used; FileNotFoundError: it was removed.
         """
         now = time.time()
-        for name, key in packages:
-            if not key:
-                yield from events_without_tests(name)
-                continue
+        for _name, key in packages:
             path = result_path(self._results.root, key)
             kept = read_result(path)
             if kept is None:
@@ -141,6 +139,7 @@ class RememberedRun:
         if not why:
             facts = self._facts(result.runs)
             try:
+                self._keep_empty(result.runs)
                 trees = {top: self._tree(top) for top in self._basis.trees}
             except Unkept as error:
                 why = str(error)
@@ -148,7 +147,7 @@ class RememberedRun:
             self._say([f"the whole run cannot be answered at once: {why}"])
         text = "" if why or self._text is None else self._text.finished()
         record = RunRecord(
-            form=NOTHING if why else PLAIN if text else EVENTS,
+            form=NOTHING if why else self._form(),
             last=str(self._context.last_run.path),
             project=self._source,
             facts="" if why else encode_facts(facts),
@@ -161,6 +160,19 @@ class RememberedRun:
             write_run(self._results.root, self._key, record)
         except OSError as error:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
+
+    def _form(self) -> str:
+        if self._text is None:
+            return EVENTS
+        return LINES if self._context.options.json else PLAIN
+
+    def _keep_empty(self, runs: Sequence[PackageRun]) -> None:
+        """Keep the events of packages without tests, which are part of the answer."""
+        for run in runs:
+            if run.verdict is PackageVerdict.NO_TESTS:
+                name = run.package.name
+                run.result_key = digest_of(f"no tests\0{name}".encode())
+                self._results.keep(run.result_key, [], events_without_tests(name))
 
     def _explain(
         self,
@@ -242,7 +254,8 @@ class RememberedRun:
 
 def _kept_key(run: PackageRun) -> str:
     """Return the key of a package's result; "" if it has none."""
-    is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
+    passed = {PackageVerdict.PASSED, PackageVerdict.NO_TESTS}
+    is_kept = run.verdict in passed and not run.unkept
     return run.result_key if is_kept else ""
 
 
@@ -277,7 +290,7 @@ class AnswerText:
 def _answer_text(context: RunContext) -> AnswerText | None:
     """Return what writes the text of an answer; None if the views will need the events."""
     options = context.options
-    if options.json or options.junit or options.profile:
+    if options.json not in {"", "-"} or options.junit or options.profile:
         return None
     stream = io.StringIO()
     streams = Streams(output=stream, errors=io.StringIO())
