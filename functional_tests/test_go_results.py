@@ -11,6 +11,7 @@ import sys
 import pytest
 from gotests import events_of, outcomes
 
+STEPS = int(os.environ.get("ENVY_SOAK_RESULTS", "30"))
 READS = """package p
 import ("os"; "strings"; "testing")
 func TestData(t *testing.T) {
@@ -47,12 +48,7 @@ sys.stderr.write(f"{code} {sorted(heavy) if heavy is not None else 'slow'}")
 @pytest.fixture
 def remembering(go_project):
     """A module whose results are kept at once: p reads things, r uses q, none has no tests."""
-
-    class Remembering(type(go_project)):
-        def environment(self, extra=None):
-            return super().environment({"ENVY_TEST_SETTLE": "0", **(extra or {})})
-
-    go_project.__class__ = Remembering
+    go_project.settle = "0"
     go_project.write("p/data.txt", "good")
     go_project.test("p", READS)
     go_project.write("q/q.go", "package q\nfunc Q() int { return 1 }\n")
@@ -101,6 +97,12 @@ def test_an_unchanged_run_is_shown_again_without_a_process(remembering, tmp_path
     assert said.endswith("0 slow")
     assert plain(again) == plain(first)
     assert ran(again) == set()
+    remembering.envy_test("--json")
+    text, said = without_process(remembering, "test", "--json")
+    assert said.endswith("0 []")
+    assert "(3 cached)" in said
+    assert plain(type(first)(code=0, out=text, err=said)) == plain(first)
+    assert all(event["Cached"] and event["Time"] for event in events_of(again))
     assert 'name="cached"' in (tmp_path / "one.xml").read_text()
     # Another command line has to be run once, which takes the results of packages.
     remembering.envy_test()
@@ -119,7 +121,7 @@ def test_exactly_what_is_affected_runs(remembering):
     assert ran(remembering.envy_test("--json")) == {"p", "q", "r"}
     for path in root.rglob("*"):
         os.utime(path)
-    assert without_process(remembering, "test", "--json")[1].endswith("0 slow")
+    assert not without_process(remembering, "test", "--json")[1].endswith("slow")
 
     remembering.write("q/q.go", "package q\nfunc Q() int { return 2 }\n")
     run = remembering.envy_test("--json", "--explain")
@@ -230,7 +232,27 @@ def test_a_source_that_changes_while_it_is_built_is_built_again(remembering):
     assert "-overlay is given" in remembering.envy_test("--explain", *words).err
 
 
-STEPS = int(os.environ.get("ENVY_SOAK_RESULTS", "30"))
+def test_killed_runs_and_two_at_once_leave_what_a_clean_run_leaves(remembering):
+    """After a kill at any moment, and beside another run, the verdicts are right and remembered."""
+    seed = int(os.environ.get("ENVY_SOAK_SEED", "7"))
+    moments = [0, 1, 7, 15] if STEPS <= 30 else random.Random(seed).sample(range(25), 20)
+    for value, lines in enumerate(moments):
+        remembering.write("q/q.go", f"package q\nfunc Q() int {{ return {value % 7} }}\n")
+        with remembering.popen("test", "--json", env=remembering.environment()) as process:
+            for _ in range(lines):
+                process.stdout.readline()
+            process.kill()
+        run = remembering.envy_test("--json", code=int(value % 7 > 5))
+        assert outcomes(run, "example.com/m/r")[""] == ("fail" if value % 7 > 5 else "pass")
+    remembering.write("q/q.go", "package q\nfunc Q() int { return -1 }\n")
+    both = [remembering.popen("test", env=remembering.environment()) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate()
+        assert process.returncode == 0, (out, err)
+    assert without_process(remembering, "test")[1] == "0 []"
+    assert not list(remembering.cache.rglob("*.new"))
+
+
 MODEL_TEST = """package NAME
 import ("os"; "strconv"; "strings"; "testing"; IMPORT)
 func number(path string) int {

@@ -35,12 +35,17 @@ def answer_test(
         return None
     if sys.stdin.isatty() and sys.stdout.isatty() and _has_view():
         return None
-    text = _remembered_text(words, f"{root}/{TESTS_FOLDER}", environment)
-    if text is None:
+    texts = _remembered_texts(words, f"{root}/{TESTS_FOLDER}", environment)
+    if texts is None:
         return None
+    lines, text = texts
+    text = f"{text}{time.monotonic() - started:.1f}s\n"
     try:
-        sys.stdout.write(f"{text}{time.monotonic() - started:.1f}s\n")
+        sys.stdout.write(lines or text)
         sys.stdout.flush()
+        if lines:
+            sys.stderr.write(text)
+            sys.stderr.flush()
     except OSError as error:
         from envy.cli.main import report_output
 
@@ -48,18 +53,29 @@ def answer_test(
     return 0
 
 
-def _remembered_text(
+def _remembered_texts(
     words: Sequence[str], tests: str, environment: Mapping[str, str]
-) -> str | None:
-    """Return what the run printed, apart from its time, if all that it rests on is unchanged."""
+) -> tuple[str, str] | None:
+    """Return the events as lines of JSON, if they are asked for, and the text apart from its time.
+
+    None: something that the run rests on has changed, or the full command has to show it.
+    """
     from envy.testing.records import Damaged, mark_used, nothing_failed, run_path, settle_time
-    from envy.testing.run_record import PLAIN, read_run, results_of, run_key, why_not
+    from envy.testing.run_record import (
+        LINES,
+        PLAIN,
+        lines_of,
+        read_run,
+        results_of,
+        run_key,
+        why_not,
+    )
 
     now = time.time_ns()
     try:
         key = run_key(words, os.getcwd(), environment.get("PWD", ""))
         record = read_run(tests, key)
-        if record is None or record.form != PLAIN or not nothing_failed(record.last):
+        if record is None or record.form not in {LINES, PLAIN} or not nothing_failed(record.last):
             return None
         # What is not plain text is shown by the full command, which knows the terminal.
         if not (record.text.isascii() and record.text.replace("\n", "").isprintable()):
@@ -67,10 +83,25 @@ def _remembered_text(
         settled = now - settle_time(environment)
         if why_not(tests, key, record, environment, settled=settled):
             return None
+        lines = lines_of(tests, record, _moment(now)) if record.form == LINES else ""
+        if lines is None or not _is_writable(lines):
+            return None
     except (Damaged, OSError, ValueError):
         return None  # the full command reports it
     mark_used(run_path(tests, key), now / 1e9, *results_of(tests, record))
-    return record.text
+    return lines, record.text
+
+
+def _is_writable(lines: str) -> bool:
+    """Return whether lines of JSON can be written as they are."""
+    is_encodable = lines.isascii() or sys.stdout.encoding == "utf-8"
+    return is_encodable and lines.replace("\n", "").isprintable()
+
+
+def _moment(now: int) -> str:
+    """Return a time in nanoseconds as events have it."""
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000_000))
+    return f"{seconds}.{now // 1000 % 1_000_000:06d}Z"
 
 
 def _has_view() -> bool:

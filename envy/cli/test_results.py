@@ -14,7 +14,7 @@ from envy.console.text import Streams, safe_lines, write_line
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
-from envy.testing.evidence import VARIABLE, Fact, encode_facts, observe, recheck
+from envy.testing.evidence import VARIABLE, Fact, digest_of, encode_facts, observe, recheck
 from envy.testing.explanations import changed_files, decode_units, encode_units, reason_of
 from envy.testing.kinds import events_without_tests
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPackage
@@ -24,6 +24,7 @@ from envy.testing.result_cache import ResultCache, read_result
 from envy.testing.results import Recorder
 from envy.testing.run_record import (
     EVENTS,
+    LINES,
     NOTHING,
     PLAIN,
     RunRecord,
@@ -31,7 +32,6 @@ from envy.testing.run_record import (
     project_state,
     read_run,
     read_tree,
-    results_of,
     run_key,
     values_of,
     why_not,
@@ -65,31 +65,31 @@ class RememberedRun:
     def answer(self, views: Sequence[View]) -> SessionResult | None:
         """Show the former run again if all that it rests on is unchanged."""
         started = time.monotonic()
-        before = self._before
+        events = self.unchanged_events()
+        if events is None or self._before is None:
+            return None
+        if self._context.options.explain:
+            for name, _key in self._before.packages:
+                self._say([f"{name}: cached, nothing changed"])
+        return replay(events, views, started=started)
+
+    def unchanged_events(self) -> list[StreamEvent] | None:
+        """Return the events of the former run if all that it rests on is unchanged."""
+        before, root = self._before, self._results.root
         if before is None or not self._results.reads or before.form == NOTHING:
             return None
+        settled = self._results.settled
         try:
-            if why_not(
-                self._results.root,
-                self._key,
-                before,
-                self._environment,
-                settled=self._results.settled,
-            ):
-                return None
-            if not all(map(os.path.exists, results_of(self._results.root, before))):
+            if why_not(root, self._key, before, self._environment, settled=settled):
                 return None
             events = list(self._events_of(before.packages))
         except Damaged as error:
             self._results.report(str(error))
             return None
         except FileNotFoundError:
-            return None  # a gc was faster
-        mark_used(run_path(self._results.root, self._key), time.time())
-        if self._context.options.explain:
-            for name, _key in before.packages:
-                self._say([f"{name}: cached, nothing changed"])
-        return replay(events, views, started=started)
+            return None  # gc removed a result
+        mark_used(run_path(root, self._key), time.time())
+        return events
 
     def _events_of(self, packages: Sequence[tuple[str, str]]) -> Iterator[StreamEvent]:
         """Yield the events of packages and their results.
@@ -98,10 +98,7 @@ class RememberedRun:
             Damaged: a result cannot be used; FileNotFoundError: it was removed.
         """
         now = time.time()
-        for name, key in packages:
-            if not key:
-                yield from events_without_tests(name)
-                continue
+        for _name, key in packages:
             path = result_path(self._results.root, key)
             kept = read_result(path)
             if kept is None:
@@ -142,6 +139,7 @@ class RememberedRun:
         if not why:
             facts = self._facts(result.runs)
             try:
+                self._keep_empty(result.runs)
                 trees = {top: self._tree(top) for top in self._basis.trees}
             except Unkept as error:
                 why = str(error)
@@ -149,7 +147,7 @@ class RememberedRun:
             self._say([f"the whole run cannot be answered at once: {why}"])
         text = "" if why or self._text is None else self._text.finished()
         record = RunRecord(
-            form=NOTHING if why else PLAIN if text else EVENTS,
+            form=NOTHING if why else self._form(),
             last=str(self._context.last_run.path),
             project=self._source,
             facts="" if why else encode_facts(facts),
@@ -162,6 +160,19 @@ class RememberedRun:
             write_run(self._results.root, self._key, record)
         except OSError as error:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
+
+    def _form(self) -> str:
+        if self._text is None:
+            return EVENTS
+        return LINES if self._context.options.json else PLAIN
+
+    def _keep_empty(self, runs: Sequence[PackageRun]) -> None:
+        """Keep the events of packages without tests, which are part of the answer."""
+        for run in runs:
+            if run.verdict is PackageVerdict.NO_TESTS:
+                name = run.package.name
+                run.result_key = digest_of(f"no tests\0{name}".encode())
+                self._results.keep(run.result_key, [], events_without_tests(name))
 
     def _explain(
         self,
@@ -243,7 +254,8 @@ class RememberedRun:
 
 def _kept_key(run: PackageRun) -> str:
     """Return the key of a package's result; "" if it has none."""
-    is_kept = run.verdict is PackageVerdict.PASSED and not run.unkept
+    passed = {PackageVerdict.PASSED, PackageVerdict.NO_TESTS}
+    is_kept = run.verdict in passed and not run.unkept
     return run.result_key if is_kept else ""
 
 
@@ -278,7 +290,7 @@ class AnswerText:
 def _answer_text(context: RunContext) -> AnswerText | None:
     """Return what writes the text of an answer; None if the views will need the events."""
     options = context.options
-    if options.json or options.junit or options.profile:
+    if options.json not in {"", "-"} or options.junit or options.profile:
         return None
     stream = io.StringIO()
     streams = Streams(output=stream, errors=io.StringIO())

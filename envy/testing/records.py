@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RESULT_FORMAT = "1"
 _HOUR = 3600.0
 _DIGEST = 64
 

@@ -20,9 +20,15 @@ from envy.limits import TEST_RESULT
 from envy.testing.consulted import Unkept
 from envy.testing.events import DamagedRun, StreamEvent, as_json, parse_event
 from envy.testing.evidence import Fact, changes, decode_facts, encode_facts
-from envy.testing.records import Damaged, mark_used, read_sections, result_path, write_sections
+from envy.testing.records import (
+    RESULT_FORMAT,
+    Damaged,
+    mark_used,
+    read_sections,
+    result_path,
+    write_sections,
+)
 
-_FORMAT = "1"
 _EVENT_SIZE = 200  # bytes of an event beside its output, about
 _MOST_CHANGES = 3  # named in an explanation
 
@@ -103,6 +109,12 @@ class ResultCache:
         self._warned = False
         self._lock = threading.Lock()
 
+    def rewritten(self) -> ResultCache:
+        """Return the same cache for a run that reads none of its results."""
+        return ResultCache(
+            self.root, settle=self._settle, warn=self._warn, reads=False, writes=self.writes
+        )
+
     def begin(self) -> None:
         """Note that a run starts: what changes from now on is not what it has seen."""
         self.since = time.time_ns() - self._settle
@@ -153,7 +165,7 @@ class ResultCache:
     def _write(self, path: str, kept: KeptResult) -> bool:
         lines = [as_json(dataclasses.replace(event, time=0.0)) for event in kept.events]
         try:
-            sections = [_FORMAT, encode_facts(kept.facts), "\n".join(lines)]
+            sections = [RESULT_FORMAT, encode_facts(kept.facts), "\n".join(lines)]
             if not write_sections(path, sections):
                 raise _too_large()
         except OSError as error:
@@ -169,7 +181,7 @@ def read_result(path: str) -> KeptResult | None:
         Damaged: it cannot be used.
     """
     sections = read_sections(path, 3)
-    if sections is None or sections[0] != _FORMAT:
+    if sections is None or sections[0] != RESULT_FORMAT:
         return None
     try:
         lines = sections[2].split("\n")

@@ -82,7 +82,7 @@ class Recorder:
             tally.outcome = event.action
             tally.seconds = event.elapsed or 0.0
             tally.reason = event.reason
-            tally.cached = event.cached
+            tally.cached = event.cached and event.action == "pass"
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:

@@ -16,6 +16,7 @@ from envy.content.file_digest import file_digest
 from envy.declarations.manifest_search import nearest_manifest
 from envy.testing.evidence import Fact, digest_of, recheck
 from envy.testing.records import (
+    RESULT_FORMAT,
     Damaged,
     read_sections,
     result_path,
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 _FORMAT = "1"
 PLAIN = "plain"  # the text is what the command prints, apart from the time at its end
+LINES = "lines"  # the events are printed as JSON, and the text goes to standard error
 EVENTS = "events"  # the views have to be shown the events
 NOTHING = "-"  # there is no answer
-_FORMS = frozenset({PLAIN, EVENTS, NOTHING})
+_FORMS = frozenset({PLAIN, LINES, EVENTS, NOTHING})
 _SAYING_MORE = frozenset({"--explain", "--rerun"})  # the run is the same with them
 
 
@@ -52,7 +54,7 @@ class ToolchainSource:
 
 
 class RunRecord:
-    """One file. `packages` are rows of a name and the key of its result, "" if it has no tests."""
+    """One file. `packages` are rows of a name and the key of its result, "" if none was kept."""
 
     __slots__ = ("facts", "form", "last", "packages", "project", "text", "trees", "units")
 
@@ -245,6 +247,26 @@ def values_of(facts: Iterable[Fact]) -> str:
 def results_of(tests: str, record: RunRecord) -> list[str]:
     """Return the files of the results that a run consists of."""
     return [result_path(tests, key) for _name, key in record.packages if key]
+
+
+def lines_of(tests: str, record: RunRecord, moment: str) -> str | None:
+    """Return the events of a run as lines of JSON with this time; None if a result was removed.
+
+    Raises:
+        Damaged: a result cannot be used.
+    """
+    begin, end = f'{{"Time":"{moment}",', ',"Cached":true}\n'
+    texts = []
+    for path in results_of(tests, record):
+        sections = read_sections(path, 3)
+        if sections is None or sections[0] != RESULT_FORMAT:
+            return None
+        lines = sections[2]
+        if not lines.startswith('{"Action":') or not lines.endswith("}"):
+            raise Damaged(f"{path} is damaged")
+        # No line has a newline or such a pair inside: JSON escapes it.
+        texts += [begin, lines[1:-1].replace("}\n{", end + begin), end]
+    return "".join(texts)
 
 
 def _version() -> str:
