@@ -22,7 +22,7 @@ from envy.cli.test_setup import (
     run_settings,
 )
 from envy.cli.wiring import open_session
-from envy.declarations.manifest_search import find_manifest
+from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.declarations.test_settings import NO_TESTS
 from envy.errors import ManifestError, UsageError
 from envy.host.children import Children
@@ -238,7 +238,11 @@ def _programs_of_project(context: RunContext) -> _Programs:
     settings = context.settings
     environment = dict(context.environment)
     try:
-        path = find_manifest(context.directory, named=settings.manifest)
+        path = find_manifest(
+            context.directory,
+            named=settings.manifest,
+            fallback=global_manifest(settings.environment),
+        )
     except ManifestError:
         if settings.manifest is not None:
             raise

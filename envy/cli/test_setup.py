@@ -17,7 +17,7 @@ from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams, say
-from envy.declarations.manifest_search import find_manifest
+from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -163,7 +163,11 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
     """
     settings = context.settings
     try:
-        path = find_manifest(context.directory, named=settings.manifest)
+        path = find_manifest(
+            context.directory,
+            named=settings.manifest,
+            fallback=global_manifest(settings.environment),
+        )
     except ManifestError:
         if settings.manifest is not None:
             raise
