@@ -22,7 +22,6 @@ from envy.testing.drivers.native.toolchain import NativeToolchain
 RUNTIME = Path(__file__).parent / "runtime"
 DISPATCHER = str(RUNTIME / "dispatcher.c")
 BITCODE = "unit.bc"
-_TICK = 20_000_000  # ns; the clock of files may be that much behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ def state_after(
 
 def is_settled(state: UnitState, digests: Digests, started_ns: int) -> bool:
     """Return whether no file of a unit was changed since its compilation started."""
-    return all(digests.unchanged_since(path, started_ns - _TICK) for path, _ in state.files)
+    return all(digests.is_settled(path, started_ns) for path, _ in state.files)
 
 
 def now_ns() -> int:
