@@ -6,7 +6,9 @@ shared by all tests of a run.
 A plain module; conftest.py has the fixture `native_project`.
 """
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,13 @@ class NativeProject(Project):
             variables.pop(name, None)
         own = {"PATH": str(self.zig), "ZIG_GLOBAL_CACHE_DIR": str(self.zig_cache)}
         return {**variables, **own, **(extra or {})}
+
+    def write(self, name, text, **options):
+        """Write a file as if some time ago: of what was just written, nothing is kept."""
+        path = super().write(name, text, **options)
+        earlier = time.time() - 10
+        os.utime(path, (earlier, earlier))
+        return path
 
     def envy_test(self, *words, code=0, **options):
         """Run `envy test`."""

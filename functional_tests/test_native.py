@@ -179,6 +179,15 @@ def test_only_what_changed_is_built(native_project):
     assert native_project.kept("package.test") == executables
     native_project.write("c/own2.h", "")  # of no one
     assert built() == []
+    native_project.write("include/stddef.h", "#define VALUE 1\n")
+    native_project.write("envy.lua", 'packages = {}\ntests = { native = { c = {\n'
+                         '  include = { "include" } } } }\n')  # fmt: skip
+    native_project.write("c/x_test.c", test.replace('"{}"', "<stddef.h>").format())
+    assert built() == ["c"]
+    (native_project.root / "include" / "stddef.h").unlink()
+    assert "FAIL  c  [build failed]" in native_project.envy_test(code=3).out
+    native_project.write("include/stddef.h", "#define VALUE 1\n")  # hides that of the toolchain
+    assert built() == []
     for path in native_project.kept("package.test"):
         path.chmod(0o755)
         path.write_bytes(path.read_bytes()[:5000])  # a machine that stopped

@@ -158,7 +158,7 @@ class NativeDriver:
     ) -> list[Unit]:
         units = []
         for name in (*source.library, *source.tests):
-            flags = [f"-I{folder}", *extra, f"-I{RUNTIME}"]
+            flags = [f"-iquote{folder}", *extra, f"-I{RUNTIME}"]
             if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)

@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -23,6 +24,7 @@ from envy.errors import EnvyError
 from envy.testing.drivers.go_build import BinaryStore
 
 RECORD = "record.json"
+_TICK = 20_000_000  # ns; the clock of files may be that much behind
 HEADER_SUFFIXES = (".h", ".hh", ".hpp", ".hxx", ".inc", ".def")
 
 
@@ -102,7 +104,7 @@ class Digests:
     """The digests of files by content, each read at most once unless the file changes."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._known: dict[str, _Reading] = {}
         self._listed: dict[str, list[str]] = {}
 
     def of(self, path: str, *, fresh: bool = False) -> str:
@@ -111,15 +113,11 @@ class Digests:
         `fresh` compares the file's status with that at the time of reading.
         """
         known = self._known.get(path)
-        if known is not None and (not fresh or known[0] == _status(path)):
-            return known[1]
-        status = _status(path)
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123  many small files
-                digest = str(blake3(file.read()).hexdigest(length=16))
-        except OSError:
-            digest = ""
-        self._known[path] = (status, digest)
+        if known is not None and (not fresh or known.status == _status(path)):
+            return known.digest
+        now, status = time.time_ns(), _status(path)
+        digest = _content(path)
+        self._known[path] = _Reading(status, digest, now)
         return digest
 
     def headers_in(self, folder: str) -> list[str]:
@@ -134,10 +132,31 @@ class Digests:
             self._listed[folder] = names
         return names
 
-    def unchanged_since(self, path: str, moment_ns: int) -> bool:
-        """Return whether a file was last written before a moment, by the clock of files."""
+    def is_settled(self, path: str, since: int) -> bool:
+        """Return whether a file has the content that it had at a moment in the past.
+
+        It has if it was written some time before, or if its content was the same before.
+        """
         known = self._known.get(path)
-        return known is not None and known[0][1] < moment_ns and known[0] == _status(path)
+        if known is None or known.status != _status(path):
+            return False
+        if known.status[1] < since - _TICK:
+            return True
+        return known.taken < since and _content(path) == known.digest
+
+
+class _Reading(NamedTuple):
+    status: tuple[int, int, int]
+    digest: str
+    taken: int  # in nanoseconds
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  many small files
+            return str(blake3(file.read()).hexdigest(length=16))
+    except OSError:
+        return ""
 
 
 def _status(path: str) -> tuple[int, int, int]:

@@ -22,7 +22,6 @@ from envy.testing.drivers.native.toolchain import NativeToolchain
 RUNTIME = Path(__file__).parent / "runtime"
 DISPATCHER = str(RUNTIME / "dispatcher.c")
 BITCODE = "unit.bc"
-_TICK = 20_000_000  # ns; the clock of files may be that much behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +51,7 @@ class UnitState:
     key: str
     bitcode: str  # the digest of its IR
     files: tuple[tuple[str, str], ...]  # each file that was read, with its digest
+    fixed: tuple[str, ...]  # the names of the toolchain's own headers that were read
     names: str  # the digest of the headers beside it that its includes could find
 
 
@@ -70,7 +70,8 @@ def known_state(unit: Unit, row: Any, digests: Digests, store: NativeStore) -> U
     for path, digest in state.files:
         if digests.of(path) != digest:
             return None
-    if names_near(unit, (path for path, _ in state.files), digests) != state.names:
+    wanted = (*(path for path, _ in state.files), *state.fixed)
+    if names_near(unit, wanted, digests) != state.names:
         return None
     return state if store.find(state.key, BITCODE) else None
 
@@ -85,27 +86,31 @@ def state_after(
     """Return the state of a unit that was just compiled."""
     root = f"{toolchain.root}{os.sep}"
     paths = {unit.path: None}
+    fixed: dict[str, None] = {}
     try:
         lines = headers.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # the source includes nothing
         lines = []
     for line in lines:
         path = os.path.normpath(os.path.join(unit.folder, line.strip()))  # noqa: PTH118
-        if line.strip() and not path.startswith(root):
+        if line.strip() and path.startswith(root):
+            fixed[os.path.basename(path)] = None  # noqa: PTH119
+        elif line.strip():
             paths[path] = None
     files = tuple((path, digests.of(path, fresh=True)) for path in paths)
-    names = names_near(unit, paths, digests)
+    names = names_near(unit, (*paths, *fixed), digests)
     return UnitState(
         key=_key(unit, files, names),
         bitcode=Digests().of(str(bitcode)),
         files=files,
+        fixed=tuple(fixed),
         names=names,
     )
 
 
 def is_settled(state: UnitState, digests: Digests, started_ns: int) -> bool:
     """Return whether no file of a unit was changed since its compilation started."""
-    return all(digests.unchanged_since(path, started_ns - _TICK) for path, _ in state.files)
+    return all(digests.is_settled(path, started_ns) for path, _ in state.files)
 
 
 def now_ns() -> int:
@@ -120,14 +125,19 @@ def names_near(unit: Unit, paths: Iterable[str], digests: Digests) -> str:
     """
     wanted = {os.path.basename(path) for path in paths}  # noqa: PTH119
     found = []
-    for folder in _include_folders(unit):
+    for folder in include_folders(unit):
         found.append(folder)
         found += [name for name in digests.headers_in(folder) if name in wanted]
     return key_of(found)
 
 
-def _include_folders(unit: Unit) -> list[str]:
-    named = [flag[2:] for flag in unit.flags if flag.startswith("-I")]
+def include_folders(unit: Unit) -> list[str]:
+    named = [
+        flag.removeprefix(option)
+        for flag in unit.flags
+        for option in ("-I", "-iquote")
+        if flag.startswith(option)
+    ]
     return [
         os.path.dirname(unit.path),  # noqa: PTH120
         *(os.path.normpath(os.path.join(unit.folder, name)) for name in named),  # noqa: PTH118
@@ -144,6 +154,7 @@ def as_row(state: UnitState) -> dict[str, Any]:
         "key": state.key,
         "bitcode": state.bitcode,
         "files": [list(row) for row in state.files],
+        "fixed": list(state.fixed),
         "names": state.names,
     }
 
@@ -154,6 +165,7 @@ def _parse(row: Any) -> UnitState | None:
             key=str(row["key"]),
             bitcode=str(row["bitcode"]),
             files=tuple((str(path), str(digest)) for path, digest in row["files"]),
+            fixed=tuple(str(name) for name in row["fixed"]),
             names=str(row["names"]),
         )
     except (KeyError, TypeError, ValueError):
