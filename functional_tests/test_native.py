@@ -191,6 +191,8 @@ def test_only_what_changed_is_built(native_project):
     for path in native_project.kept("package.test"):
         path.chmod(0o755)
         path.write_bytes(path.read_bytes()[:5000])  # a machine that stopped
+    for path in [*native_project.kept("tests.json"), *native_project.kept("unit.bc")]:
+        path.write_text("x")
     assert "3 passed" in native_project.envy_test().out
     freed = native_project.envy_test("--clean-cache").out
     assert freed.startswith("freed ")

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from envy.content.json_text import parse_json
 from envy.errors import EnvyError
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
@@ -108,13 +109,9 @@ class NativeBuilder:
         """
         self._compile(task)
         task.key = self.key(task)
-        kept = self._store.find(task.key, EXECUTABLE)
-        tests = self._store.find(task.key, TESTS)
-        if kept is not None and tests is not None and not self._rebuild:
-            known = json.loads(tests.read_text(encoding="utf-8"))
-            task.tests, task.size = known["tests"], known["size"]
-            if kept.stat().st_size == task.size:
-                return kept
+        kept = None if self._rebuild else self._kept(task)
+        if kept is not None:
+            return kept
         folder = self._folder()
         files = {name: folder / name for name in (EXECUTABLE, MODULE, OBJECT, TESTS)}
         self._link(task, files)
@@ -124,6 +121,22 @@ class NativeBuilder:
             raise EnvyError(f"cannot keep the test binary of {task.name}")
         return found
 
+    def _kept(self, task: BuildTask) -> Path | None:
+        """Return the kept executable, and note its tests; None if it is missing or damaged."""
+        kept = self._store.find(task.key, EXECUTABLE)
+        tests = self._store.find(task.key, TESTS)
+        if kept is None or tests is None:
+            return None
+        try:
+            known = parse_json(tests.read_text(encoding="utf-8"))
+            rows, size = list(known["tests"]), int(known["size"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if kept.stat().st_size != size:
+            return None
+        task.tests, task.size = rows, size
+        return kept
+
     # -- from sources to bitcode -----------------------------------------------------------------
 
     def _compile(self, task: BuildTask) -> None:
@@ -132,7 +145,7 @@ class NativeBuilder:
         for unit in task.units:
             state = task.states.get(unit.source)
             found = self._store.find(state.key, BITCODE) if state is not None else None
-            if found is not None:
+            if found is not None and state is not None and _is_whole(found, state):
                 task.parts[unit.source] = found
             else:
                 futures.append((unit, self._submit(unit)))
@@ -275,6 +288,11 @@ class NativeBuilder:
         folder = self._scratch / f"native-{number}"
         folder.mkdir(parents=True)
         return folder
+
+
+def _is_whole(bitcode: Path, state: UnitState) -> bool:
+    """Return whether kept bitcode is what the compiler wrote."""
+    return Digests().of(str(bitcode)) == state.bitcode
 
 
 def _check(tests: Sequence[NativeTest]) -> None:
