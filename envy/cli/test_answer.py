@@ -39,13 +39,9 @@ def answer_test(
     if texts is None:
         return None
     lines, text = texts
-    text = f"{text}{time.monotonic() - started:.1f}s\n"
     try:
-        sys.stdout.write(lines or text)
+        sys.stdout.write(lines or f"{text}{time.monotonic() - started:.1f}s\n")
         sys.stdout.flush()
-        if lines:
-            sys.stderr.write(text)
-            sys.stderr.flush()
     except OSError as error:
         from envy.cli.main import report_output
 
@@ -75,7 +71,8 @@ def _remembered_texts(
     try:
         key = run_key(words, os.getcwd(), environment.get("PWD", ""))
         record = read_run(tests, key)
-        if record is None or record.form not in {LINES, PLAIN} or not nothing_failed(record.last):
+        forms = {PLAIN} if sys.stderr.isatty() else {LINES, PLAIN}  # that shows a summary, too
+        if record is None or record.form not in forms or not nothing_failed(record.last):
             return None
         # What is not plain text is shown by the full command, which knows the terminal.
         if not (record.text.isascii() and record.text.replace("\n", "").isprintable()):

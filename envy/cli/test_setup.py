@@ -170,7 +170,13 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
     from envy.cli.outcome import print_failures, resolved, summarise
 
     quiet = dataclasses.replace(
-        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
+        settings,
+        manifest=path,
+        trace_file=None,
+        trace_timeline=None,
+        trace_stderr=False,
+        jobs=None,
+        quiet=settings.quiet or context.options.json == "-",
     )
     observers = [Relay(context.traces)] if context.traces.listening else []
     with open_session(quiet, owns_stdout=True, observers=observers) as session:
@@ -322,7 +328,8 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
 
         check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
-    if plain:
+    # A reader of the events, such as gotestsum, counts each line on standard error as an error.
+    if plain and not (to_stdout and not sys.stderr.isatty()):
         output = sys.stderr if to_stdout else sys.stdout
         draws = settings.progress and can_draw(sys.stderr, settings.environment)
         streams = Streams(output=output, errors=sys.stderr)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "1"
 PLAIN = "plain"  # the text is what the command prints, apart from the time at its end
-LINES = "lines"  # the events are printed as JSON, and the text goes to standard error
+LINES = "lines"  # the events are printed as JSON, and nothing else
 EVENTS = "events"  # the views have to be shown the events
 NOTHING = "-"  # there is no answer
 _FORMS = frozenset({PLAIN, LINES, EVENTS, NOTHING})
