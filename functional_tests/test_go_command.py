@@ -192,6 +192,15 @@ def test_flags_reach_build_and_run(go_project):
     run = go_project.envy_test("--json", "-tags", "extra", "--short", "./p", "--", "-word=given")
     assert outcomes(run) == {"TestTagged": "pass", "TestShort": "skip", "": "pass"}
     assert "given" in run.out
+    # Flags of tests in GOFLAGS count, too, before those of the command line.
+    run = go_project.envy_test("--json", "-tags=extra", env={"GOFLAGS": "-short -count=2 -x=false"})
+    assert outcomes(run)["TestShort"] == "skip"
+    assert run.out.count('"Action":"run"') == 4
+    run = go_project.envy_test("--json", "--count=1", env={"GOFLAGS": "-short -count=2"})
+    assert run.out.count('"Action":"run"') == 1
+    # Only Go reads these letters.
+    run = go_project.envy_test("--json", "-run", r"T\x{65}stS")
+    assert outcomes(run) == {"TestShort": "pass", "": "pass"}
 
 
 def test_count_repeats_each_test(go_project):
@@ -356,6 +365,10 @@ BAD_INPUT = [
     (["--partition", "hash:4/3"], 2, "--partition"),
     (["-o", "x"], 2, "does not support -o"),
     (["--no-such"], 2, "No such option"),
+    (["-bogus"], 2, "there is no flag -bogus"),
+    (["-rac"], 2, "did you mean -race?"),
+    (["-parallel", "0"], 2, "-parallel: '0' is not a positive number"),
+    (["-run", r"\x{zz}", "./good"], 2, "--run: "),
     (["--load", "damaged.json"], 2, "damaged.json:2"),
     (["--load", "missing.json"], 2, "cannot read"),
     (["--load", "empty.json"], 2, "has no events"),

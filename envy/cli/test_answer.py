@@ -31,6 +31,8 @@ def answer_test(
 
     `root` is the cache, `words` follow the name of the command.
     """
+    if "count" in environment.get("GOFLAGS", ""):
+        return None  # `-count` asks for a run
     if environment.get("ENVY_LOCKED") or any(word.startswith(_NOT_PLAIN) for word in words):
         return None
     if sys.stdin.isatty() and sys.stdout.isatty() and _has_view():
