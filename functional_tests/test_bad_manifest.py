@@ -204,8 +204,8 @@ def test_a_removed_current_directory(project):
         ),
         (
             'requires_envy = "new"\npackages = {}',
-            'has an invalid version specifier "new"',
-            '">=0.4"',
+            "envy.lua:1: `requires_envy`: the constraint 'new' is invalid at 'new'",
+            '">=1.4,<2"',
         ),
         (
             'packages = {}\ndefault_shell = "zsh"',

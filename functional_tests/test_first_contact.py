@@ -29,7 +29,6 @@ def test_a_project_is_begun(project):
         "created envy.lua",
         "note: .tool-versions asks for erlang 27.0: envy ships no recipe for erlang",
         "note: .tool-versions asks for go 1.2: envy.go@r1 was tested with 1.27.3",
-        "note: .python-version asks for python 3.12: envy.python@r1 takes the one of the machine",
         "added .envy/ to .gitignore",
     ]
     assert (project.root / ".gitignore").read_text() == "/build\n.envy/\n"
@@ -39,9 +38,9 @@ def test_a_project_is_begun(project):
         "-- .tool-versions\n" in text
     )
     assert (
+        '  { recipe = "envy.python@r1", options = { python = "3.12" } }, -- .python-version\n'
         '  { recipe = "envy.node@r1", options = { version = "26.10.0" } }, -- .nvmrc\n}\n' in text
     )
-    assert '  -- "envy.python@r1", -- .python-version asks' in text
     again = project.envy("init", code=1, trace=False)
     assert (
         again.err == "error: envy.lua exists already\n  hint: add packages to it: envy add NAME\n"

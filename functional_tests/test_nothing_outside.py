@@ -38,14 +38,14 @@ def repository_with(git_repository, **links):
     return git_repository.url
 
 
-# -- bundles ------------------------------------------------------------------------------------
+# -- export files --------------------------------------------------------------------------------
 
 
-def with_row(bundle, path):
-    """The bundle with another row in place of the last one of each fingerprint."""
-    target = bundle.with_name("changed.tar")
+def with_row(exported, path):
+    """The export file with another row in place of the last one of each fingerprint."""
+    target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in tar_members(bundle):
+        for member, content in tar_members(exported):
             data = content.read() if content else b""
             if member.name.endswith("envy-fingerprint.blake3"):
                 *rows, _last = data.splitlines(keepends=True)
@@ -62,9 +62,9 @@ def test_a_fingerprint_that_names_a_file_elsewhere(project, outer, row):
     project.packages("local.base@r1")
     project.recipe("local.base@r1", f'install = "echo base > base; ln -s {outer} out"')
     project.envy("sync")
-    project.envy("export", "base", "-o", project.root / "bundle.tar.zst")
+    project.envy("export", "base", "-o", project.root / "export.tar.zst")
     path = row.format(outer=outer)
-    changed = with_row(project.root / "bundle.tar.zst", path)
+    changed = with_row(project.root / "export.tar.zst", path)
     project.cache = project.root.parent / "other-cache"
     said = project.envy("import", changed, code=1).err
     assert f"has a fingerprint that names '{path}'" in said

@@ -24,6 +24,12 @@ CASES = {
         'fetch = { source = "files/tools.tar.gz", subdir = "top/bin" }',
         {"tool": FILES["top/bin/tool*"]},
     ),
+    "a part of an archive": (
+        """fetch = { source = "files/tools.zip", strip = 1, only = { "bin", "*.txt" },
+          exclude = { "bin/tool" }, executable = { "doc.txt" } }
+        install = "test -x $ENVY_STAGE_DIR/doc.txt && cp $ENVY_STAGE_DIR/* ." """,
+        {"doc.txt": "doc\n"},
+    ),
     "into a folder": (
         'fetch = { { source = "files/tools.tar.gz", strip = 1, into = "a/b" }, "files/plain.txt" }',
         {**{f"a/b/{name}": text for name, text in STRIPPED.items()}, "plain.txt": "plain\n"},
@@ -240,6 +246,22 @@ def test_extraction_is_in_the_trace(project):
         ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),
+        (
+            'fetch = { source = "files/tools.tar.gz", only = { "top/sbin" } }',
+            'matches "top/sbin" of `only`',
+        ),
+        (
+            'fetch = { source = "files/tools.tar.gz", executable = true }',
+            "tools.tar.gz is unpacked, and its `executable` is true",
+        ),
+        (
+            'fetch = { source = "files/plain.txt", exclude = { "a" } }',
+            "plain.txt is not unpacked, and its `exclude` has patterns",
+        ),
+        (
+            'fetch = { source = "files/tree", only = { "a" } }',
+            "tree is a folder, and `only` is for archives",
+        ),
         ('fetch = "files/missing.txt"', "missing.txt does not exist"),
         (
             'fetch = { "files/plain.txt", { source = "files/tree/a/b.txt", dest = "plain.txt" } }',

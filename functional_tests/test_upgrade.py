@@ -179,6 +179,16 @@ def test_an_entry_that_stays_says_why(world):
     )
     failed = world.envy("upgrade", "wheel", code=1, trace=False)
     assert "local.wheel@r1 is not for this platform, in envy.lua:3" in failed.err
+    world.manifest(
+        (world.root / "envy.lua").read_text()
+        + 'if ENVY_PLATFORM == "windows" then packages[3] = "local.archive@r1" end\n'
+    )
+    note = (
+        "note: 2 entries are for other platforms, and not compared: local.archive@r1, local.wheel"
+    )
+    assert note in world.envy("outdated", trace=False).err
+    assert note in world.envy("upgrade", trace=False).err
+    assert "note: " not in world.envy("outdated", "--quiet", trace=False).err
     stays = world.envy("upgrade", "choice", "--to", "1", trace=False)
     assert "with version 2, 1 was asked for, in envy.lua:2 stays: an override" in stays.err
 

@@ -28,11 +28,11 @@ from envy.answers.evidence import Evidence
 from envy.answers.read import answer_path, load_answer
 from envy.answers.stored_evidence import decode_evidence, encode_evidence, still_holds
 from envy.answers.write import basis_of
-from envy.cache.bundle import write_bundle
-from envy.cache.bundle_import import import_bundle
 from envy.cache.durations import Durations
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import changes, format_key_record, parse_key_record
+from envy.cache.export_file import write_export_file
+from envy.cache.export_import import import_export_file
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import leased_names
@@ -407,7 +407,7 @@ def add(tar, member, data):
 def test_exported_files(layout, tmp_path):
     """Exported files whose bytes, members, index, fingerprints or ingredients were changed."""
     entry = entry_in(layout)
-    write_bundle(str(tmp_path / "good.tar.zst"), [entry], workers=0)
+    write_export_file(str(tmp_path / "good.tar.zst"), [entry], workers=0)
     content = (tmp_path / "good.tar.zst").read_bytes()
     members = [
         (member, stream.read() if stream else None)
@@ -423,7 +423,7 @@ def test_exported_files(layout, tmp_path):
             with tarfile.open(path, "w") as tar:
                 for member, data in members:
                     add(tar, member, data if chance.random() < 0.6 else other(chance, member, data))
-        for _ in import_bundle(CacheLayout(folder / f"cache{seed}"), path):
+        for _ in import_export_file(CacheLayout(folder / f"cache{seed}"), path):
             pass
 
     run(case)

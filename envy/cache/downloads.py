@@ -19,8 +19,9 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -36,6 +37,9 @@ from envy.cache.use_record import FRESH
 from envy.content.atomic import atomic_write, written_file
 from envy.content.plain_file import NotPlain, read_plain
 from envy.limits import CACHE_FILE
+
+if TYPE_CHECKING:
+    from envy.cache.partials import Partial
 
 _TO_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WRITE_BITS = 0o222
@@ -60,6 +64,7 @@ class Downloads:
     def __init__(
         self, root: str, *, project: str = "", writes: bool = True, files: FileSystem = REAL
     ) -> None:
+        self._root = root
         self._folder = os.path.join(root, DOWNLOADS_FOLDER)
         self._project = project
         self._writes = writes
@@ -142,6 +147,17 @@ class Downloads:
         if self._writes:
             with contextlib.suppress(OSError):
                 self._files.remove_tree(self.path(algorithm, digest))
+
+    def partial(self, address: str, digests: Sequence[str], *, begun: bool) -> Partial | None:
+        """Return the partial download of an address; with `begun`, only one that has content.
+
+        None if it cannot be used, for example because another process is writing it.
+        """
+        if not self._writes:
+            return None
+        from envy.cache.partials import open_partial
+
+        return open_partial(self._root, address, digests, begun=begun)
 
     def _keep_first(self, path: str, target: str, *, shared: bool) -> None:
         if os.path.lexists(target):

@@ -19,19 +19,22 @@ from pathlib import Path
 
 from envy.cache.disk_usage import DiskUsage
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.names import (
     ANSWER_PATTERN,
     BEFORE_KEY,
+    BUNDLES_NAME,
     DIGITS,
     DOWNLOAD_ALGORITHMS,
     DOWNLOAD_NAMES_FOLDER,
     DOWNLOAD_PATTERN,
+    IDENTITY_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
+    PARTIAL_PATTERN,
+    PARTIALS_FOLDER,
     RECIPES_FOLDER,
     RECIPES_PATTERN,
     RECORD_PATTERN,
@@ -55,11 +58,13 @@ TEST_BINARY, TEST_RESULT = "test binary", "test result"
 DOWNLOAD = "download"
 WHEEL = "wheel"
 _FILES = {ANSWER, TEST_RESULT}
+_OWNER = re.compile(rf"{IDENTITY_PATTERN}|{BUNDLES_NAME}", re.ASCII)
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
 _DOWNLOAD = re.compile(DOWNLOAD_PATTERN)
 _DOWNLOAD_NAME = re.compile(rf"{RECORD_PATTERN}|{UNFINISHED_RECORD_PATTERN}")
+_PARTIAL = re.compile(PARTIAL_PATTERN)
 _TEST_BINARY = re.compile(TEST_BINARY_PATTERN)
 _TEST_RESULT = re.compile(TEST_RESULT_PATTERN)
 _ANYTHING = re.compile(r".*")
@@ -302,7 +307,7 @@ def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     top = str(layout.downloads_root)
     kinds = [*((name, _DOWNLOAD) for name in DOWNLOAD_ALGORITHMS),
-             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME)]  # fmt: skip
+             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME), (PARTIALS_FOLDER, _PARTIAL)]  # fmt: skip
     for name, pattern in kinds:
         folder = os.path.join(top, name)
         if not os.path.islink(top) and not os.path.islink(folder):
@@ -363,7 +368,7 @@ def named_below(directory: str, pattern: re.Pattern[str]) -> list[str]:
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """Yield the folders with matching names below those of identities; links are not followed."""
-    for above in named_below(top, IDENTITY):
+    for above in named_below(top, _OWNER):
         if not os.path.islink(above):
             for path in named_below(above, pattern):
                 if os.path.isdir(path) and not os.path.islink(path):

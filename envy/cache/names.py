@@ -11,6 +11,7 @@ What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names it.
 
 ASSETS_FOLDER = "assets"
 RECIPES_FOLDER = "recipes"
+BUNDLES_NAME = "bundle"  # in the place of an identity: bundles of recipes
 LOGS_FOLDER = "logs"
 LOCKS_FOLDER = "locks"
 DOWNLOADS_FOLDER = "downloads"
@@ -33,6 +34,8 @@ SHARED_FOLDER = "cache"
 # Below the folder of downloads, beside a folder for each algorithm in `DOWNLOAD_ALGORITHMS`.
 DOWNLOAD_ALGORITHMS = ("sha256", "blake3", "sha512", "sha384")
 DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
+PARTIALS_FOLDER = "partial"  # downloads that are not complete
+PARTIAL_RECORD = ".json.new"  # beside one: what is known about it
 
 # Below the folder of tests.
 TEST_BINARIES_FOLDER = "go"
@@ -103,11 +106,12 @@ ANSWER_PATTERN = rf"{_HEX}\.(answer(\..+\.new|\.\d+)?|json)"
 PROJECT_PATTERN = _HEX
 RECORD_PATTERN = rf"{_HEX}\.json"
 DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
+PARTIAL_PATTERN = r"[0-9a-f]{64}(\.json(\.new)?)?\.new"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
 TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.(json|result|run|tree)(\..+\.new)?"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 # uv has a number in each name, which it raises with the format; the archives are unpacked wheels.
 UV_ARCHIVES_PATTERN = r"archive-v\d+"
 UV_BUCKET_PATTERN = r"[a-z]+(-[a-z]+)*-v\d+"
-LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
+LOCK_PATTERN = rf"({IDENTITY_PATTERN}|{BUNDLES_NAME})-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

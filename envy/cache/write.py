@@ -43,6 +43,7 @@ from envy.cache.read import open_nonblocking
 from envy.cache.separate import separated_members
 from envy.content.atomic import temporary_name
 from envy.content.count_files import CountFiles
+from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -114,12 +115,14 @@ def publish(
     writable: bool = False,
     report: CountFiles | None = None,
     spellings: Collection[str] = (),
+    written: WrittenDigests | None = None,
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the cache, which other entries contain.
+    `written` has digests of files that nothing may have touched since; see `take_fingerprint`.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -142,6 +145,7 @@ def publish(
             spellings=spellings,
             files=files,
             report=report,
+            written=written,
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
@@ -160,6 +164,7 @@ def seal(
     spellings: Collection[str] = (),
     files: FileSystem = REAL,
     report: CountFiles | None = None,
+    written: WrittenDigests | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
@@ -185,6 +190,7 @@ def seal(
         writable=writable,
         spellings=spellings,
         report=report,
+        written=written,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:

@@ -93,10 +93,9 @@ def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> 
         return None
     from envy.answers.lookup import installed
     from envy.cli.cache_root import cache_root
-    from envy.cli.settings import current_directory
-    from envy.declarations.manifest_search import find_manifest
+    from envy.cli.manifest_path import manifest_path
 
-    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    manifest = manifest_path(settings)
     return installed(
         str(cache_root(settings)), str(manifest), queries, settings.environment, renews=renews
     )
@@ -277,7 +276,7 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
     from envy.cache.names import RUN_ONCE_FOLDER
-    from envy.declarations.manifest_search import MANIFEST_NAME, nearest_manifest
+    from envy.declarations.manifest_search import MANIFEST_NAME, global_manifest, nearest_manifest
 
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
@@ -286,6 +285,8 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
             manifest = None
         elif manifest is None:
             manifest = nearest_manifest(here)[0]
+            own = "" if manifest else global_manifest(variables)
+            manifest = own if own and _is_plain(own) else manifest
         root = _path("ENVY_CACHE_ROOT", line, variables, here)
         root = _user_cache(variables) if root is None else root
         if manifest is None:

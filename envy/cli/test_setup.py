@@ -17,7 +17,7 @@ from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import Streams, say
-from envy.declarations.manifest_search import find_manifest
+from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -37,7 +37,7 @@ from envy.testing.package import NothingMatched, RunSettings
 from envy.testing.records import settle_time
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
-from envy.testing.run_record import ToolchainSource
+from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import SessionSettings, View
 from envy.testing.views.json import JsonView
@@ -162,7 +162,11 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
     """
     settings = context.settings
     try:
-        path = find_manifest(context.directory, named=settings.manifest)
+        path = find_manifest(
+            context.directory,
+            named=settings.manifest,
+            fallback=global_manifest(settings.environment),
+        )
     except ManifestError:
         if settings.manifest is not None:
             raise
@@ -207,12 +211,9 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
 def toolchain_source(context: RunContext, package: str) -> ToolchainSource:
     """Return where the toolchain comes from: a package of the manifest, or "" for PATH."""
     named = context.settings.manifest
-    try:
-        manifest = str(find_manifest(context.directory, named=named))
-    except ManifestError:
-        manifest = ""
     root = str(cache_root(context.settings))
     folder = "" if named is not None else str(context.directory)
+    manifest = str(named or manifest_for(folder, context.settings.environment))
     return ToolchainSource(root, folder, manifest, package)
 
 

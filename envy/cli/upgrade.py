@@ -9,6 +9,7 @@ import click
 from envy.cli.cache_gc import parse_span
 from envy.cli.edited_install import follow_edit
 from envy.cli.edits import manifest_to_edit, tell
+from envy.cli.manifest_path import globally
 from envy.cli.options import envy_command
 from envy.cli.outdated import short
 from envy.cli.settings import Settings
@@ -36,6 +37,7 @@ from envy.explain.upgrades import Upgrade
     help="Only versions that were released at least this long ago (7d, 12h, 2w).",
 )
 @click.option("--no-install", is_flag=True, help="Only change the manifest.")
+@click.option("--global", "is_global", is_flag=True, help="Change your own manifest.")
 def command(
     settings: Settings,
     queries: tuple[str, ...],
@@ -43,6 +45,7 @@ def command(
     to: str | None,
     min_age: float | None,
     no_install: bool,
+    is_global: bool,
 ) -> int:
     """Write the newest version of each package, or of those of QUERY, into the manifest.
 
@@ -55,6 +58,8 @@ def command(
         raise UsageError("--to needs one QUERY: the package that gets the version")
     if to == "":
         raise UsageError("--to names no version", hint="without --to, it is the newest")
+    if is_global:
+        settings, _ = globally(settings)
     manifest = manifest_to_edit(settings)
     age = min_age or 0.0
     found, code = found_upgrades(settings, queries, to=to or "", least_age=age, manifest=manifest)

@@ -5,24 +5,31 @@ aliases, and entries for other platforms, which are left out.
 """
 
 import io
-import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blake3 import blake3
 
-from envy import __version__
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations import fields
+from envy.declarations.bundles import Bundle, check_has_bundles, parse_bundles
 from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
-from envy.declarations.spec import NO_OVERRIDES, Address, Overrides, RecipeSpec, source_text
+from envy.declarations.mirrors import PrefixMap, prefix_map
+from envy.declarations.required_envy import check_required_envy, written_requirement
+from envy.declarations.spec import (
+    BUNDLED,
+    NO_OVERRIDES,
+    Address,
+    Overrides,
+    RecipeSpec,
+    source_text,
+)
 from envy.declarations.tables import is_included
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform
@@ -38,21 +45,13 @@ FIELDS = frozenset(
         "env",
         "dotenv",
         "launchers",
+        "mirrors",
         "overrides",
+        "bundles",
         "platforms",
         "require_digest",
     }
 )
-_COMPARISONS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-_SPECIFIER = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*v?([0-9]+(?:\.[0-9]+)*)\s*")
-_REQUIRES = re.compile(r"""^[ \t]*requires_envy[ \t]*=[ \t]*(["'])([^"'\n]*)\1""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +74,10 @@ class Manifest:
     dotenv: Path | None = None
     launchers: str = ""  # the folder of launchers, relative to the manifest's
     overrides: Overrides = NO_OVERRIDES
+    bundles: tuple[Bundle, ...] = ()
     platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
     require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
+    mirrors: PrefixMap = field(default_factory=dict)
 
 
 def load_manifest(
@@ -104,14 +105,16 @@ def load_manifest(
         state.load_file(path, content)
     except LuaScriptError:
         # It may use features of a newer envy; then the version is the error to report.
-        found = _REQUIRES.search(text)
-        if found:
-            _check_requires(found[2], source)
+        check_required_envy(written_requirement(text), source)
         raise
     values = state.user_globals()
-    _check_requires(values.get("requires_envy"), source)
+    check_required_envy(values.get("requires_envy"), source)
     overrides = _parse_overrides(values, source, path.parent, platform)
+    bundles = parse_bundles(values.get("bundles"), source, path.parent)
     packages, aliases = _parse_packages(values, source, path, platform, overrides)
+    for spec in packages:
+        if spec.source is BUNDLED:
+            check_has_bundles(spec.identity, bundles, spec.origin)
     return Manifest(
         path=path,
         packages=packages,
@@ -121,16 +124,15 @@ def load_manifest(
         state=state,
         reads=state.reads,
         digest=blake3(content).hexdigest(),
-        warnings=tuple(
-            f"{source.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(values, FIELDS)
-        ),
+        warnings=typo_warnings(values, FIELDS, source.at),
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),
         overrides=overrides,
+        bundles=bundles,
         platforms=_parse_platforms(values.get("platforms"), source),
         require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
+        mirrors=prefix_map(values.get("mirrors"), origin=source.at("mirrors")),
     )
 
 
@@ -147,53 +149,6 @@ def read_manifest(path: Path) -> bytes:
     except NotPlain as error:
         hint = error.limit.hint if error.limit else "a manifest is a file of Lua code"
         raise ManifestError(f"the manifest {path} {error}", hint=hint) from error
-
-
-def _check_requires(value: object, source: SourceText) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str):
-        raise ManifestError(
-            f"`requires_envy` must be a string, not {fields.describe(value)}",
-            origin=source.at("requires_envy"),
-            hint='such as requires_envy = ">=0.4"',
-        )
-    if not satisfies(__version__, value, origin=source.at("requires_envy")):
-        raise ManifestError(
-            f"this project needs envy {value.strip()}, and this is envy {__version__}",
-            origin=source.at("requires_envy"),
-            hint="install a version of envy that satisfies this",
-        )
-
-
-def satisfies(version: str, specifiers: str, *, origin: SourceLocation | None = None) -> bool:
-    """Return whether a version satisfies specifiers such as `>=0.4,<2`.
-
-    Raises:
-        ManifestError: a specifier is invalid.
-    """
-    # Not with the `packaging` library, which would be a third of the time of a warm query.
-    own = _release(version)
-    verdicts = []
-    for specifier in specifiers.split(","):
-        found = _SPECIFIER.fullmatch(specifier)
-        if found is None:
-            raise ManifestError(
-                f'`requires_envy` has an invalid version specifier "{specifier.strip()}"',
-                origin=origin,
-                hint='write, for example, ">=0.4", "==1.2.3" or ">=0.4,<2"',
-            )
-        verdicts.append(_COMPARISONS[found[1]](own, _release(found[2])))
-    return all(verdicts)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, without zeros at the end: 1.0 and 1 are the same."""
-    leading = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    numbers = [int(part) for part in leading[0].split(".")] if leading else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 def _parse_packages(

@@ -85,6 +85,15 @@ class ManifestFile:
         host = next(iter(self.values))
         return _packages(self.values[host] or {}) or []
 
+    @property
+    def elsewhere(self) -> Sequence[object]:
+        """The entries of `packages` that only other platforms list."""
+        found: list[object] = []
+        for values in self.values.values():
+            own = _packages(values or {}) or []
+            found += [entry for entry in own if entry not in self.entries and entry not in found]
+        return found
+
     def at(self, index: int) -> SourceLocation:
         """Return where an entry is written."""
         found = SourceText(self.path, self.text).at("packages", length=len(self.entries))

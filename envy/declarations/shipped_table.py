@@ -24,7 +24,7 @@ class ShippedRecipe:
 
     `version` is what it installs by default, "" if its option `version` does not exist. `versions`
     has the known ones, newest first, each with digests by platform; they are the only ones if
-    `is_closed`.
+    `is_closed`. `options` are the names of its options.
     """
 
     identity: str
@@ -37,6 +37,7 @@ class ShippedRecipe:
     products: tuple[str, ...]
     platforms: tuple[str, ...]
     user_managed: bool
+    options: frozenset[str]
 
 
 def shipped_table() -> list[ShippedRecipe]:
@@ -69,7 +70,8 @@ def shipped_recipe(identity: str) -> ShippedRecipe:
         )
     finally:
         state.close()
-    declared = {option.name: option for option in definition.declarations or ()}.get("version")
+    options = {option.name: option for option in definition.declarations or ()}
+    declared = options.get("version")
     choices = [str(choice) for choice in declared.choices] if declared else []
     products = definition.products if isinstance(definition.products, Mapping) else {}
     return ShippedRecipe(
@@ -83,6 +85,7 @@ def shipped_recipe(identity: str) -> ShippedRecipe:
         products=tuple(sorted(products)),
         platforms=definition.platforms,
         user_managed=definition.user_managed,
+        options=frozenset(options),
     )
 
 

@@ -15,6 +15,7 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
+from envy.declarations.mirrors import own_mirrors
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -35,7 +36,8 @@ class SourceItem:
     """One source to fetch, as written.
 
     A relative path starts from `base_dir`, the folder of the file that names the source. `extract`
-    is None for the default, which is to unpack archives.
+    is None for the default, which is to unpack archives. `executable` may be patterns of files of
+    an archive.
     """
 
     source: str
@@ -43,7 +45,7 @@ class SourceItem:
     blake3: str = ""
     ref: str = ""
     dest: str = ""
-    executable: bool = False
+    executable: bool | tuple[str, ...] = False
     extract: bool | None = None
     strip: int = 0
     subdir: str = ""
@@ -51,20 +53,28 @@ class SourceItem:
     overlay: bool = False
     python: str = ""
     kind: str = "wheel"
+    mirrors: tuple[str, ...] = ()
     submodules: bool = False
     lfs: bool = False
+    only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: bool = False
     vcs: bool = False
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
 
+    @property
+    def is_executable(self) -> bool:
+        """Whether the file itself becomes executable."""
+        return self.executable is True
+
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _PYPI_ONLY = ("python", "kind")
-FOLDER_FIELDS = ("exclude", "follow", "vcs")
+FOLDER_FIELDS = ("follow", "vcs")
+SELECTION_FIELDS = ("only", "exclude")
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -141,7 +151,7 @@ def git_address(item: SourceItem) -> str:
         source = source[4:]
     if _SCHEME.match(source) or _SCP_FORM.match(source):
         return source
-    return str(local_path(item))
+    return str(local_path(replace(item, source=source)))
 
 
 def location(item: SourceItem) -> str:
@@ -266,7 +276,7 @@ def _item_of_table(
         blake3=digest(table, "blake3", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=inner_path(table, "dest", origin=origin),
-        executable=fields.flag(table, "executable", origin=origin),
+        executable=fields.flag_or_patterns(table, "executable", origin=origin),
         extract=fields.flag(table, "extract", origin=origin) if "extract" in table else None,
         strip=fields.count(table, "strip", origin=origin),
         subdir=inner_path(table, "subdir", origin=origin),
@@ -274,8 +284,10 @@ def _item_of_table(
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
+        mirrors=own_mirrors(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
+        only=fields.inner_patterns(table, "only", origin=origin),
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
         follow=fields.flag(table, "follow", origin=origin),
         vcs=fields.flag(table, "vcs", origin=origin),
@@ -355,8 +367,12 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
+        elif name == "mirrors" and scheme is not Scheme.HTTP:
+            reason = "is for http: and https: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"
+        elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
+            reason = "is for archives and for folders of this machine"
         elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:

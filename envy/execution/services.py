@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from envy.cache.resolutions import Resolutions, Upstream
 from envy.declarations.key import RecipeKey
+from envy.declarations.mirrors import PrefixMap
 from envy.declarations.spec import RecipeSpec
 from envy.events import EventBus
 from envy.graph.recipe import Recipe
@@ -25,6 +26,8 @@ from envy.transport.context import Memo
 if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
     from envy.cache.layout import CacheLayout
+    from envy.declarations.bundles import Bundle
+    from envy.execution.open_bundle import OpenBundle
     from envy.host.children import Children
     from envy.host.shell import Shell
     from envy.jobserver.budget import Jobserver
@@ -70,8 +73,12 @@ class Services:
     offline: bool = False  # nothing is requested from elsewhere
     lock: LockView = NO_LOCK  # what envy.lock says about the platform
     require_digest: bool = False  # a download without a digest is refused
+    mirrors: PrefixMap = field(default_factory=dict)  # those that the manifest names
     # The files of recipes with a custom source, by key: a lock for another platform has no tools.
     custom_recipes: Mapping[str, Path] = field(default_factory=dict)
+    bundles: tuple[Bundle, ...] = ()  # of the manifest
+    open_bundles: dict[Bundle, OpenBundle] = field(default_factory=dict)  # in this run
+    bundle_roots: set[Path] = field(default_factory=set)  # the folders of those that were opened
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

@@ -78,6 +78,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         online=f"run this once online: {_command_for(recipe, services)}",
         # A platform without a version is not this machine: the project is being locked for it.
         platform=None if services.platform.os_version else services.platform,
+        mirrors=services.mirrors,
         locked=functools.partial(locked_file, services.lock, recipe.key),
     )
 

@@ -25,6 +25,7 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError
+from envy.execution.bundle_roots import own_folder
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
@@ -130,9 +131,10 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
 
 
 def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
-    for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
+    recipe_dir, services = recipe.loaded.recipe_dir, engine.services
+    for folder in (own_folder(recipe_dir, services), services.project_dir):
         if path.is_relative_to(folder):
-            return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
+            return Path(os.path.relpath(path, recipe_dir)).as_posix()
     return path.as_posix()
 
 
@@ -182,6 +184,12 @@ def _digest_of_local(item: SourceItem, path: Path, recipe: Recipe) -> str:
 
         path = inner_folder(path, item.subdir, item.source) if item.subdir else path
         rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+        if item.only:
+            raise DeclarationError(
+                f"the source {path} is a folder, and `only` is for archives",
+                origin=item.origin,
+                hint="leave files of a folder out with `exclude`",
+            )
     elif field := next((name for name in FOLDER_FIELDS if getattr(item, name)), ""):
         raise DeclarationError(
             f"the source {path} is a file, and `{field}` is for folders",

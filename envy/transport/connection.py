@@ -22,6 +22,7 @@ from envy.transport.addresses import (
     with_credentials_of,
 )
 from envy.transport.context import FetchContext, NoAnswer, NotFound
+from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 _CONNECT_SECONDS = 30.0
-_READ_SECONDS = 60.0
 _REDIRECTS = 20
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
@@ -116,14 +116,23 @@ def _request(
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            is_final = isinstance(error, urllib3.exceptions.LocationValueError)
-            if is_final or not retries.wait():
+            if _is_final(error) or not retries.wait():
                 raise request_error(url, error, context) from error
             continue
         after = seconds_of(response.headers.get("retry-after", ""))
         if not is_passing(response.status) or not retries.wait(after):
             return response
         response.close()
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether a repeat would end in the same way: an invalid address, or certificate."""
+    from urllib3.exceptions import LocationValueError
+
+    causes = (error, getattr(error, "reason", None), error.__cause__, error.__context__)
+    return isinstance(error, LocationValueError) or any(
+        isinstance(cause, ssl.SSLCertVerificationError) for cause in causes
+    )
 
 
 def _without_credentials(url: str) -> tuple[str, str]:
@@ -149,7 +158,8 @@ def _pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.Po
 def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
     import urllib3
 
-    timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
+    seconds = idle_seconds(context.environment)
+    timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
     tls = tls_context(context.environment, certificates)
     if not proxy:
         return urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=tls)
@@ -269,9 +279,12 @@ def request_error(url: str, error: Exception, context: FetchContext) -> FetchErr
     elif isinstance(cause, kinds.NewConnectionError):
         what = f"{host} could not be reached: {_reason_of(cause)}"
     elif isinstance(cause, kinds.ConnectTimeoutError):
-        what = f"{host} did not answer within {_CONNECT_SECONDS:.0f} s"
+        seconds = min(_CONNECT_SECONDS, idle_seconds(context.environment))
+        what = f"{host} did not answer within {seconds:g} s"
     elif isinstance(cause, kinds.ReadTimeoutError):
-        what = f"{host} sent nothing for {_READ_SECONDS:.0f} s"
+        what = f"{host} {silence(idle_seconds(context.environment))}"
+    elif isinstance(cause, TooSlow):
+        what = f"{host} {cause}"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
         what = "the connection broke before the content was complete"
     return NoAnswer(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from envy.declarations.mirrors import PrefixMap
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, FetchError, SourceLocation
 from envy.host.platform import Platform
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
 
 Result = TypeVar("Result")
+
+
+def _jitter() -> float:
+    import random
+
+    return random.random()
 
 
 class Sharing(enum.Enum):
@@ -39,6 +46,10 @@ class Offline(FetchError):
     """Something is needed from elsewhere, and envy works offline; `origin` declares it."""
 
     origin: SourceLocation | None = None
+
+
+class CannotWrite(FetchError):
+    """The content cannot be written on this machine, from wherever it comes."""
 
 
 class NoAnswer(FetchError):
@@ -96,8 +107,11 @@ class FetchContext:
     `pause` waits for some seconds, or until the run is cancelled. `progress` is called with the
     URI, the bytes so far and the total (0: unknown). `retries` is how often a request is repeated
     that got no answer or a server error; the first repeat waits `backoff` seconds, and each further
-    one twice as long. `platform` is the one that a wheel is chosen for; None means this machine.
-    `locked` returns what envy.lock says about a source.
+    one twice as long; `jitter` returns by how much of that, from 0 to 1, a wait is shortened, to
+    half at most, so that many clients do not repeat their requests at once. `platform` is the one
+    that a wheel is chosen for; None means this machine.
+    `locked` returns what envy.lock says about a source, and `mirrors` are those that the manifest
+    names.
 
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
@@ -118,6 +132,8 @@ class FetchContext:
     offline: bool = False
     online: str = ""
     platform: Platform | None = None
+    mirrors: PrefixMap = field(default_factory=dict)
+    jitter: Callable[[], float] = _jitter
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
 
     def reporting_as(self, uri: str) -> "FetchContext":

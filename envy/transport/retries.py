@@ -15,7 +15,7 @@ _PERMANENT = frozenset({501, 505, 511})
 
 
 class Retries:
-    """The repeats that a request has left; each waits twice as long as the one before."""
+    """The repeats that a request has left; each waits about twice as long as the one before."""
 
     def __init__(self, context: FetchContext) -> None:
         self._context = context
@@ -31,7 +31,9 @@ class Retries:
         """
         if self._used >= self._context.retries:
             return False
-        seconds = self._context.backoff * 2**self._used if after is None else after
+        seconds = after
+        if seconds is None:
+            seconds = self._context.backoff * 2**self._used * (1 - self._context.jitter() / 2)
         self._used += 1
         self._context.pause(min(seconds, LONGEST_WAIT))
         self._context.check_cancelled()

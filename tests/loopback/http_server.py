@@ -29,7 +29,7 @@ class Reply:
     """A reply; after `breaks_after` bytes of the body the connection is closed.
 
     `most` is the largest part of a range that is sent; a reply that is `silent` is none: the
-    connection is closed.
+    connection is closed. After `stalls_after` bytes nothing follows until the client leaves.
     """
 
     body: bytes = b""
@@ -40,6 +40,7 @@ class Reply:
     ranges: bool = False
     most: int | None = None
     silent: bool = False
+    stalls_after: int | None = None
 
 
 Route = Reply | list[Reply] | Callable[[Request], Reply]
@@ -59,6 +60,7 @@ class LoopbackServer:
     def __init__(self, *, tls: ssl.SSLContext | None = None, folder: Path | None = None) -> None:
         self.routes: dict[str, Route] = {}
         self.requests: list[Request] = []
+        self.sent: dict[str, int] = {}  # bytes of bodies, by path
         self.folder = folder
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"loopback": self})
@@ -79,6 +81,10 @@ class LoopbackServer:
     def paths(self) -> list[str]:
         with self._lock:
             return [request.path for request in self.requests]
+
+    def note_sent(self, path: str, size: int) -> None:
+        with self._lock:
+            self.sent[path] = self.sent.get(path, 0) + size
 
     def answer(self, request: Request) -> Reply:
         with self._lock:
@@ -122,12 +128,18 @@ class _Handler(BaseHTTPRequestHandler):
             if reply.ranges:
                 extra["Accept-Ranges"] = "bytes"
                 if headers.get("range", "").startswith("bytes="):
-                    start = int(headers["range"][6:].rstrip("-"))
-                    part = body[start:][: reply.most]
+                    first, _, last = headers["range"][6:].partition("-")
+                    start, stop = int(first), int(last) + 1 if last else len(body)
+                    part = body[start:stop][: reply.most]
                     end = start + len(part) - 1
                     extra["Content-Range"] = f"bytes {start}-{end}/{len(body)}"
                     body, status = part, 206
             self._send(reply, body, status, extra)
+
+    def do_HEAD(self) -> None:
+        self.send_response(405)  # uv then requests the whole file
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _send(self, reply: Reply, body: bytes, status: int, extra: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -144,7 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.write(b"" if reply.breaks_after is not None else b"0\r\n\r\n")
         else:
-            self.wfile.write(body[: reply.breaks_after])
+            end = reply.breaks_after if reply.stalls_after is None else reply.stalls_after
+            sent = body[:end]
+            self.loopback.note_sent(self.path, len(sent))
+            self.wfile.write(sent)
+        if reply.stalls_after is not None:
+            self.connection.recv(1)  # the client closes
+            self.close_connection = True
         if reply.breaks_after is not None:
             self.close_connection = True
 

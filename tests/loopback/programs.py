@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from envy.errors import ScriptFailed
 from envy.transport import FetchContext, RunProgram
@@ -51,6 +52,7 @@ class Recorder:
         cancelled: Callable[[], bool] = lambda: False,
         run: RunProgram = run_program,
         retries: int = 2,
+        **settings: Any,
     ) -> FetchContext:
         def recorded(argv: list[str], **settings: object) -> tuple[int, bytes, bytes]:
             self.programs.append(argv)
@@ -64,4 +66,6 @@ class Recorder:
             environment={"PATH": os.environ["PATH"]} if environment is None else environment,
             run=recorded,
             retries=retries,
+            jitter=lambda: 0.0,
+            **settings,
         )

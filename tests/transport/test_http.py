@@ -391,12 +391,13 @@ def test_tls_with_an_own_authority(https_server, fetch):
     assert fetch(f"{server.url}/a", {"SSL_CERT_FILE": str(certificates)}).sha256 == DIGEST
 
 
-def test_untrusted_certificate(https_server, fetch):
-    """An untrusted certificate is an error that says what to set."""
+def test_untrusted_certificate(https_server, fetch, recorder):
+    """An untrusted certificate is an error that says what to set; the request is not repeated."""
     server, _ = https_server
     with pytest.raises(FetchError, match="not trusted") as caught:
-        fetch(f"{server.url}/a", {}, settings={"retries": 0})
+        fetch(f"{server.url}/a", {})
     assert "SSL_CERT_FILE" in str(caught.value)
+    assert recorder.pauses == []
 
 
 def test_unreadable_certificates(https_server, fetch, tmp_path):

@@ -15,6 +15,15 @@ def test_waits_grow(recorder):
     assert recorder.pauses == [0.25, 0.5, 1.0, 2.0]
 
 
+def test_waits_differ(recorder):
+    """Chance shortens a wait, to half at most, so that many clients do not come back at once."""
+    chances = iter([0.0, 0.5, 1.0])
+    context = replace(recorder.context(retries=4), backoff=1.0, jitter=lambda: next(chances))
+    retries = Retries(context)
+    assert [retries.wait() for _ in range(3)] == [True] * 3
+    assert recorder.pauses == [1.0, 1.5, 2.0]
+
+
 def test_server_names_the_wait(recorder):
     """The wait that a server requests is used, up to a limit."""
     retries = Retries(recorder.context())

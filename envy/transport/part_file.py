@@ -1,0 +1,250 @@
+"""The file that a download is written to, with its digests and what the server says about it.
+
+A large download that its server can continue is written to a partial file of the cache, which the
+next process continues; any other to a temporary file. Owns which of them, and whether content of an
+earlier connection or process is used. Opens no connection.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from envy.cache.downloads import Downloads
+from envy.cache.partials import Partial, PartialRecord
+from envy.transport.content_encoding import encoding_of
+from envy.transport.context import CannotWrite, FetchContext
+from envy.transport.digests import ExpectedDigest, Hasher
+
+LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a record of it
+_CHECKED_EACH = 8 << 20
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Where the partial file of a download is found."""
+
+    downloads: Downloads
+    address: str
+    digests: tuple[str, ...]
+
+    def partial(self, *, begun: bool) -> Partial | None:
+        return self.downloads.partial(self.address, self.digests, begun=begun)
+
+
+class PartFile:
+    """The content of one download so far, over all its connections.
+
+    `done` of `total` bytes are written (`total` is 0 if it is unknown), of which `taken` are from
+    an earlier process. `version` is the server's name for this version of the content, "" if the
+    download cannot be continued, and `encoding` is that of the content.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        uri: str,
+        expected: Sequence[ExpectedDigest],
+        closing: contextlib.ExitStack,
+        kept: _Kept | None,
+    ) -> None:
+        self.uri = uri
+        self.hasher = Hasher(expected)
+        self.done = self.total = self.taken = 0
+        self.version = self.encoding = ""
+        self._path = path
+        self._is_pinned = bool(expected)
+        self._closing = closing
+        self._kept = kept
+        self._partial: Partial | None = None
+        self._file: BinaryIO | None = None
+        self._checked = 0
+
+    def take_up(self, context: FetchContext) -> None:
+        """Take up what an earlier process downloaded, as far as it is sound."""
+        partial = self._kept.partial(begun=True) if self._kept else None
+        if partial is None:
+            return
+        self._closing.enter_context(partial)
+        self._partial, self._file = partial, partial.file
+        record = partial.record
+        if record is None:
+            return
+        # The digest shows damage in the end. Without one, only what is known to be sound is used.
+        most = record.total if self._is_pinned else record.checked
+        while data := self._file.read(min(_CHUNK, most - self.done)):
+            context.check_cancelled()
+            self.hasher.update(data)
+            self.done += len(data)
+        if not self._is_pinned and self.hasher.sha256 != record.sha256:
+            self.start_over()
+            return
+        self._file.truncate()
+        self.version, self.total, self.taken = record.version, record.total, self.done
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Begin with the content that an answer with these headers brings."""
+        self.total = number_of(headers.get("content-length", ""))
+        self.encoding = encoding_of(headers.get("content-encoding", ""))
+        self.version = version_of(headers)
+        if self._file is None:
+            self._open()
+        self._note()
+
+    def _open(self) -> None:
+        if self._kept and self.version and not self.encoding and self.total >= LEAST_KEPT:
+            self._partial = self._kept.partial(begun=False)
+        if self._partial is not None:
+            self._closing.enter_context(self._partial)
+            self._file = self._partial.file
+            self._file.truncate(0)
+        else:
+            self._file = self._closing.enter_context(self._path.open("w+b"))
+
+    def continues(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a part of the content, with these headers, is what follows `done`."""
+        first, _, total = range_of(headers.get("content-range", ""))
+        tag = headers.get("etag", "")
+        return (
+            first == self.done
+            and total in {0, self.total or total}
+            and not (self.version.startswith('"') and tag not in {"", self.version})
+        )
+
+    def write(self, data: bytes) -> None:
+        """Append content.
+
+        Raises:
+            CannotWrite: the disk is full, or the like.
+        """
+        assert self._file is not None, "begin() comes first"
+        try:
+            self._file.write(data)
+        except OSError as error:
+            where = Path(self._file.name if isinstance(self._file.name, str) else self._path)
+            raise CannotWrite(
+                f"cannot write the content of {self.uri} to {where}: {error.strerror}",
+                uri=self.uri,
+                hint="free some space on that disk, or move the cache with --cache-root",
+            ) from error
+        self.hasher.update(data)
+        self.done += len(data)
+        if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
+            self._note()
+
+    def start_over(self) -> None:
+        """Forget all content, since its server has another or cannot continue it."""
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+        self.hasher.restart()
+        self.done = self.taken = self._checked = 0
+        self.version = ""
+        if self._partial is not None:
+            self._partial.note(None)
+
+    def place(self) -> None:
+        """Give the whole content its own file, which no later process continues.
+
+        Raises:
+            CannotWrite: the disk is full.
+        """
+        assert self._file is not None, "begin() comes first"
+        try:
+            if self._partial is not None:
+                self._partial.place(str(self._path))
+            self._file.flush()
+        except OSError as error:
+            raise CannotWrite(
+                f"cannot write the content of {self.uri} to {self._path}: {error.strerror}",
+                uri=self.uri,
+                hint="free some space on that disk, or move the cache with --cache-root",
+            ) from error
+
+    def note_end(self) -> None:
+        """Note how much is sound, for the next process, as the download ends without success."""
+        if self._partial is not None and self._partial.record is not None and not self._is_pinned:
+            with contextlib.suppress(OSError):
+                self._note()
+
+    def _note(self) -> None:
+        if self._partial is None:
+            return
+        self._partial.file.flush()
+        self._checked = self.done
+        self._partial.note(
+            PartialRecord(
+                version=self.version,
+                total=self.total,
+                checked=self.done,
+                sha256="" if self._is_pinned else self.hasher.sha256,
+            )
+            if self.version and self.total and not self.encoding
+            else None
+        )
+
+
+@contextlib.contextmanager
+def part_file(
+    path: Path, uri: str, expected: Sequence[ExpectedDigest], context: FetchContext
+) -> Iterator[PartFile]:
+    """Yield the content of a download to `path`, with what an earlier process left of it."""
+    kept = None
+    if context.kept is not None:
+        digests = tuple(f"{each.algorithm}:{each.hexdigest}" for each in expected)
+        kept = _Kept(downloads=context.kept, address=uri, digests=digests)
+    with contextlib.ExitStack() as closing:
+        content = PartFile(path, uri, expected, closing, kept)
+        content.take_up(context)
+        try:
+            yield content
+        finally:
+            content.note_end()
+
+
+# -- what servers say about content ----------------------------------------------------------------
+
+
+def version_of(headers: Mapping[str, str]) -> str:
+    """Return the server's name for a version of content, if it allows to continue it, or "".
+
+    A weak tag does not guarantee the same bytes. Nor does a date of change, if the content could
+    have changed again within the same second.
+    """
+    if headers.get("accept-ranges", "").strip().lower() != "bytes":
+        return ""
+    tag = headers.get("etag", "")
+    if tag.startswith('"'):
+        return tag
+    changed = headers.get("last-modified", "")
+    try:
+        sent = parsedate_to_datetime(headers.get("date", "")).timestamp()
+        return changed if parsedate_to_datetime(changed).timestamp() < sent else ""
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return ""
+
+
+def range_of(content_range: str) -> tuple[int, int, int]:
+    """Return the first byte, the last and the total of a Content-Range; (-1, -1, 0) if not valid.
+
+    A total that the server does not know is 0.
+    """
+    unit, _, rest = content_range.strip().partition(" ")
+    span, slash, total = rest.partition("/")
+    first, dash, last = span.partition("-")
+    if unit.lower() != "bytes" or not slash or not dash or not (_is_number(first, last)):
+        return -1, -1, 0
+    if total != "*" and not (_is_number(total) and int(last) < int(total)):
+        return -1, -1, 0
+    return int(first), int(last), number_of(total)
+
+
+def number_of(text: str) -> int:
+    return int(text) if _is_number(text) else 0
+
+
+def _is_number(*texts: str) -> bool:
+    return all(len(text) < 20 and text.isascii() and text.isdigit() for text in texts)
