@@ -187,6 +187,11 @@ def read_result(path: str) -> KeptResult | None:
     try:
         rows = parse_json(f"[{sections[2].replace(chr(10), ',')}]")
         events = [event_of(row, where=path) for row in rows]
+        if not events:
+            raise ValueError("no events")
+        sections[2].encode()
+        if "\\ud" in sections[2].lower():  # it may be half of a pair, which no stream accepts
+            "".join(map(as_json, events)).encode()
         return KeptResult(facts=decode_facts(sections[1]), events=events)
     except (DamagedRun, ValueError) as error:
         raise Damaged(f"{path} is damaged") from error
