@@ -99,8 +99,7 @@ def test_an_unchanged_run_is_shown_again_without_a_process(remembering, tmp_path
     assert ran(again) == set()
     remembering.envy_test("--json")
     text, said = without_process(remembering, "test", "--json")
-    assert said.endswith("0 []")
-    assert "(3 cached)" in said
+    assert said == "0 []"
     assert plain(type(first)(code=0, out=text, err=said)) == plain(first)
     assert all(event["Cached"] and event["Time"] for event in events_of(again))
     assert 'name="cached"' in (tmp_path / "one.xml").read_text()
@@ -156,6 +155,34 @@ def test_exactly_what_is_affected_runs(remembering):
     assert "new" not in outcomes(remembering.envy_test("--json"))
     for words in (["--rerun"], ["--count=1"], ["--no-cache"]):
         assert ran(remembering.envy_test("--json", *words, "./p")) == {"p"}
+
+
+def test_what_decides_on_the_toolchain_is_looked_for_again(remembering, tmp_path):
+    """Another go on PATH, a go.work above, and a manifest, the user's own too, end an answer."""
+    before = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "GOFLAGS": ""}
+    run = remembering.envy_test("./p", env=before)
+    assert "cached" not in run.out
+    assert "cached, nothing changed" in remembering.envy_test("./p", "--explain", env=before).out
+    other = tmp_path / "other"
+    other.mkdir()
+    path = {"PATH": f"{other}{os.pathsep}{remembering.environment()['PATH']}", **before}
+    remembering.envy_test("./p", env=path)
+    (other / "go").write_text("#!/bin/sh\necho other go\n")
+    (other / "go").chmod(0o755)
+    assert "is not a Go toolchain" in remembering.envy_test("./p", env=path, code=3).err
+    manifest = tmp_path / "config/envy/envy.lua"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("packages = {}\n")
+    run = remembering.envy_test("./p", "--explain", env=before)
+    assert "what the manifest resolves to is not known" in run.out
+    manifest.unlink()
+    work = remembering.root.parent / "go.work"
+    work.write_text("go 1.21\nuse ./elsewhere\n")
+    remembering.envy_test("./p", env=before, code=None)
+    work.write_text("go 1.21\nuse ./module\n")
+    assert "cached" not in remembering.envy_test("./p", env=before).out
+    work.unlink()
+    assert "cached" in remembering.envy_test("./p", env=before).out
 
 
 def test_a_bad_cache_of_results_is_one_warning(remembering):

@@ -40,7 +40,7 @@ class TestCommand(EnvyCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Divide the words, and put Go's flags into the context."""
-        from envy.testing.drivers.go_flags import split_words
+        from envy.testing.drivers.go_flags import flags_of_tests, split_words
 
         words_of_test = tuple(args)
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
@@ -52,11 +52,14 @@ class TestCommand(EnvyCommand):
             for name in option.opts
             if name not in _OPTIONAL_VALUES and name != "--trace"
         }
+        invocation = ctx.find_object(Invocation)
+        environment = invocation.environment if invocation is not None else {}
         rest, flags, arguments = split_words(
-            args, own={name for name in names if name[:2] == "--"}, own_with_value=with_value
+            [*flags_of_tests(environment.get("GOFLAGS", "")), *args],
+            own={name for name in names if name[:2] == "--"},
+            own_with_value=with_value,
         )
         # Options before the command's name are not among its words.
-        invocation = ctx.find_object(Invocation)
         plain = invocation is None or not invocation.given
         ctx.meta["words"] = words_of_test if plain else None
         ctx.meta["go_flags"] = tuple(flags)

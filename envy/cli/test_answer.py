@@ -31,6 +31,8 @@ def answer_test(
 
     `root` is the cache, `words` follow the name of the command.
     """
+    if "count" in environment.get("GOFLAGS", ""):
+        return None  # `-count` asks for a run
     if environment.get("ENVY_LOCKED") or any(word.startswith(_NOT_PLAIN) for word in words):
         return None
     if sys.stdin.isatty() and sys.stdout.isatty() and _has_view():
@@ -39,13 +41,9 @@ def answer_test(
     if texts is None:
         return None
     lines, text = texts
-    text = f"{text}{time.monotonic() - started:.1f}s\n"
     try:
-        sys.stdout.write(lines or text)
+        sys.stdout.write(lines or f"{text}{time.monotonic() - started:.1f}s\n")
         sys.stdout.flush()
-        if lines:
-            sys.stderr.write(text)
-            sys.stderr.flush()
     except OSError as error:
         from envy.cli.main import report_output
 
@@ -75,7 +73,8 @@ def _remembered_texts(
     try:
         key = run_key(words, os.getcwd(), environment.get("PWD", ""))
         record = read_run(tests, key)
-        if record is None or record.form not in {LINES, PLAIN} or not nothing_failed(record.last):
+        forms = {PLAIN} if sys.stderr.isatty() else {LINES, PLAIN}  # that shows a summary, too
+        if record is None or record.form not in forms or not nothing_failed(record.last):
             return None
         # What is not plain text is shown by the full command, which knows the terminal.
         if not (record.text.isascii() and record.text.replace("\n", "").isprintable()):

@@ -162,9 +162,12 @@ class RememberedRun:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
 
     def _form(self) -> str:
+        options = self._context.options
+        if options.json == "-" and not options.junit:
+            return LINES
         if self._text is None:
             return EVENTS
-        return LINES if self._context.options.json else PLAIN
+        return PLAIN
 
     def _keep_empty(self, runs: Sequence[PackageRun]) -> None:
         """Keep the events of packages without tests, which are part of the answer."""
@@ -290,7 +293,7 @@ class AnswerText:
 def _answer_text(context: RunContext) -> AnswerText | None:
     """Return what writes the text of an answer; None if the views will need the events."""
     options = context.options
-    if options.json not in {"", "-"} or options.junit or options.profile:
+    if options.json or options.junit or options.profile:
         return None
     stream = io.StringIO()
     streams = Streams(output=stream, errors=io.StringIO())

@@ -37,7 +37,7 @@ from envy.testing.package import NothingMatched, RunSettings
 from envy.testing.records import settle_time
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
-from envy.testing.run_record import ToolchainSource
+from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import SessionSettings, View
 from envy.testing.views.json import JsonView
@@ -175,7 +175,13 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
     from envy.cli.outcome import print_failures, resolved, summarise
 
     quiet = dataclasses.replace(
-        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
+        settings,
+        manifest=path,
+        trace_file=None,
+        trace_timeline=None,
+        trace_stderr=False,
+        jobs=None,
+        quiet=settings.quiet or context.options.json == "-",
     )
     observers = [Relay(context.traces)] if context.traces.listening else []
     with open_session(quiet, owns_stdout=True, observers=observers) as session:
@@ -206,12 +212,9 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | Non
 def toolchain_source(context: RunContext, package: str) -> ToolchainSource:
     """Return where the toolchain comes from: a package of the manifest, or "" for PATH."""
     named = context.settings.manifest
-    try:
-        manifest = str(find_manifest(context.directory, named=named))
-    except ManifestError:
-        manifest = ""
     root = str(cache_root(context.settings))
     folder = "" if named is not None else str(context.directory)
+    manifest = str(named or manifest_for(folder, context.settings.environment))
     return ToolchainSource(root, folder, manifest, package)
 
 
@@ -327,7 +330,8 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
 
         check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
-    if plain:
+    # A reader of the events, such as gotestsum, counts each line on standard error as an error.
+    if plain and not (to_stdout and not sys.stderr.isatty()):
         output = sys.stderr if to_stdout else sys.stdout
         draws = settings.progress and can_draw(sys.stderr, settings.environment)
         streams = Streams(output=output, errors=sys.stderr)

@@ -119,6 +119,7 @@ class Driver(Protocol):
 
     name: str
     ends_at: float | None  # the session's deadline, by time.monotonic
+    count_failed: Callable[[], int] | None  # returns the number of failed tests so far
     on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.names import TEST_KEPT_FOLDER, TEST_RUNS_FOLDER
+from envy.content.json_text import parse_json
 from envy.limits import TEST_RESULT
 from envy.testing.consulted import Unkept
-from envy.testing.events import DamagedRun, StreamEvent, as_json, parse_event
+from envy.testing.events import DamagedRun, StreamEvent, as_json, event_of
 from envy.testing.evidence import Fact, changes, decode_facts, encode_facts
 from envy.testing.records import (
     RESULT_FORMAT,
@@ -184,8 +185,13 @@ def read_result(path: str) -> KeptResult | None:
     if sections is None or sections[0] != RESULT_FORMAT:
         return None
     try:
-        lines = sections[2].split("\n")
-        events = [parse_event(line, where=path) for line in lines]
+        rows = parse_json(f"[{sections[2].replace(chr(10), ',')}]")
+        events = [event_of(row, where=path) for row in rows]
+        if not events:
+            raise ValueError("no events")
+        sections[2].encode()
+        if "\\ud" in sections[2].lower():  # it may be half of a pair, which no stream accepts
+            "".join(map(as_json, events)).encode()
         return KeptResult(facts=decode_facts(sections[1]), events=events)
     except (DamagedRun, ValueError) as error:
         raise Damaged(f"{path} is damaged") from error

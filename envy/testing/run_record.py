@@ -13,7 +13,7 @@ from envy.answers.facts import engine_facts, host_facts
 from envy.answers.lookup import installed, is_current
 from envy.answers.read import answer_path, load_answer
 from envy.content.file_digest import file_digest
-from envy.declarations.manifest_search import nearest_manifest
+from envy.declarations.manifest_search import global_manifest, nearest_manifest
 from envy.testing.evidence import Fact, digest_of, recheck
 from envy.testing.records import (
     RESULT_FORMAT,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "1"
 PLAIN = "plain"  # the text is what the command prints, apart from the time at its end
-LINES = "lines"  # the events are printed as JSON, and the text goes to standard error
+LINES = "lines"  # the events are printed as JSON, and nothing else
 EVENTS = "events"  # the views have to be shown the events
 NOTHING = "-"  # there is no answer
 _FORMS = frozenset({PLAIN, LINES, EVENTS, NOTHING})
@@ -86,9 +86,18 @@ def run_key(words: Sequence[str], folder: str, spelled: str) -> str:
     return digest_of(os.fsencode("\0".join([str(len(words)), *words, folder, spelled])))
 
 
+def manifest_for(folder: str, environment: Mapping[str, str]) -> str:
+    """Return the manifest that counts in a folder, the user's own included; "" without one."""
+    found = nearest_manifest(folder)[0]
+    if found:
+        return found
+    own = global_manifest(environment)
+    return own if own and os.path.isfile(own) else ""
+
+
 def project_state(project: ToolchainSource, environment: Mapping[str, str]) -> str:
     """Return what the project resolves to, as a digest; "" if only a full run can tell."""
-    if project.folder and nearest_manifest(project.folder)[0] != project.manifest:
+    if project.folder and manifest_for(project.folder, environment) != project.manifest:
         return ""
     if not project.manifest:
         return "none"

@@ -205,6 +205,7 @@ class TestSession:
         self._built, self._to_build = 0, len(missing)
         self._on_phase("building", 0, len(missing))
         self._driver.on_built = self._on_built
+        self._driver.count_failed = self._count_failed
         kind = BatchKind(self._bus, self._driver, self._build_pool)
         by_name = {node.subject.package.name: node for node in missing}
         batch_nodes = []
@@ -307,7 +308,7 @@ class TestSession:
         if not self._settings.build_only:
             self._on_phase("running", self._ran, self._to_run)
         settings = self._settings.run
-        failed = self._result.recorder.counts().failed if settings.max_failures else 0
+        failed = self._count_failed() if settings.max_failures else 0
         if run.verdict is PackageVerdict.FAILED and settings.fail_fast:
             self._result.stopped = "a test failed (--fail-fast)"
         elif settings.max_failures and failed >= settings.max_failures:
@@ -315,6 +316,10 @@ class TestSession:
         ends_at = self._driver.ends_at
         if ends_at is not None and time.monotonic() >= ends_at:
             self._result.stopped = "the time limit was reached (--total-timeout)"
+
+    def _count_failed(self) -> int:
+        with self._views_lock:
+            return self._result.recorder.counts().failed
 
     def _emit_build_failures(self, runs: Sequence[PackageRun]) -> None:
         emitted: set[str] = set()
@@ -332,7 +337,8 @@ class TestSession:
         self._notify(lambda view: view.on_phase(phase, done, total))
 
     def _emit(self, event: StreamEvent) -> None:
-        self._result.recorder.on_event(event)
+        with self._views_lock:
+            self._result.recorder.on_event(event)
         self._notify(lambda view: view.on_event(event))
 
     def _notify(self, call: Callable[[View], None]) -> None:

@@ -68,6 +68,7 @@ class GoDriver:
         self._ran: dict[str, tuple[PackageRunner, list[str]]] = {}
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
+        self.count_failed: Callable[[], int] | None = None
 
     @property
     def build_width(self) -> int:
@@ -192,6 +193,7 @@ class GoDriver:
             count=self._count,
             ends_at=self.ends_at,
             scratch=self._scratch_file,
+            count_failed=self.count_failed or (lambda: 0),
         )
         names = os.listdir(run.package.directory)  # noqa: PTH208
         self._ran[run.package.name] = (runner, names)

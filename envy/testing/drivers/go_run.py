@@ -54,6 +54,7 @@ class PackageRunner:
         count: int,
         ends_at: float | None,
         scratch: Callable[[str], Path],
+        count_failed: Callable[[], int],
     ) -> None:
         self._toolchain = toolchain
         self._flags = flags
@@ -64,6 +65,7 @@ class PackageRunner:
         self._count = count
         self._ends_at = ends_at  # of the whole session
         self._scratch = scratch
+        self._count_failed = count_failed  # the failed tests of the session so far
         self.logs: list[Path] = []  # what each process consulted
         self.unkept = ""  # why the result proves nothing about another run
 
@@ -148,12 +150,19 @@ class PackageRunner:
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             tally.reason = "total-timeout"
             return True
-        return bool(self._settings.fail_fast and tally.failed)
+        return self._has_failed_enough(tally)
+
+    def _has_failed_enough(self, tally: Tally) -> bool:
+        if self._settings.fail_fast and tally.failed:
+            return True
+        most = self._settings.max_failures
+        # The session does not see the events of a package whose turn has not come.
+        return bool(most and max(self._count_failed(), len(tally.failed)) >= most)
 
     def _check_count(self, tally: Tally) -> None:
         if not tally.remaining or tally.reason or self._flags.fuzz:
             return
-        if self._settings.fail_fast and tally.failed:
+        if self._has_failed_enough(tally):
             return
         total = len(self._run.package.tests)
         text = ", ".join(tally.remaining[:5]) + (", …" if len(tally.remaining) > 5 else "")
@@ -284,7 +293,7 @@ class PackageRunner:
     def _culprits(self, process: _ProcessResult) -> frozenset[str]:
         """Return the open tests that caused the end of the process."""
         progress = process.converter.progress
-        if process.completed.timed_out:
+        if process.completed.timed_out and process.limited:
             return frozenset(
                 name for name in progress.open if name.partition("/")[0] in process.limited
             )
@@ -308,16 +317,20 @@ class PackageRunner:
     def _report_exit(self, process: _ProcessResult) -> None:
         completed = process.completed
         if completed.timed_out:
-            tests = ", ".join(sorted(process.limited)) or "the package"
-            limit = go_duration(self._settings.timeout)
-            over = (
-                f"{tests} ran longer than {limit}" if process.limited else "the run took too long"
-            )
-            self._say(f"terminated, because {over}")
+            self._say(f"terminated, because {self._exceeded(process)}")
         elif completed.signal is not None:
             self._emit("output", output=f"signal: {signal_name(completed.signal)}\n")
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
+
+    def _exceeded(self, process: _ProcessResult) -> str:
+        if process.limited:
+            limit = go_duration(self._settings.timeout)
+            return f"{', '.join(sorted(process.limited))} ran longer than {limit}"
+        running = sorted({name.partition("/")[0] for name in process.converter.progress.active})
+        verb = "was" if len(running) == 1 else "were"
+        more = f"; {', '.join(running)} {verb} running" if running else ""
+        return f"the run took too long{more}"
 
     def _report_leftovers(self, completed: Completed) -> None:
         if completed.left_behind and not completed.timed_out:
