@@ -53,6 +53,8 @@ def test_hostile_tests_have_their_own_results(native_project):
 
     isolated = native_project.envy_test("--json", "--isolate", "--timeout", "500ms", code=1)
     assert outcomes(isolated) == EXPECTED
+    stopped = native_project.envy_test("--max-fails", "2", "--timeout", "500ms", code=1)
+    assert "2 failed" in stopped.out
     failed = native_project.envy_test("--failed", "--json", "--timeout", "500ms", code=1)
     assert set(outcomes(failed)) == {"", *reasons}
     one = native_project.envy_test("--run", "a_pass|h_pass", "lib/hostile_test.c")

@@ -28,6 +28,7 @@ class CombinedDriver:
         self._patterns = {driver.name: patterns for driver, patterns in drivers}
         self._ends_at: float | None = None
         self._on_built: Callable[[int], None] | None = None
+        self._count_failed: Callable[[], int] | None = None
 
     @property
     def ends_at(self) -> float | None:
@@ -50,6 +51,17 @@ class CombinedDriver:
         self._on_built = call
         for driver in self._drivers.values():
             driver.on_built = call
+
+    @property
+    def count_failed(self) -> Callable[[], int] | None:
+        """Returns the number of failed tests so far."""
+        return self._count_failed
+
+    @count_failed.setter
+    def count_failed(self, call: Callable[[], int] | None) -> None:
+        self._count_failed = call
+        for driver in self._drivers.values():
+            driver.count_failed = call
 
     @property
     def build_width(self) -> int:

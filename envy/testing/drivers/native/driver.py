@@ -100,6 +100,7 @@ class NativeDriver:
         self.build_width = build_jobs
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
+        self.count_failed: Callable[[], int] | None = None
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
         """Return the packages that the patterns match, sorted by name."""
@@ -300,6 +301,7 @@ class NativeDriver:
             count=self._count,
             ends_at=self.ends_at,
             has_own_main=_detail(run).task.has_own_main,
+            count_failed=self.count_failed or (lambda: 0),
         )
         verdict = runner.run(self.select(run, run.selection))
         run.unkept = run.unkept or runner.unkept

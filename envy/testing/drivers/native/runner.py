@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,18 +18,12 @@ from envy.errors import Cancelled, ScriptFailed
 from envy.host.children import Children
 from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.drivers.go_tally import signal_name
-from envy.testing.drivers.native.channel import (
-    Channel,
-    LineLimiter,
-    OutputSplitter,
-    TestEnd,
-    ranges,
-)
+from envy.testing.drivers.native.channel import ranges
+from envy.testing.drivers.native.one_process import SKIPPED, NativeProcess
 from envy.testing.durations import go_duration
 from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 
-SKIPPED = 77  # the exit code of a skipped test, as with automake
 LOST = 113  # the dispatcher's exit code when it cannot write results
 _ASKED_AT_ONCE = 8_000  # tests; their indexes are one argument, of at most 128 KiB
 OWN_MAIN = "main"  # the only test of a package that has its own `main`
@@ -41,109 +35,6 @@ class _Totals:
 
     failed: dict[str, None] = field(default_factory=dict)
     reason: str = ""  # why the package failed, if that is not one of its tests
-
-
-class _Process:
-    """One process: its events, and the test that it is running."""
-
-    def __init__(self, owner: NativeRunner, attempt: int) -> None:
-        self.channel = Channel()
-        self.current: int | None = None
-        self.begun = time.monotonic()
-        self.last_change = self.begun
-        self._begun: set[int] = set()
-        self._reported: set[int] = set()
-        self._owner = owner
-        self._attempt = attempt
-        self._limiter = self._new_limiter("")
-        self.splitter = OutputSplitter(
-            self.channel.nonce, on_output=self._on_output, on_mark=self._on_mark
-        )
-
-    def feed(self, _stream: str, chunk: bytes) -> None:
-        self.channel.drain()
-        self.splitter.feed(chunk)
-
-    def deadline(self) -> float | None:
-        """Return when the running test, or the process without one, is to be ended."""
-        self.channel.drain()
-        moments = [self._owner.ends_at] if self._owner.ends_at is not None else []
-        if self._owner.settings.timeout > 0:
-            moments.append(self.last_change + self._owner.settings.timeout)
-        return min(moments, default=None)
-
-    def finish(self) -> None:
-        """Report what came without a mark."""
-        self.channel.drain()
-        self.splitter.finish()
-        for index in list(self.channel.ended):
-            if index < len(self._owner.names) and index not in self._reported:
-                self.begin(index)
-                self._end(index)
-
-    def begin(self, index: int) -> None:
-        """Report that a test has started, unless that was reported."""
-        if index in self._begun:
-            return
-        self._begun.add(index)
-        self._limiter.finish()
-        name = self._owner.names[index]
-        self._limiter = self._new_limiter(name)
-        self.current = index
-        self._owner.emit("run", test=name, attempt=self._attempt)
-
-    def fail(self, index: int, reason: str) -> None:
-        """Fail the test during which the process ended."""
-        self._reported.add(index)
-        self._close_output()
-        name = self._owner.names[index]
-        seconds = time.monotonic() - self.channel.started.get(index, self.begun)
-        self._owner.emit(
-            "output", test=name, output=f"--- FAIL: {name} ({reason})\n", output_type="frame"
-        )
-        self._owner.end(name, "fail", seconds, attempt=self._attempt, reason=reason)
-
-    def end_with(self, index: int, code: int) -> None:
-        """Report the result of a test that only its exit code tells."""
-        self.channel.ended[index] = TestEnd(code, time.monotonic() - self.begun)
-        self._end(index)
-
-    def running(self) -> int | None:
-        """Return the test that has started and not ended."""
-        for index in self.channel.started:
-            if index not in self.channel.ended:
-                return index
-        return None
-
-    def _on_mark(self, kind: str, index: int) -> None:
-        self.channel.drain()
-        self.last_change = time.monotonic()
-        if not 0 <= index < len(self._owner.names):
-            return
-        if kind == "S":
-            self.begin(index)
-        elif index in self.channel.ended and index in self._begun - self._reported:
-            self._end(index)
-
-    def _end(self, index: int) -> None:
-        self._reported.add(index)
-        self._close_output()
-        end = self.channel.ended[index]
-        action = {0: "pass", SKIPPED: "skip"}.get(end.code, "fail")
-        reason = f"returned {end.code}" if action == "fail" and end.code != 1 else ""
-        name = self._owner.names[index]
-        self._owner.end(name, action, end.seconds, attempt=self._attempt, reason=reason)
-
-    def _close_output(self) -> None:
-        self._limiter.finish()
-        self._limiter = self._new_limiter("")
-        self.current = None
-
-    def _on_output(self, data: bytes) -> None:
-        self._limiter.feed(data)
-
-    def _new_limiter(self, test: str) -> LineLimiter:
-        return LineLimiter(lambda text: self._owner.emit("output", test=test, output=text))
 
 
 class NativeRunner:
@@ -160,8 +51,9 @@ class NativeRunner:
         count: int,
         ends_at: float | None,
         has_own_main: bool,
+        count_failed: Callable[[], int],
     ) -> None:
-        self.names = package_run.package.tests
+        self.names: Sequence[str] = package_run.package.tests
         self.settings = settings
         self.ends_at = ends_at
         self._run = package_run
@@ -172,6 +64,7 @@ class NativeRunner:
         self._count = count
         self._has_own_main = has_own_main
         self._totals = _Totals()
+        self._count_failed = count_failed  # the failed tests of the session so far
         self.unkept = ""  # why the result proves nothing about another run
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
@@ -211,7 +104,11 @@ class NativeRunner:
         if self.ends_at is not None and time.monotonic() >= self.ends_at:
             self._totals.reason = "total-timeout"
             return True
-        return bool(self.settings.fail_fast and self._totals.failed)
+        if self.settings.fail_fast and self._totals.failed:
+            return True
+        most = self.settings.max_failures
+        # The session does not see the events of a package whose turn has not come.
+        return bool(most and max(self._count_failed(), len(self._totals.failed)) >= most)
 
     def _retry(self) -> None:
         for attempt in range(2, self.settings.retries + 2):
@@ -234,7 +131,7 @@ class NativeRunner:
 
     def _one_process(self, indexes: list[int], *, attempt: int) -> list[int]:
         """Run these tests in one process; return those that it did not come to."""
-        process = _Process(self, attempt)
+        process = NativeProcess(self, attempt)
         process.channel.open()
         try:
             completed = self._start(process, indexes)
@@ -254,7 +151,7 @@ class NativeRunner:
         self._report_leftovers(completed)
         return self._account(process, completed, indexes)
 
-    def _start(self, process: _Process, indexes: Sequence[int]) -> Completed:
+    def _start(self, process: NativeProcess, indexes: Sequence[int]) -> Completed:
         assert self._run.binary is not None
         package = self._run.package
         argv = [str(self._run.binary)]
@@ -285,7 +182,9 @@ class NativeRunner:
         finally:
             process.channel.drain()
 
-    def _account(self, process: _Process, completed: Completed, indexes: list[int]) -> list[int]:
+    def _account(
+        self, process: NativeProcess, completed: Completed, indexes: list[int]
+    ) -> list[int]:
         channel = process.channel
         if self._has_own_main:
             process.splitter.finish()
@@ -312,7 +211,7 @@ class NativeRunner:
             self._totals.reason = "count-mismatch"
         return left
 
-    def _end_own_main(self, process: _Process, completed: Completed) -> None:
+    def _end_own_main(self, process: NativeProcess, completed: Completed) -> None:
         code = completed.exit_code
         process.begin(0)
         if completed.signal is not None or completed.timed_out or code not in {0, SKIPPED}:
