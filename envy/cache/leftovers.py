@@ -33,6 +33,7 @@ from envy.cache.names import (
     IDENTITY_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
+    NATIVE_TESTS_FOLDER,
     PARTIAL_PATTERN,
     PARTIALS_FOLDER,
     RECIPES_FOLDER,
@@ -40,8 +41,8 @@ from envy.cache.names import (
     RECORD_PATTERN,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
+    TEST_RECORD_FOLDERS,
     TEST_RESULT_PATTERN,
-    TEST_RESULTS_FOLDER,
     TESTS_FOLDER,
     UNFINISHED_RECORD_PATTERN,
     short_key,
@@ -296,11 +297,13 @@ def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 
 def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     tests = os.path.join(layout.root, TESTS_FOLDER)
-    for folder in named_below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
-        for path in named_below(folder, _TEST_BINARY):
-            yield from _by_its_time(layout, TEST_BINARY, path, usage)
-    for path in named_below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
-        yield from _by_its_time(layout, TEST_RESULT, path, usage)
+    for name in (TEST_BINARIES_FOLDER, NATIVE_TESTS_FOLDER):
+        for folder in named_below(os.path.join(tests, name), _ANYTHING):
+            for path in named_below(folder, _TEST_BINARY):
+                yield from _by_its_time(layout, TEST_BINARY, path, usage)
+    for name in TEST_RECORD_FOLDERS:
+        for path in named_below(os.path.join(tests, name), _TEST_RESULT):
+            yield from _by_its_time(layout, TEST_RESULT, path, usage)
 
 
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
@@ -325,7 +328,7 @@ def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) ->
         at = _time(path)
         name = os.path.relpath(path, layout.root)
         size = usage.measure(path)[0]
-        partial = kind == DOWNLOAD and path.endswith(SUFFIX)
+        partial = path.endswith(SUFFIX) and kind in {DOWNLOAD, TEST_RESULT}
         yield Leftover(
             kind=kind, path=path, name=name, size=size, time=at, used_at=at, partial=partial
         )

@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -37,6 +38,9 @@ from envy.limits import LUA_MEMORY
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
+if TYPE_CHECKING:
+    from envy.declarations.test_settings import TestSettings
+
 FIELDS = frozenset(
     {
         "requires_envy",
@@ -50,6 +54,7 @@ FIELDS = frozenset(
         "bundles",
         "platforms",
         "require_digest",
+        "tests",
     }
 )
 
@@ -77,6 +82,7 @@ class Manifest:
     bundles: tuple[Bundle, ...] = ()
     platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
     require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
+    tests: "TestSettings | None" = None
     mirrors: PrefixMap = field(default_factory=dict)
 
 
@@ -132,6 +138,7 @@ def load_manifest(
         bundles=bundles,
         platforms=_parse_platforms(values.get("platforms"), source),
         require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
+        tests=_parse_tests(values, source),
         mirrors=prefix_map(values.get("mirrors"), origin=source.at("mirrors")),
     )
 
@@ -195,6 +202,14 @@ def _parse_overrides(
 
     origin = source.at("overrides")
     return parse_overrides(values["overrides"], origin=origin, base_dir=folder, platform=platform)
+
+
+def _parse_tests(values: Mapping[str, object], source: SourceText) -> "TestSettings | None":
+    if "tests" not in values:
+        return None
+    from envy.declarations.test_settings import parse_tests
+
+    return parse_tests(values["tests"], origin=source.at("tests"))
 
 
 def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[object]:

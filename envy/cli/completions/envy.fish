@@ -274,6 +274,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from test' -l clean-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l count
 complete -c envy -n '__fish_seen_subcommand_from test' -l coverage
+complete -c envy -n '__fish_seen_subcommand_from test' -l explain
 complete -c envy -n '__fish_seen_subcommand_from test' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from test' -l failed
 complete -c envy -n '__fish_seen_subcommand_from test' -l fetch-jobs
@@ -296,8 +297,10 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l offline
 complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries
 complete -c envy -n '__fish_seen_subcommand_from test' -l run
+complete -c envy -n '__fish_seen_subcommand_from test' -l sanitize
 complete -c envy -n '__fish_seen_subcommand_from test' -l show-output
 complete -c envy -n '__fish_seen_subcommand_from test' -l skip
 complete -c envy -n '__fish_seen_subcommand_from test' -l slow
