@@ -180,7 +180,6 @@ DISTINCTIVE = {
     names.ANSWERS_FOLDER,
     names.DURATIONS_FOLDER,
     names.JOBSERVERS_FOLDER,
-    names.SHIMS_FOLDER,
     names.TRASH_FOLDER,
     names.RECIPE_FILE,
 }
