@@ -15,8 +15,9 @@ from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
 from envy.transport.kept import keep, take_kept
 from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
+from envy.transport.request import Request
 from envy.transport.retries import Retries
-from envy.transport.streaming import Request, stream
+from envy.transport.streaming import stream
 from envy.transport.target import make_executable, reusable, target_in
 
 _CHUNK = 1 << 18
@@ -61,13 +62,14 @@ def download(
             def attempt(address: str, context: FetchContext) -> Hasher:
                 request = Request(
                     url=address,
+                    uri=uri if address == url else redacted(address),
                     # Credentials are for the host that they were configured for.
                     headers=(headers or {}) if origin_of(address) == origin_of(url) else {},
                     certificates=certificates,
                     expected=expected,
                 )
                 hasher = stream(request, part, context, name=target.name)
-                hasher.verify(redacted(address))
+                hasher.verify(request.uri)
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)
