@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
+from envy.declarations.request_headers import RequestHeader, parse_headers
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -53,6 +54,7 @@ class SourceItem:
     python: str = ""
     kind: str = "wheel"
     mirrors: tuple[str, ...] = ()
+    headers: tuple[RequestHeader, ...] = ()
     submodules: bool = False
     lfs: bool = False
     exclude: tuple[str, ...] = ()
@@ -63,8 +65,9 @@ class SourceItem:
 
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
-FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
+FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
 _GIT_ONLY = ("ref", "submodules", "lfs")
+_HTTP_ONLY = ("mirrors", "auth", "headers")
 _PYPI_ONLY = ("python", "kind")
 FOLDER_FIELDS = ("exclude", "follow", "vcs")
 
@@ -277,6 +280,7 @@ def _item_of_table(
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
         mirrors=own_mirrors(table, origin=origin),
+        headers=parse_headers(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
@@ -358,7 +362,7 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
-        elif name == "mirrors" and scheme is not Scheme.HTTP:
+        elif name in _HTTP_ONLY and scheme is not Scheme.HTTP:
             reason = "is for http: and https: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"

@@ -11,6 +11,7 @@ from envy.declarations.sources import SourceItem, file_name
 from envy.transport.addresses import origin_of, redacted
 from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
+from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
 from envy.transport.kept import keep, take_kept
 from envy.transport.mirrors import addresses_of, first_good
@@ -60,11 +61,14 @@ def download(
         with written_whole(target) as part:
 
             def attempt(address: str, context: FetchContext) -> Hasher:
+                sent: dict[str, str] = {}
+                if origin_of(address) == origin_of(url):
+                    # Credentials are for the host that they were configured for.
+                    sent = {**(headers or {}), **headers_of(item.headers, url, context)}
                 request = Request(
                     url=address,
                     uri=uri if address == url else redacted(address),
-                    # Credentials are for the host that they were configured for.
-                    headers=(headers or {}) if origin_of(address) == origin_of(url) else {},
+                    headers=sent,
                     certificates=certificates,
                     expected=expected,
                 )
