@@ -314,3 +314,32 @@ def test_json_stays_valid(project, value):
     project.sync_one('secret_env = { "WORD" }\ninstall = "touch x"', env={"WORD": value})
     for words in (("plan", "--json"), ("graph", "--format=json"), ("cache", "--json")):
         json.loads(project.envy(*words, env={"WORD": value}).out)
+
+
+def test_a_token_for_a_download(project, http_server):
+    """The token of a source is sent to its server, and is in no key, lock, record or trace."""
+    token, other = "t0ken-for-x-1234", "t0ken-for-x-5678"
+    http_server.routes["/x"] = lambda request: (
+        Reply(b"content")
+        if request.headers.get("authorization") == f"Bearer {token}"
+        else Reply(status=401)
+    )
+    source = f'{{ source = "{http_server.url}/x", auth = {{ env = "X_TOKEN" }} }}'
+    project.recipe("local.one@r1", f"fetch = {source}")
+    project.packages("local.one@r1")
+    missing = project.envy("sync", code=1)
+    assert "the variable X_TOKEN, which its source names, is not set" in missing.err
+    wrong = project.envy("sync", code=1, env={"X_TOKEN": other})
+    assert "does not accept the credentials that were sent (HTTP 401)" in wrong.err
+    given = {"X_TOKEN": token}
+    sync = project.envy("sync", env=given)
+    assert (sync.folder("local.one@r1") / "x").read_text() == "content"
+    # Another token, or none, is the same package.
+    assert project.envy("sync").named("recipe_complete", outcome="cached")
+    lock = project.envy("lock", env=given)
+    for run in (wrong, sync, lock):
+        assert not leaks(f"{run.err}{run.out}{run.events}".encode(), token, other)
+    for _, content in everything(project.root):
+        assert not leaks(content, token, other)
+    for _, content in everything(project.cache):
+        assert not leaks(content, token, other)

@@ -10,7 +10,7 @@ from pathlib import Path
 from envy.declarations import fields
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
-from envy.declarations.sources import SourceItem, inner_path, location, parse_source_item
+from envy.declarations.sources import SourceItem, location, parse_source_item
 from envy.declarations.typos import misspelt
 from envy.errors import DeclarationError, ManifestError, SourceLocation
 from envy.limits import BUNDLE_RECIPES
@@ -164,7 +164,7 @@ def _path_of(table: Mapping[str, object], identity: object, origin: SourceLocati
             hint="give its recipes a namespace of their own",
         )
     is_text = isinstance(table[identity], str) and table[identity] != ""
-    path = inner_path(table, identity, origin=origin) if is_text else ""
+    path = fields.inner_path(table, identity, origin=origin) if is_text else ""
     if not path or "\0" in path:
         raise DeclarationError(
             f"the file of {identity} must be a relative path", origin=where, hint=_EXAMPLE

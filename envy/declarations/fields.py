@@ -4,6 +4,7 @@ Owns the messages about unknown fields and wrong types, so that they are the sam
 of the manifest and of recipes. Values have been converted from Lua to plain Python.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from envy.errors import DeclarationError, SourceLocation
@@ -157,3 +158,17 @@ def flag_or_patterns(
     if isinstance(table.get(name), list):
         return inner_patterns(table, name, origin=origin)
     return flag(table, name, origin=origin)
+
+
+def inner_path(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
+    """Return a field that is a relative path without `..`; "" if it is missing."""
+    given = text(table, name, origin=origin)
+    if not given:
+        return ""
+    parts = re.split(r"[/\\]", given)
+    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", given):
+        raise DeclarationError(
+            f'`{name}` must be a relative path without "..", not "{given}"',
+            origin=field_origin(origin, name),
+        )
+    return given

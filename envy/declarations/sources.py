@@ -16,6 +16,7 @@ from typing import cast
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
+from envy.declarations.request_headers import RequestHeader, parse_headers
 from envy.declarations.signature import Signature, parse_signature
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
@@ -56,6 +57,7 @@ class SourceItem:
     python: str = ""
     kind: str = "wheel"
     mirrors: tuple[str, ...] = ()
+    headers: tuple[RequestHeader, ...] = ()
     submodules: bool = False
     lfs: bool = False
     only: tuple[str, ...] = ()
@@ -78,9 +80,10 @@ class SourceItem:
 
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
-FIELDS = frozenset(SourceItem.__dataclass_fields__) - {"origin", "base_dir"}
+FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
 DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
 _GIT_ONLY = ("ref", "submodules", "lfs")
+_HTTP_ONLY = ("mirrors", "auth", "headers")
 _PYPI_ONLY = ("python", "kind")
 FOLDER_FIELDS = ("follow", "vcs")
 SELECTION_FIELDS = ("only", "exclude")
@@ -286,16 +289,17 @@ def _item_of_table(
         blake3=digest(table, "blake3", origin=origin),
         sha512=digest(table, "sha512", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
-        dest=inner_path(table, "dest", origin=origin),
+        dest=fields.inner_path(table, "dest", origin=origin),
         executable=fields.flag_or_patterns(table, "executable", origin=origin),
         extract=fields.flag(table, "extract", origin=origin) if "extract" in table else None,
         strip=fields.count(table, "strip", origin=origin),
-        subdir=inner_path(table, "subdir", origin=origin),
-        into=inner_path(table, "into", origin=origin),
+        subdir=fields.inner_path(table, "subdir", origin=origin),
+        into=fields.inner_path(table, "into", origin=origin),
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
         kind=_kind(table, origin=origin),
         mirrors=own_mirrors(table, origin=origin),
+        headers=parse_headers(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
         only=fields.inner_patterns(table, "only", origin=origin),
@@ -319,20 +323,6 @@ def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | N
         characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
         raise DeclarationError(
             f"`{name}` must be {length} hexadecimal digits, not {characters}: {given}",
-            origin=fields.field_origin(origin, name),
-        )
-    return given
-
-
-def inner_path(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """Return a field that is a relative path without `..`; "" if it is missing."""
-    given = fields.text(table, name, origin=origin)
-    if not given:
-        return ""
-    parts = re.split(r"[/\\]", given)
-    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", given):
-        raise DeclarationError(
-            f'`{name}` must be a relative path without "..", not "{given}"',
             origin=fields.field_origin(origin, name),
         )
     return given
@@ -380,7 +370,7 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for git sources"
         elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
             reason = "is for pypi: sources"
-        elif name == "mirrors" and scheme is not Scheme.HTTP:
+        elif name in _HTTP_ONLY and scheme is not Scheme.HTTP:
             reason = "is for http: and https: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"

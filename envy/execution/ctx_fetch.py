@@ -14,7 +14,6 @@ from envy.declarations.sources import (
     DIGEST_LENGTHS,
     Scheme,
     SourceItem,
-    inner_path,
     local_path,
     parse_source_items,
     scheme_of,
@@ -168,7 +167,7 @@ def _check_commit(run: PhaseRun, row: object) -> _Commit:
     return _Commit(
         name=name,
         path=path,
-        into=inner_path(table, "into", origin=None),
+        into=fields.inner_path(table, "into", origin=None),
         overlay=fields.flag(table, "overlay", origin=None),
     )
 

@@ -22,7 +22,9 @@ from envy.locking.subjects import locked_commit, locked_file
 from envy.lua.values import LuaFunction
 from envy.transport import FetchContext, Fetched, Sharing, fetch_all
 from envy.transport.addresses import redacted
+from envy.transport.context import Ranges
 
+_CONNECTIONS = 4  # for one file at most
 _PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one download
 
 
@@ -80,6 +82,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         # A platform without a version is not this machine: the project is being locked for it.
         platform=None if services.platform.os_version else services.platform,
         mirrors=services.mirrors,
+        ranges=Ranges(connections=min(_CONNECTIONS, services.fetch_jobs)),
         locked=functools.partial(locked_file, services.lock, recipe.key),
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from envy.declarations.request_headers import AUTHORIZATION
 from envy.errors import FetchError
 from envy.transport.addresses import (
     check_named,
@@ -22,6 +23,7 @@ from envy.transport.addresses import (
     with_credentials_of,
 )
 from envy.transport.context import FetchContext, NoAnswer, NotFound
+from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.retries import Retries, is_passing, seconds_of
 
@@ -33,6 +35,10 @@ _CONNECT_SECONDS = 30.0
 _REDIRECTS = 20
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
+_HOW_TO_GIVE_CREDENTIALS = (
+    'give them in ~/.netrc, or as a token: auth = { env = "NAME" } in the source; those of a '
+    "registry belong into the configuration of pip or npm"
+)
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -57,6 +63,10 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
+    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc:
+        authorization = netrc_authorization(url, context)
+        if authorization:
+            sent[AUTHORIZATION] = authorization
     for _ in range(_REDIRECTS):
         response = _request(url, context, sent, certificates)
         try:
@@ -64,7 +74,7 @@ def get(
             if not to:
                 accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
                 if response.status not in accepted:
-                    raise _status_error(response.status, requested, url)
+                    raise _status_error(response.status, requested, url, sent)
                 yield response, url
                 return
         finally:
@@ -84,23 +94,24 @@ def _redirected(
         by=url,
         verb="redirects to",
         is_pinned=is_pinned,
-        with_credentials="authorization" in headers or "@" in urlsplit(url).netloc,
+        with_credentials=not WITHOUT_SECRETS.issuperset(headers) or "@" in urlsplit(url).netloc,
     )
     if origin_of(absolute) != origin_of(url):
-        headers = {name: value for name, value in headers.items() if name != "authorization"}
+        headers = {name: value for name, value in headers.items() if name in WITHOUT_SECRETS}
     return with_credentials_of(url, absolute), headers
 
 
 def _request(
     url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
 ) -> "BaseHTTPResponse":
-    context.check_online(redacted(url))
+    if context.offline:  # masking an address takes longer than anything else here
+        context.check_online(redacted(url))
     import urllib3
 
     context.check_cancelled()
     bare, credentials = _without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
-    if credentials and "authorization" not in sent:
+    if credentials and AUTHORIZATION not in sent:
         sent.update(urllib3.make_headers(basic_auth=credentials))
     pool = _pool_for(bare, context, certificates)
     retries = Retries(context)
@@ -151,18 +162,24 @@ def _without_credentials(url: str) -> tuple[str, str]:
 
 def _pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
     proxy = proxy_for(url, context.environment)
-    key = ("http", proxy, certificates)
-    return context.memo.once(key, lambda: _new_pool(proxy, context, certificates))
+    is_encrypted = urlsplit(url).scheme == "https"
+    key = ("http", proxy, certificates, is_encrypted)
+    return context.memo.once(
+        key, lambda: _new_pool(proxy, context, certificates, is_encrypted=is_encrypted)
+    )
 
 
-def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+def _new_pool(
+    proxy: str, context: FetchContext, certificates: str, *, is_encrypted: bool
+) -> "urllib3.PoolManager":
     import urllib3
 
     seconds = idle_seconds(context.environment)
     timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
-    tls = tls_context(context.environment, certificates)
+    # To read all certificates of the system takes 30 ms.
+    tls = tls_context(context.environment, certificates) if is_encrypted else None
     if not proxy:
-        return urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=tls)
+        return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
     bare, credentials = _without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:
         raise FetchError(
@@ -173,10 +190,12 @@ def _new_pool(proxy: str, context: FetchContext, certificates: str) -> "urllib3.
     headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
     return urllib3.ProxyManager(
         bare,
-        maxsize=16,
+        maxsize=64,
         timeout=timeout,
         ssl_context=tls,
-        proxy_ssl_context=tls_context(context.environment, certificates),
+        proxy_ssl_context=tls_context(context.environment, certificates)
+        if urlsplit(bare).scheme == "https"
+        else None,
         proxy_headers=headers,
     )
 
@@ -234,18 +253,20 @@ def _is_in_network(host: str, network: str) -> bool:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def _status_error(status: int, requested: str, url: str) -> FetchError:
+def _status_error(status: int, requested: str, url: str, sent: Mapping[str, str]) -> FetchError:
     where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
         204: ("was answered without content", "check the URL: it names something without content"),
         206: ("was answered with a part of its content only", "try again, or use another server"),
-        401: ("requires credentials", "put them into the URL, or the registry's configuration"),
+        401: ("requires credentials", _HOW_TO_GIVE_CREDENTIALS),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
         404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
         407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
     }.get(status, (_other_meaning(status), ""))
+    if status == 401 and (AUTHORIZATION in sent or "@" in urlsplit(url).netloc):
+        meaning = "does not accept the credentials that were sent"
     kind = NotFound if status in {404, 410} else FetchError
     if status == 429 or status >= 500:
         kind = NoAnswer

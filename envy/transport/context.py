@@ -38,6 +38,24 @@ class Sharing(enum.Enum):
     EVERYTHING = "everything"  # the recipe runs nothing before it is published
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranges:
+    """When a file is fetched over several connections, in pieces of so many bytes.
+
+    That is if at least `least` bytes are missing after `after` seconds, and a single connection
+    brings less than `below` bytes a second and needs more than `least_seconds` for the rest. If
+    they are not faster than that one after `trial` seconds, it goes on alone.
+    """
+
+    connections: int = 4
+    after: float = 1.0
+    least: int = 16 << 20
+    least_seconds: float = 3.0
+    below: float = 50e6
+    piece: int = 4 << 20
+    trial: float = 4.0
+
+
 class NotFound(FetchError):
     """The server answered that the resource does not exist."""
 
@@ -100,6 +118,9 @@ class Memo:
             lock.release()
 
 
+_RANGES = Ranges()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchContext:
     """The collaborators of a fetch; one for a whole run, shared by its threads.
@@ -111,7 +132,7 @@ class FetchContext:
     half at most, so that many clients do not repeat their requests at once. `platform` is the one
     that a wheel is chosen for; None means this machine.
     `locked` returns what envy.lock says about a source, and `mirrors` are those that the manifest
-    names.
+    names. `ranges` says when a file is fetched over several connections.
 
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
@@ -134,6 +155,7 @@ class FetchContext:
     platform: Platform | None = None
     mirrors: PrefixMap = field(default_factory=dict)
     jitter: Callable[[], float] = _jitter
+    ranges: Ranges = _RANGES
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
 
     def reporting_as(self, uri: str) -> "FetchContext":

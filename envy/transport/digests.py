@@ -3,6 +3,8 @@
 Reads and writes nothing.
 """
 
+import queue
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,6 +14,7 @@ from envy.errors import DigestMismatch, FetchError
 from envy.locking.lock import UNKNOWN, update_command
 from envy.transport.context import FetchContext
 
+_MOST_PENDING = 16  # pieces of a stream
 RECIPE = "the recipe"
 LOCK = "envy.lock"
 
@@ -127,6 +130,42 @@ class Hasher:
         for expected in self._expected:
             verify_digest(self._hashes[expected.algorithm].hexdigest(), expected, uri=uri)
         return bool(self._expected)
+
+
+class HashingThread:
+    """Computes the digests of a stream in a thread of its own, in the order of the updates.
+
+    Whoever updates it waits while too much is still to be done.
+    """
+
+    def __init__(self, hasher: Hasher) -> None:
+        self._hasher = hasher
+        self._failure: MemoryError | None = None
+        self._pending: queue.Queue[bytes | None] = queue.Queue(_MOST_PENDING)
+        self._thread = threading.Thread(target=self._run, name="envy-digest", daemon=True)
+        self._thread.start()
+
+    def update(self, data: bytes) -> None:
+        self._pending.put(data)
+
+    def catch_up(self) -> None:
+        """Wait until everything so far is part of the digests."""
+        self._pending.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """End the thread."""
+        self._pending.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (data := self._pending.get()) is not None:
+            try:
+                self._hasher.update(data)
+            except MemoryError as error:
+                self._failure = error
+            self._pending.task_done()
 
 
 def verify_content(content: bytes, expected: Sequence[ExpectedDigest], *, uri: str) -> None:

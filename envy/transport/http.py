@@ -11,12 +11,14 @@ from envy.declarations.sources import SourceItem, file_name
 from envy.transport.addresses import origin_of, redacted
 from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
+from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
 from envy.transport.kept import keep, take_kept
 from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
+from envy.transport.request import Request
 from envy.transport.retries import Retries
-from envy.transport.streaming import Request, stream
+from envy.transport.streaming import stream
 from envy.transport.target import make_executable, reusable, target_in
 
 _CHUNK = 1 << 18
@@ -59,15 +61,19 @@ def download(
         with written_whole(target) as part:
 
             def attempt(address: str, context: FetchContext) -> Hasher:
+                sent: dict[str, str] = {}
+                if origin_of(address) == origin_of(url):
+                    # Credentials are for the host that they were configured for.
+                    sent = {**(headers or {}), **headers_of(item.headers, url, context)}
                 request = Request(
                     url=address,
-                    # Credentials are for the host that they were configured for.
-                    headers=(headers or {}) if origin_of(address) == origin_of(url) else {},
+                    uri=uri if address == url else redacted(address),
+                    headers=sent,
                     certificates=certificates,
                     expected=expected,
                 )
                 hasher = stream(request, part, context, name=target.name)
-                hasher.verify(redacted(address))
+                hasher.verify(request.uri)
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)

@@ -16,10 +16,11 @@ from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
 from envy.transport.content_encoding import encoding_of
 from envy.transport.context import CannotWrite, FetchContext
-from envy.transport.digests import ExpectedDigest, Hasher
+from envy.transport.digests import ExpectedDigest, Hasher, HashingThread
 
 LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a record of it
 _CHECKED_EACH = 8 << 20
+_LEAST_BESIDE = 8 << 20  # bytes; below, a thread for the digests does not pay
 _CHUNK = 1 << 20
 
 
@@ -52,7 +53,8 @@ class PartFile:
         kept: _Kept | None,
     ) -> None:
         self.uri = uri
-        self.hasher = Hasher(expected)
+        self._hasher = Hasher(expected)
+        self._behind: HashingThread | None = None
         self.done = self.total = self.taken = 0
         self.version = self.encoding = ""
         self._path = path
@@ -62,6 +64,13 @@ class PartFile:
         self._partial: Partial | None = None
         self._file: BinaryIO | None = None
         self._checked = 0
+
+    @property
+    def hasher(self) -> Hasher:
+        """The digests of the content so far."""
+        if self._behind is not None:
+            self._behind.catch_up()
+        return self._hasher
 
     def take_up(self, context: FetchContext) -> None:
         """Take up what an earlier process downloaded, as far as it is sound."""
@@ -92,6 +101,9 @@ class PartFile:
         self.version = version_of(headers)
         if self._file is None:
             self._open()
+        if self.total >= _LEAST_BESIDE and self._behind is None:
+            self._behind = HashingThread(self._hasher)
+            self._closing.callback(self._behind.end)
         self._note()
 
     def _open(self) -> None:
@@ -130,7 +142,7 @@ class PartFile:
                 uri=self.uri,
                 hint="free some space on that disk, or move the cache with --cache-root",
             ) from error
-        self.hasher.update(data)
+        (self._behind or self._hasher).update(data)
         self.done += len(data)
         if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
             self._note()

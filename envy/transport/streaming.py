@@ -3,41 +3,26 @@
 Owns what happens when a connection breaks, or an answer does not continue what is there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
-from envy.transport.addresses import redacted
 from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
-from envy.transport.digests import ExpectedDigest, Hasher, check_size
+from envy.transport.digests import Hasher, check_size
 from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
+from envy.transport.ranges import download_ranges, is_worth_it
+from envy.transport.request import Request
 from envy.transport.retries import Retries
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 19
 _BREAKS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is requested, and the digests that the content must have; without any, it is new."""
-
-    url: str
-    headers: Mapping[str, str]
-    certificates: str = ""
-    expected: Sequence[ExpectedDigest] = ()
-
-    @property
-    def uri(self) -> str:
-        """The URL without credentials."""
-        return redacted(self.url)
 
 
 def stream(request: Request, part: Path, context: FetchContext, *, name: str) -> Hasher:
@@ -83,10 +68,16 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
 
     breaks = 0
     retries = Retries(context)
+    may_spread = True
     while True:
         before = content.done
         try:
-            _download_rest(request, content, context)
+            rate = _download_rest(request, content, context, may_spread=may_spread)
+            if rate:
+                may_spread = False
+                download_ranges(request, content, context, rate=rate)
+                if content.done < content.total:
+                    continue
         except (HTTPError, ConnectionError, TimeoutError) as error:
             if content.done == before:
                 is_tried_again = retries.wait()
@@ -105,8 +96,13 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
             return
 
 
-def _download_rest(request: Request, content: PartFile, context: FetchContext) -> None:
+def _download_rest(
+    request: Request, content: PartFile, context: FetchContext, *, may_spread: bool
+) -> float:
     """Download what is missing; start over if the server does not continue the content.
+
+    Returns 0.0 when the content is complete. If several connections may be faster, it stops and
+    returns the rate of this one, in bytes a second.
 
     Raises:
         urllib3.exceptions.HTTPError: the content is not complete.
@@ -137,18 +133,27 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
                 raise _changed(request)
             content.start_over()
             raise IncompleteRead(0, content.total)
-        _receive(response, request, content, context)
+        rate = _read(response, request, content, context, may_spread=may_spread)
+    if rate:
+        return rate
     if content.done != (content.total or content.done):
         # The server sent less than the range that was requested.
         raise IncompleteRead(content.done, content.total - content.done)
     context.progress(request.uri, content.done, content.total)
+    return 0.0
 
 
-def _receive(
-    response: "BaseHTTPResponse", request: Request, content: PartFile, context: FetchContext
-) -> None:
-    """Write what a response brings, and report it now and then."""
-    reported = content.done
+def _read(
+    response: "BaseHTTPResponse",
+    request: Request,
+    content: PartFile,
+    context: FetchContext,
+    *,
+    may_spread: bool,
+) -> float:
+    """Read the content of an answer; stop and return the rate if more connections may be faster."""
+    reported = first = content.done
+    began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
     while data := response.read1(_CHUNK, decode_content=False):
         context.check_cancelled()
@@ -158,6 +163,11 @@ def _receive(
         if content.done - reported >= _CHUNK:
             reported = content.done
             context.progress(request.uri, content.done, content.total)
+        if may_spread:
+            received, seconds = content.done - first, time.monotonic() - began
+            if is_worth_it(context.ranges, content, received=received, seconds=seconds):
+                return received / max(seconds, 1e-9)
+    return 0.0
 
 
 def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:

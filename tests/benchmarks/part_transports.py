@@ -1,5 +1,8 @@
 """Transports: http from loopback, git by path and file:, compared with equivalent programs."""
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from loopback.http_server import LoopbackServer, Reply
 def run(bench, report):
     """Measure each transport in turn."""
     _http(bench, report)
+    _curl(bench, report)
     _git(bench, report)
     _file(bench, report)
 
@@ -48,6 +52,41 @@ def _http(bench, report):
                 "envy": bench.work("fetch", dest, *urls),
             }
             _compare(bench, report, case, commands)
+
+
+def _curl(bench, report):
+    """Compare with curl, from a server that is no bottleneck; start-up is a row of its own."""
+    curl = shutil.which("curl")
+    if curl is None:
+        return
+    dest, served = bench.folder / "fetched", bench.fresh("served")
+    large, many = bench.choose(1024, 64), bench.choose(200, 50)
+    with (served / "large").open("wb") as file:
+        for _ in range(large):
+            file.write(os.urandom(1 << 20))
+    for number in range(many):
+        (served / str(number)).write_bytes(os.urandom(50_000))
+    serving = [sys.executable, Path(__file__).with_name("file_server.py"), served]
+    with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+            cases = {
+                f"http beside curl, one file of {large} MiB": [f"{url}/large"],
+                f"http beside curl, {many} files of 50 kB": [f"{url}/{n}" for n in range(many)],
+            }
+            for case, urls in cases.items():
+                outputs = [
+                    word for each in urls for word in ("-o", dest / each.rpartition("/")[2], each)
+                ]
+                parallel = ["--parallel", "--parallel-max", "8", "--no-progress-meter"]
+                commands = {
+                    "curl": [curl, "--create-dirs", "-sS", *parallel, *outputs],
+                    "envy": bench.work("fetch-together", dest, *urls),
+                    "envy, start-up alone": bench.work("fetch-together", dest),
+                }
+                _compare(bench, report, case, commands)
+        finally:
+            server.terminate()
 
 
 def _git(bench, report):

@@ -489,7 +489,7 @@ def test_unknown_host(fetch):
 
 def test_cancelled_download_leaves_nothing(http_server, fetch, recorder, tmp_path):
     """A cancelled download ends at once and leaves nothing."""
-    http_server.routes["/a"] = Reply(BODY)
+    http_server.routes["/a"] = Reply(BODY * 4)
     with pytest.raises(Cancelled):
         fetch(f"{http_server.url}/a", settings={"cancelled": lambda: bool(recorder.progress)})
     assert not list((tmp_path / "into").iterdir())

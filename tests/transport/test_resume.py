@@ -12,7 +12,7 @@ from envy.errors import Cancelled, FetchError
 from envy.transport import fetch_source
 from envy.transport.part_file import LEAST_KEPT, range_of, version_of
 
-BODY = random.Random(2).randbytes(LEAST_KEPT + 500_000)
+BODY = random.Random(2).randbytes(LEAST_KEPT + 2_000_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 HEADERS = {"ETag": '"1"'}
 WHOLE = Reply(BODY, ranges=True, headers=HEADERS)

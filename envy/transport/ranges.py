@@ -1,0 +1,152 @@
+"""One large file over several connections: ranges, requested beside each other, written in order.
+
+The file never has gaps, so an interrupted download goes on like any other. Owns when this is tried,
+and the strict comparison of every answer; on any doubt, one connection goes on alone.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from envy.errors import Cancelled, EnvyError
+from envy.transport.connection import get
+from envy.transport.content_encoding import encoding_of
+from envy.transport.context import CannotWrite, FetchContext, Ranges
+from envy.transport.part_file import PartFile, range_of, version_of
+from envy.transport.request import Request
+
+_CHUNK = 1 << 19
+_AHEAD = 2  # pieces that are requested before they can be written, beside one for each connection
+
+
+class _NotAsAsked(Exception):
+    """An answer that is not exactly the range that was requested."""
+
+
+def is_worth_it(settings: Ranges, content: PartFile, *, received: int, seconds: float) -> bool:
+    """Return whether several connections may be faster than one that brought so much so far.
+
+    A fast connection is kept: with more of them, this machine would be what is slow.
+    """
+    if not content.version or content.encoding or settings.connections < 2:
+        return False
+    left = content.total - content.done
+    if left < settings.least or seconds < settings.after:
+        return False
+    rate = received / max(seconds, 1e-9)
+    return rate < settings.below and left > rate * settings.least_seconds
+
+
+def download_ranges(
+    request: Request, content: PartFile, context: FetchContext, *, rate: float
+) -> None:
+    """Download what is missing over several connections, as far as that goes well.
+
+    It ends early if an answer is in doubt, or if all connections together are slower than the one
+    before, which had `rate` bytes a second.
+
+    Raises:
+        Cancelled: the run was cancelled.
+        CannotWrite: the disk is full.
+    """
+    from urllib3.exceptions import HTTPError
+
+    settings = context.ranges
+    source = _Source(
+        request=request,
+        version=content.version,
+        total=content.total,
+        context=replace(context, retries=0),
+        ended=threading.Event(),
+    )
+    began, first = time.monotonic(), content.done
+    try:
+        with contextlib.closing(_pieces(source, content.done, settings)) as pieces:
+            for data in pieces:
+                context.check_cancelled()
+                content.write(data)
+                context.progress(request.uri, content.done, content.total)
+                seconds = time.monotonic() - began
+                if seconds > settings.trial and (content.done - first) / seconds < rate:
+                    return
+    except (Cancelled, CannotWrite):
+        raise
+    except (EnvyError, _NotAsAsked, OSError, HTTPError):
+        return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What all pieces of one file have in common; `ended` says that no more are needed."""
+
+    request: Request
+    version: str
+    total: int
+    context: FetchContext
+    ended: threading.Event
+
+
+def _pieces(source: _Source, start: int, settings: Ranges) -> Generator[bytes, None, None]:
+    """Yield the pieces from `start` on, in order; some are being requested at any time."""
+    starts = iter(range(start, source.total, settings.piece))
+    with ThreadPoolExecutor(settings.connections, "envy-range") as pool:
+        waiting: deque[Future[bytes]] = deque()
+
+        def request_more(count: int) -> None:
+            for at in islice(starts, count):
+                stop = min(at + settings.piece, source.total)
+                waiting.append(pool.submit(_piece, source, at, stop))
+
+        try:
+            request_more(settings.connections + _AHEAD)
+            while waiting:
+                yield waiting.popleft().result()
+                request_more(1)
+        finally:
+            source.ended.set()
+            for future in waiting:
+                future.cancel()
+
+
+def _piece(source: _Source, start: int, stop: int) -> bytes:
+    request, context = source.request, source.context
+    wanted = {"range": f"bytes={start}-{stop - 1}", "if-range": source.version}
+    with get(
+        request.url,
+        context,
+        headers={**request.headers, **wanted},
+        certificates=request.certificates,
+        is_pinned=bool(request.expected),
+    ) as (response, _):
+        headers = response.headers
+        if response.status != 206 or not _is_piece(source, headers, start, stop):
+            raise _NotAsAsked
+        parts, size = [], 0
+        while data := response.read1(_CHUNK, decode_content=False):
+            context.check_cancelled()
+            parts.append(data)
+            size += len(data)
+            if size > stop - start or source.ended.is_set():
+                raise _NotAsAsked
+        if size != stop - start:
+            raise _NotAsAsked
+        return b"".join(parts)
+
+
+def _is_piece(source: _Source, headers: Mapping[str, str], start: int, stop: int) -> bool:
+    """Return whether an answer is a piece, and of the same version."""
+    # An answer with a part may leave out that the server can send parts.
+    version = version_of({
+        "accept-ranges": "bytes",
+        **{name: headers.get(name, "") for name in ("etag", "last-modified", "date")},
+    })  # fmt: skip
+    return (
+        range_of(headers.get("content-range", "")) == (start, stop - 1, source.total)
+        and version == source.version
+        and not encoding_of(headers.get("content-encoding", ""))
+    )

@@ -1,0 +1,125 @@
+"""Credentials come from variables and .netrc, go to their own host, and are shown nowhere."""
+
+import pytest
+from loopback.http_server import LoopbackServer, Reply
+
+from envy.declarations.request_headers import RequestHeader
+from envy.declarations.sources import SourceItem
+from envy.errors import FetchError
+from envy.masking import forget_all, masked
+from envy.transport import fetch_source
+
+AUTH = RequestHeader(name="authorization", variable="TOKEN")
+CUSTOM = RequestHeader(name="private-token", variable="OTHER")
+ACCEPT = RequestHeader(name="accept", value="application/octet-stream")
+NETRC = "machine 127.0.0.1 login me password hunter22\ndefault login any password anyone\n"
+
+
+@pytest.fixture
+def fetch(tmp_path, recorder, http_server):
+    """Fetch a file with headers and variables; return the headers of the first request."""
+    forget_all()
+    http_server.routes["/a"] = Reply(b"content")
+
+    def fetch(*headers, variables=None, source="", mirrors=()):
+        item = SourceItem(
+            source=source or f"{http_server.url}/a",
+            base_dir=tmp_path,
+            headers=headers,
+            mirrors=mirrors,
+        )
+        fetch_source(item, tmp_path / "into", recorder.context(variables or {}))
+        return http_server.requests[0].headers
+
+    yield fetch
+    forget_all()
+
+
+@pytest.mark.parametrize(
+    ("token", "sent"),
+    [("s3cr3t", "Bearer s3cr3t"), ("token s3cr3t", "token s3cr3t"), (" s3cr3t\n", "Bearer s3cr3t")],
+)
+def test_tokens_of_variables(fetch, token, sent):
+    """A token is sent as Bearer, unless the variable says how, and is a secret from then on."""
+    headers = fetch(AUTH, CUSTOM, ACCEPT, variables={"TOKEN": token, "OTHER": "0ther"})
+    assert headers["authorization"] == sent
+    assert (headers["private-token"], headers["accept"]) == ("0ther", "application/octet-stream")
+    assert masked("the token is s3cr3t, not 0ther") == "the token is ***, not ***"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("", "the variable TOKEN, which its source names, is not set"), ("s3cr3t\nX: y", "several")],
+)
+def test_a_variable_without_a_token(fetch, http_server, value, says):
+    """A token that is missing, or cannot be sent, is an error that names the variable."""
+    with pytest.raises(FetchError, match=says) as caught:
+        fetch(AUTH, variables={"TOKEN": value})
+    assert "s3cr3t" not in str(caught.value)
+    assert not http_server.requests
+
+
+@pytest.mark.parametrize("form", ["variable", "home"])
+def test_netrc(fetch, tmp_path, form):
+    """The entry of the host is used, from the file that NETRC names or that of the user."""
+    (tmp_path / ".netrc").write_text(NETRC)
+    variables = {"HOME": str(tmp_path)}
+    if form == "variable":
+        variables = {"NETRC": str(tmp_path / ".netrc"), "HOME": "/nowhere"}
+    assert fetch(variables=variables)["authorization"] == "Basic bWU6aHVudGVyMjI="
+    assert masked("hunter22") == "***"
+
+
+def test_what_comes_before_netrc(fetch, http_server, tmp_path):
+    """A token of the source, and credentials of its address, count before .netrc."""
+    (tmp_path / ".netrc").write_text(NETRC)
+    variables = {"HOME": str(tmp_path), "TOKEN": "s3cr3t"}
+    assert fetch(AUTH, variables=variables)["authorization"] == "Bearer s3cr3t"
+    http_server.requests.clear()
+    headers = fetch(source=f"{http_server.url_with('you', 'pw')}/a", variables=variables)
+    assert headers["authorization"] == "Basic eW91OnB3"
+
+
+@pytest.mark.parametrize("text", [NETRC.replace("127.0.0.1", "example.org"), "machine", "\xff"])
+def test_no_entry_for_the_host(fetch, recorder, tmp_path, text):
+    """Without an entry of its own a host gets nothing; a file that is not valid is a warning."""
+    (tmp_path / ".netrc").write_text(text, encoding="latin-1")
+    assert "authorization" not in fetch(variables={"HOME": str(tmp_path)})
+    assert len(recorder.warnings) == (0 if "login" in text else 1)
+
+
+def test_secrets_stay_with_their_origin(fetch, http_server, tmp_path):
+    """Neither a redirect nor a mirror of another origin gets tokens or headers."""
+    (tmp_path / ".netrc").write_text(NETRC.replace("127.0.0.1", "example.org"))
+    variables = {"TOKEN": "s3cr3t", "OTHER": "0ther", "HOME": str(tmp_path)}
+    with LoopbackServer() as other:
+        other.routes["/b"] = Reply(b"content")
+        http_server.routes["/a"] = Reply(status=302, headers={"Location": f"{other.url}/b"})
+        fetch(AUTH, CUSTOM, ACCEPT, variables=variables)
+        http_server.routes["/a"] = Reply(status=404)
+        fetch(AUTH, CUSTOM, variables=variables, mirrors=(f"{other.url}/b",))
+        assert len(other.requests) == 2
+        for request in other.requests:
+            assert "authorization" not in request.headers
+            assert "private-token" not in request.headers
+
+
+def test_custom_headers_never_leave_tls(http_server, https_server, fetch):
+    """A request with a header that may be a secret is not redirected from https to http."""
+    server, certificates = https_server
+    server.routes["/a"] = Reply(status=302, headers={"Location": f"{http_server.url}/a"})
+    variables = {"SSL_CERT_FILE": str(certificates), "OTHER": "0ther"}
+    with pytest.raises(FetchError, match="not encrypted"):
+        fetch(CUSTOM, source=f"{server.url}/a", variables=variables)
+    assert not http_server.requests
+
+
+def test_missing_and_wrong_credentials(fetch, http_server):
+    """The errors say how to give credentials, which is never in the address."""
+    http_server.routes["/a"] = Reply(status=401)
+    with pytest.raises(FetchError, match=r"/a requires credentials \(HTTP 401\)") as caught:
+        fetch()
+    assert "~/.netrc" in caught.value.hint
+    assert 'auth = { env = "NAME" }' in caught.value.hint
+    with pytest.raises(FetchError, match="does not accept the credentials that were sent"):
+        fetch(AUTH, variables={"TOKEN": "s3cr3t"})
