@@ -14,6 +14,11 @@ def install_command(extra: str = "") -> str:
     return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {DISTRIBUTION}"
 
 
+def wheel_command() -> str:
+    """Return the pip command that makes a wheel of envy from its source."""
+    return "pip wheel --no-deps CHECKOUT"
+
+
 def missing_extra(what: str, library: str, extra: str) -> UsageError:
     """Return the error that `what` needs a library which only this extra installs."""
     return UsageError(f"{what} needs {library}", hint=install_command(extra))

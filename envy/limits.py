@@ -52,9 +52,7 @@ ARCHIVE_INDEX = Limit("archive-index", 32 << 20, "the list of names at the end o
 ARCHIVE_MEMORY = Limit(
     "archive-memory", 256 << 20, "the memory that decompressing one xz or zst file needs"
 )
-BUNDLE_RECORD = Limit(
-    "bundle-record", 64 << 20, "the index, a fingerprint or ingredients in an exported file"
-)
+BUNDLE_RECIPES = Limit("bundle-recipes", 20_000, "the recipes of one recipe bundle", unit="recipes")
 CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cache")
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
@@ -65,6 +63,9 @@ DECODED_DOWNLOAD = Limit(
     "the size of a download that its server encoded, decoded",
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+EXPORT_RECORD = Limit(
+    "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
+)
 FOLLOWED_FILES = Limit(
     "followed-files",
     200_000,
@@ -90,6 +91,12 @@ LUA_MEMORY = Limit(
     512 << 20,
     "the memory of Lua code in one recipe, and each file or text that it reads, makes or changes",
 )
+LUA_STEPS = Limit(
+    "lua-steps",
+    20_000_000_000,
+    "what Lua code does in one go: loading a file, or a call of a function of it",
+    unit="steps",
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -102,6 +109,10 @@ REGISTRY_FILES = Limit(
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
+SIGNED_FILE = Limit(
+    "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
+)
+TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
     64 << 30,
@@ -115,21 +126,25 @@ LIMITS = {
         ARCHIVE_HEADER,
         ARCHIVE_INDEX,
         ARCHIVE_MEMORY,
-        BUNDLE_RECORD,
+        BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
+        EXPORT_RECORD,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
         LINK_FILES,
         LINK_SIZE,
         LOCK_FILE,
         LUA_MEMORY,
+        LUA_STEPS,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,
         SCRIPT_LOG,
+        SIGNED_FILE,
+        TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,
     )

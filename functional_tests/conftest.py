@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from gotests import GoProject, go_folder
+from native_tests import NativeProject, zig_folder
 from project import Project
 
 
@@ -36,6 +37,21 @@ def go(tmp_path_factory):
 def go_project(tmp_path, go):
     """A Go module, with a cache of its own for envy; Go's own build cache is shared."""
     return GoProject(tmp_path / "module", go)
+
+
+@pytest.fixture(scope="session")
+def zig(tmp_path_factory):
+    """The folder of a zig, and the folder that all workers of this run share as its cache."""
+    scratch = tmp_path_factory.mktemp("zig")
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if shared.name.startswith("popen-") else shared
+    return zig_folder(scratch), shared / "zig-cache"
+
+
+@pytest.fixture
+def native_project(tmp_path, zig):
+    """Folders with C tests, with a cache of their own for envy; zig's own cache is shared."""
+    return NativeProject(tmp_path / "native", *zig)
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ class GoProject(Project):
 
     def __init__(self, root, go):
         super().__init__(root)
+        # No file is old enough to be remembered, so that every run is a run; "0" remembers all.
+        self.settle = "3600"
         self.go = go
         self.write("go.mod", "module example.com/m\n\ngo 1.21\n")
 
@@ -54,6 +56,7 @@ class GoProject(Project):
         for name in ("GOFLAGS", "GOWORK", "GO111MODULE", "GOPATH"):
             variables.pop(name, None)
         variables["PATH"] = os.pathsep.join([str(self.go), variables.get("PATH", "")])
+        variables["ENVY_TEST_SETTLE"] = self.settle
         return {**variables, "GOPROXY": "off", "GOTOOLCHAIN": "local", **(extra or {})}
 
     def test(self, package, text, name="x_test.go"):

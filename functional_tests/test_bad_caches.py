@@ -266,8 +266,8 @@ def test_relocation_as_a_user(project, permissions):
         'install = "mkdir bin; echo $ENVY_INSTALL_DIR > bin/self; ln -s $PWD/bin bin/abs"',
     )
     run_plain(project, "sync")
-    run_plain(project, "export", "self", "-o", "bundle.tar.zst")
+    run_plain(project, "export", "self", "-o", "export.tar.zst")
     project.cache = project.root.parent / "other-cache"
-    assert run_plain(project, "import", "bundle.tar.zst").stdout == "imported local.self@r1\n"
+    assert run_plain(project, "import", "export.tar.zst").stdout == "imported local.self@r1\n"
     assert "1 cached" in run_plain(project, "sync").stderr
     assert "0 damaged" in run_plain(project, "cache", "verify").stdout

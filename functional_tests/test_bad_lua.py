@@ -217,6 +217,38 @@ def test_an_endless_manifest_is_interrupted(project, code):
     interrupt(project, once="envy.lua: begun")
 
 
+def test_endless_code_ends_at_its_limit(project):
+    """Code that does not end is an error with its line, in a manifest, a recipe and a function."""
+    limits = {"ENVY_LIMITS": "lua-steps=3000000"}
+    said = "the Lua code does not end: it took more than 3000000 steps, the limit lua-steps"
+
+    def failed(*lines):
+        run = project.envy("sync", env=limits, code=1)
+        assert "Traceback" not in run.err
+        assert "raise the limit: ENVY_LIMITS=lua-steps=6000000" in run.err
+        for line in lines:
+            assert f"{line}: {said}" in run.err or f"{line} (" in run.err, run.err
+        assert said in run.err
+
+    project.manifest("local n = 0\nwhile true do\n  pcall(error)\nend")
+    failed("envy.lua:3")
+    loop = "while true do pcall(function() while true do end end) end"
+    project.packages("local.one@r1", "local.two@r1", "local.three@r1", "local.four@r1")
+    project.recipe("local.one@r1", f"\n{loop}")
+    project.recipe("local.two@r1", f"fetch = function()\n{loop} end")
+    project.recipe("local.three@r1", f"dependencies = function()\n{loop} end\ninstall = 'exit 1'")
+    project.recipe("local.four@r1", f"install = function(ctx)\n{loop} end")
+    failed(*(f"recipes/local.{name}@r1.lua:3" for name in ("one", "two", "three", "four")))
+    assert project.markers() == []
+    # Calls that each end are no endless call.
+    project.packages("local.five@r1")
+    count = "for i = 1, 400000 do end"
+    project.recipe(
+        "local.five@r1", f"{count}\ninstall = function(ctx) {count}\n  ctx.write('x', 'y') end"
+    )
+    project.envy("sync", env=limits)
+
+
 def test_a_second_interrupt_does_not_wait(project):
     """After a second interrupt, envy does not wait for code that cannot be stopped."""
     project.packages("local.one@r1")

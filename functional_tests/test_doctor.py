@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -40,6 +41,7 @@ def test_a_machine_without_faults(project):
     assert document["broken"] is False
     assert values["software", "envy"][0].startswith(f"{envy.__version__} (")
     assert values["software", "python"][0] == f"{sys.version.split()[0]} ({sys.executable})"
+    assert values["software", "click"][0] == metadata.version("click")
     assert values["cache", "entries"][0].startswith("1 complete, ")
     assert values["cache", "writable"] == ("yes", "")
     assert values["cache", "locks"] == ("work", "")

@@ -7,8 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-
-from envy.content.archive import tar_members
+from exported_members import exported_members
 
 BASE = 'install = "mkdir bin; printf base > bin/base; chmod 755 bin/base; ln -s bin/base link"'
 USER = """
@@ -20,13 +19,13 @@ SELF = 'install = "mkdir bin; echo exec $ENVY_INSTALL_DIR/bin/x > bin/self; ln -
 
 @pytest.fixture
 def there(project):
-    """A project with packages installed, exported to `bundle`."""
+    """A project with packages installed, exported to `exported`."""
     project.packages("local.user@r1")
     project.recipe("local.base@r1", BASE)
     project.recipe("local.user@r1", USER)
     project.envy("sync")
-    project.bundle = project.root / "bundle.tar.zst"
-    project.envy("export", "user", "-o", project.bundle)
+    project.exported = project.root / "export.tar.zst"
+    project.envy("export", "user", "-o", project.exported)
     return project
 
 
@@ -39,7 +38,7 @@ def elsewhere(project):
 def test_another_cache_finds_what_was_imported(there):
     """Packages are exported with what they need to run, and a sync finds them complete."""
     here = elsewhere(there)
-    output = here.envy("import", here.bundle).out
+    output = here.envy("import", here.exported).out
     assert output.splitlines() == ["imported local.base@r1", "imported local.user@r1"]
     assert "2 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "base").out.strip())
@@ -58,7 +57,7 @@ def test_import_and_gc_wait_for_each_other(there):
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(json.dumps(row) + "\n")
         lock.flush()
-        importing = here.popen("import", here.bundle)
+        importing = here.popen("import", here.exported)
         output = importing.stderr.readline().decode()
         assert (
             f"waiting: the lock {here.cache}/locks/{name} is held by process 4711 since" in output
@@ -66,7 +65,7 @@ def test_import_and_gc_wait_for_each_other(there):
         collecting = here.popen("cache", "gc")
         output = collecting.stderr.readline().decode()
         assert f"is held by process {importing.pid} since " in output
-        assert output.endswith("/envy import " + str(here.bundle) + ")\n")
+        assert output.endswith("/envy import " + str(here.exported) + ")\n")
         lock.truncate(0)
     out, err = importing.communicate(timeout=60)
     assert (importing.returncode, out.decode().count("imported ")) == (0, 2), err
@@ -77,7 +76,7 @@ def test_import_and_gc_wait_for_each_other(there):
 
 def test_existing_entries_are_unchanged(there):
     """Importing packages that the cache already has changes nothing."""
-    assert "already there local.base@r1" in there.envy("import", there.bundle).out
+    assert "already there local.base@r1" in there.envy("import", there.exported).out
 
 
 def test_export_of_a_missing_package(project):
@@ -100,15 +99,15 @@ def package(project, extra=""):
     project.packages("local.self@r1")
     project.recipe("local.self@r1", extra + SELF)
     project.envy("sync")
-    project.bundle = project.root / "bundle.tar.zst"
-    project.envy("export", "self", "-o", project.bundle)
+    project.exported = project.root / "export.tar.zst"
+    project.envy("export", "self", "-o", project.exported)
     return str(project.cache), elsewhere(project)
 
 
 def test_own_path_without_relocate(project):
     """A package that contains its old path is left out; the message names the file."""
     old, here = package(project)
-    output = here.envy("import", here.bundle).out
+    output = here.envy("import", here.exported).out
     reason = f"it was built under {old}, and bin/self contains that path"
     assert f"left out local.self@r1: {reason}" in output
     assert here.markers() == []
@@ -118,7 +117,7 @@ def test_own_path_without_relocate(project):
 def test_own_path_with_relocate(project):
     """With `relocate`, files and links contain the new path after an import."""
     _, here = package(project, 'relocate = { "bin/*" }\n')
-    assert here.envy("import", here.bundle).out == "imported local.self@r1\n"
+    assert here.envy("import", here.exported).out == "imported local.self@r1\n"
     assert "1 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "self").out.strip())
     assert (folder / "bin" / "self").read_text() == f"exec {folder}/bin/x\n"
@@ -150,15 +149,14 @@ def test_a_cache_that_was_moved_without_relocate(project):
     assert "1 installed" in output
 
 
-# -- invalid bundles -----------------------------------------------------------------------------
+# -- invalid export files ------------------------------------------------------------------------
 
 
-def rewritten(bundle, change):
-    """The bundle with its members changed, as a plain tar."""
-    target = bundle.with_name("changed.tar")
+def rewritten(exported, change):
+    """The export file with its members changed, as a plain tar."""
+    target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in tar_members(bundle):
-            data = content.read() if content else None
+        for member, data in exported_members(exported):
             for name, text in change(member, data):
                 member.name = name
                 if text is not None:
@@ -167,9 +165,9 @@ def rewritten(bundle, change):
     return target
 
 
-def refuse(there, bundle):
+def refuse(there, exported):
     here = elsewhere(there)
-    run = here.envy("import", bundle, code=1)
+    run = here.envy("import", exported, code=1)
     assert here.markers() in ([], ["local.base@r1"])
     trash = here.cache / "trash"
     assert not trash.exists() or list(trash.iterdir()) == []
@@ -177,19 +175,19 @@ def refuse(there, bundle):
 
 
 def test_damaged_file(there):
-    """A truncated bundle imports no incomplete entry."""
-    data = there.bundle.read_bytes()
+    """A truncated export file imports no incomplete entry."""
+    data = there.exported.read_bytes()
     cut = there.write("cut.tar.zst", data[: len(data) // 2])
     assert "is damaged" in refuse(there, cut)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an archive at all", b"\x28\xb5\x2f\xfd" + b"x" * 99])
-def test_file_that_is_not_a_bundle(there, data):
-    """A file that is not an archive is refused as a bundle."""
+def test_file_that_is_not_an_export_file(there, data):
+    """A file that is not an archive is refused as an export file."""
     assert "error: " in refuse(there, there.write("foreign", data))
 
 
-def test_archive_that_is_not_a_bundle(there):
+def test_archive_that_is_not_an_export_file(there):
     """A tar archive that envy did not write is refused."""
     with tarfile.open(there.root / "foreign.tar", "w") as tar:
         tar.add(there.root / "envy.lua", "envy.lua")
@@ -205,7 +203,7 @@ def test_missing_file(there):
 def test_changed_content(there):
     """Content that does not match its fingerprint is refused."""
     changed = rewritten(
-        there.bundle,
+        there.exported,
         lambda member, data: [(member.name, b"BASE" if data == b"base" else data)],
     )
     assert "its content differs" in refuse(there, changed)
@@ -219,7 +217,7 @@ def test_changed_ingredients(there):
             data = data.replace(b'"shell":"', b'"shell":"x', 1)
         return [(member.name, data)]
 
-    output = refuse(there, rewritten(there.bundle, change))
+    output = refuse(there, rewritten(there.exported, change))
     assert "has a key that does not match its ingredients" in output
 
 
@@ -232,7 +230,7 @@ def test_member_outside_an_entry(there, name):
         more = [(f"{entry}/{name}", b"evil")] if member.name.endswith("bin/base") else []
         return [(member.name, data), *more]
 
-    output = refuse(there, rewritten(there.bundle, change))
+    output = refuse(there, rewritten(there.exported, change))
     assert "cannot be imported" in output
     assert list(there.root.parent.rglob("x")) == []
 
@@ -248,15 +246,15 @@ def test_entry_with_an_invalid_name(there):
             return [(member.name, json.dumps(row).encode())]
         return [("../" + member.name.partition("/")[2], data)]
 
-    assert "cannot be imported" in refuse(there, rewritten(there.bundle, change))
+    assert "cannot be imported" in refuse(there, rewritten(there.exported, change))
 
 
-def test_bundle_of_a_newer_format(there):
-    """A bundle of an unknown format is refused, and the error names the format."""
+def test_export_file_of_a_newer_format(there):
+    """An export file of an unknown format is refused, and the error names the format."""
 
     def change(member, data):
         if member.name == "envy-export.json":
             data = data.replace(b'"format": 1', b'"format": 9')
         return [(member.name, data)]
 
-    assert "has format 9" in refuse(there, rewritten(there.bundle, change))
+    assert "has format 9" in refuse(there, rewritten(there.exported, change))

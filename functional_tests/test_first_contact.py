@@ -7,6 +7,7 @@ import sys
 import pytest
 from fork_server import ForkServer
 from loopback.http_server import Reply
+from loopback.package_index import make_wheel
 
 RECIPE = 'identity = "%s"\noptions = { word = { type = "string", default = "a" } }\n%s\n'
 TOOL = 'install = function(ctx) ctx.write("bin/tool", "#!/bin/sh\\necho tool\\n") end'
@@ -29,7 +30,6 @@ def test_a_project_is_begun(project):
         "created envy.lua",
         "note: .tool-versions asks for erlang 27.0: envy ships no recipe for erlang",
         "note: .tool-versions asks for go 1.2: envy.go@r1 was tested with 1.27.3",
-        "note: .python-version asks for python 3.12: envy.python@r1 takes the one of the machine",
         "added .envy/ to .gitignore",
     ]
     assert (project.root / ".gitignore").read_text() == "/build\n.envy/\n"
@@ -39,9 +39,9 @@ def test_a_project_is_begun(project):
         "-- .tool-versions\n" in text
     )
     assert (
+        '  { recipe = "envy.python@r1", options = { python = "3.12" } }, -- .python-version\n'
         '  { recipe = "envy.node@r1", options = { version = "26.10.0" } }, -- .nvmrc\n}\n' in text
     )
-    assert '  -- "envy.python@r1", -- .python-version asks' in text
     again = project.envy("init", code=1, trace=False)
     assert (
         again.err == "error: envy.lua exists already\n  hint: add packages to it: envy add NAME\n"
@@ -58,6 +58,54 @@ def test_a_project_is_begun(project):
     run = project.envy("init", cwd=below, code=1, trace=False)
     assert "exists already, and is not a file" in run.err
     assert not (below / "nowhere.lua").exists()
+
+
+def program(name, version):
+    """Return a wheel with a program that prints its name and version."""
+    folder = "ruff-1.data/scripts" if name == "ruff" else f"{name}/data/bin"
+    names = (name, "ctest", "cpack") if name == "cmake" else (name,)
+    files = {f"{folder}/{one}": f"#!/bin/sh\necho {one} {version}\n" for one in names}
+    return make_wheel(files, executable=tuple(files))
+
+
+def test_the_first_screen(project, package_index):
+    """The tour of the README, with an index on loopback: from an empty folder to an upgrade.
+
+    The versions are none that the recipes have digests of.
+    """
+
+    def publish(name, version, **fields):
+        wheel = program(name, version)
+        package_index.add(name, f"{name}-{version}-py3-none-any.whl", wheel, **fields)
+
+    def envy(*words, **details):
+        return project.envy(*words, env={"PIP_INDEX_URL": package_index.url}, **details)
+
+    for name, version in (("ninja", "99.1"), ("cmake", "99.1"), ("ruff", "99.1")):
+        publish(name, version)
+    envy("init")
+    assert "2 installed" in envy("add", "ninja@99.1", "cmake@99.1").err
+    assert envy("run", "cmake", "--version").out == "cmake 99.1\n"
+    envy("lock")
+    assert envy("outdated").out == ""
+    publish("ninja", "99.2")
+    row = 'envy.ninja@r1{version="99.1"}  99.1     99.2'
+    assert row in envy("outdated").out.splitlines()
+    assert "wrote envy.lock" in envy("upgrade", "ninja").err
+    assert envy("run", "ninja").out == "ninja 99.2\n"
+    envy("sync", "--locked")
+    # An index whose digest is not that of the file: everything is as it was.
+    before = {name: (project.root / name).read_bytes() for name in ("envy.lua", "envy.lock")}
+    publish("ninja", "99.3", digest="0" * 64)
+    run = envy("add", "ninja@99.3", code=1)
+    assert "0" * 64 in run.err
+    assert hashlib.sha256(program("ninja", "99.3")).hexdigest() in run.err
+    run = envy("add", "ninja@99.4", code=1)
+    assert "envy.ninja@r1" in run.err
+    assert before == {name: (project.root / name).read_bytes() for name in before}
+    assert "removed envy.ninja@r1" in envy("remove", "ninja").err
+    assert "ninja" not in (project.root / "envy.lock").read_text()
+    assert envy("x", "ruff@99.1", "--", "--version").out == "ruff 99.1\n"
 
 
 def test_packages_are_added_changed_and_removed(project):

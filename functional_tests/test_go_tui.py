@@ -11,6 +11,7 @@ import termios
 import time
 
 import pytest
+from gotests import wait_for
 from project import envy_command
 
 pytest.importorskip("textual", reason="the extra envy-tool[tui] is not installed")
@@ -54,8 +55,8 @@ class Terminal:
                 self.seen += os.read(self.primary, 1 << 16)
             except OSError:
                 break
-        _, found, self.seen = self.seen.partition(text)
-        assert found, text
+        before, found, self.seen = self.seen.partition(text)
+        assert found, (text, before[-1500:])
 
     def press(self, keys):
         os.write(self.primary, keys)
@@ -84,6 +85,34 @@ def test_a_run_is_shown_rerun_and_left(go_project):
     terminal.read_until(b"done in")
     terminal.press(b"q")
     assert terminal.code() == 1
+
+
+def test_a_remembered_run_is_shown_at_once_and_can_be_rerun(go_project):
+    """An unchanged run opens with its remembered results; r runs the tests in spite of them."""
+    go_project.settle = "0"
+    did = go_project.root.parent / "did"  # written by a child, which no log shows
+    script = f'exec.Command("sh", "-c", "echo > {did}").Run()'
+    go_project.test(
+        "p",
+        'package p\nimport ("os/exec"; "testing")\n'
+        f"func TestGood(t *testing.T) {{ if err := {script}; err != nil {{ t.Fatal(err) }} }}\n",
+    )
+    go_project.envy_test()
+    did.unlink()
+    terminal = Terminal(go_project)
+    terminal.read_until(b"done in")
+    assert not did.exists()
+    terminal.press(b"r")
+    wait_for(did)
+    terminal.press(b"q")
+    terminal.code()
+    did.unlink()
+    terminal = Terminal(go_project)
+    terminal.read_until(b"done in")
+    terminal.press(b"q")
+    terminal.read_until(b"in 1 package (1 cached)")
+    assert terminal.code() == 0
+    assert not did.exists()
 
 
 def test_leaving_a_run_ends_it(go_project):

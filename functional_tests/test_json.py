@@ -98,6 +98,7 @@ CASES = {
     "doctor": ("doctor", 0, ["doctor", "--json"]),
     "list": ("list", 0, ["list", "--json"]),
     "shipped": ("shipped", 0, ["list", "--shipped", "--json"]),
+    "bundled": ("bundled", 0, ["list", "--bundles", "--json"]),
     "outdated": ("outdated", 0, ["outdated", "--json"]),
     "sync": ("sync", 1, ["sync", "--json"]),
     "lock": ("lock", 1, ["lock", "--check", "--json"]),

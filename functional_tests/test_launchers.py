@@ -145,6 +145,9 @@ def test_what_is_stale_is_left_to_envy_run(launched, change):
     without_envy(launched)
     message = launch(launched, code=127)
     assert f"tool is a program of {launched.root}, and there is no envy on PATH" in message
+    script = launched.write("envyw", '#!/bin/sh\necho "envyw $1 $2"\n', mode=0o755)
+    assert launch(launched) == "envyw run --manifest\n"  # as in a fresh clone
+    script.unlink()
     launched.envy("sync")
     without_envy(launched)
     assert launch(launched) == expected

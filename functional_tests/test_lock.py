@@ -383,3 +383,38 @@ def test_require_digest(project, http_server):
     project.manifest('packages = { "local.one@r1" }\nrequire_digest = "yes"')
     wrong = project.envy("sync", code=1)
     assert "`require_digest` must be true or false" in wrong.err
+
+
+def test_line_ends_and_sizes(project, http_server):
+    """Line ends of a checkout mean nothing; another size is named before the content is read."""
+    http_server.routes["/a.bin"] = Reply(b"12345")
+    project.packages("local.one@r1")
+    project.recipe("local.one@r1", f'fetch = "{http_server.url}/a.bin"')
+    project.envy("lock")
+    lock = project.root / "envy.lock"
+    text = lock.read_bytes()
+    lock.write_bytes(text.replace(b"\n", b"\r\n"))
+    assert project.envy("lock", "--check").out == ""
+    assert "is as it was" in project.envy("lock").err
+    assert b"\r\n" in lock.read_bytes()  # what is as it was is not written
+    project.envy("sync", "--locked")
+    shutil.rmtree(project.cache)
+    url = f"{http_server.url}/a.bin"
+    right = "if what changed is right, run `envy lock --update local.one@r1`"
+    http_server.routes["/a.bin"] = Reply(b"1234567")
+    failed = project.envy("sync", code=1)
+    assert f"the size of {url} is 7 bytes, but envy.lock has 5 for local.one@r1: {right}" in (
+        failed.err
+    )
+    http_server.routes["/a.bin"] = Reply(b"1234567", chunked=True)
+    failed = project.envy("sync", code=1)
+    assert (
+        f"the size of {url} is more than 5 bytes, but envy.lock has 5 for local.one" in failed.err
+    )
+    assert project.markers() == []
+    http_server.routes["/a.bin"] = Reply(b"12345")
+    project.envy("sync", "--locked")
+    http_server.routes["/a.bin"] = Reply(b"123456")
+    project.envy("lock", "--update", "local.one@r1")
+    assert b"\r" not in lock.read_bytes()  # written anew, with the line ends of every machine
+    assert lock.read_bytes().splitlines()[-3].endswith(b" 6")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from archives import make_archive, make_tar
+from exported_members import exported_members
 from project import Project, tree
-
-from envy.content.archive import tar_members
 
 
 @pytest.fixture
@@ -38,21 +37,21 @@ def repository_with(git_repository, **links):
     return git_repository.url
 
 
-# -- bundles ------------------------------------------------------------------------------------
+# -- export files --------------------------------------------------------------------------------
 
 
-def with_row(bundle, path):
-    """The bundle with another row in place of the last one of each fingerprint."""
-    target = bundle.with_name("changed.tar")
+def with_row(exported, path):
+    """The export file with another row in place of the last one of each fingerprint."""
+    target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in tar_members(bundle):
-            data = content.read() if content else b""
+        for member, content in exported_members(exported):
+            data = content or b""
             if member.name.endswith("envy-fingerprint.blake3"):
                 *rows, _last = data.splitlines(keepends=True)
                 row = json.dumps([path, "file", "777", 8, "0" * 64, []])
                 data = b"".join(rows) + row.encode() + b"\n"
                 member.size = len(data)
-            tar.addfile(member, io.BytesIO(data) if content else None)
+            tar.addfile(member, io.BytesIO(data) if content is not None else None)
     return target
 
 
@@ -62,9 +61,9 @@ def test_a_fingerprint_that_names_a_file_elsewhere(project, outer, row):
     project.packages("local.base@r1")
     project.recipe("local.base@r1", f'install = "echo base > base; ln -s {outer} out"')
     project.envy("sync")
-    project.envy("export", "base", "-o", project.root / "bundle.tar.zst")
+    project.envy("export", "base", "-o", project.root / "export.tar.zst")
     path = row.format(outer=outer)
-    changed = with_row(project.root / "bundle.tar.zst", path)
+    changed = with_row(project.root / "export.tar.zst", path)
     project.cache = project.root.parent / "other-cache"
     said = project.envy("import", changed, code=1).err
     assert f"has a fingerprint that names '{path}'" in said

@@ -24,6 +24,12 @@ CASES = {
         'fetch = { source = "files/tools.tar.gz", subdir = "top/bin" }',
         {"tool": FILES["top/bin/tool*"]},
     ),
+    "a part of an archive": (
+        """fetch = { source = "files/tools.zip", strip = 1, only = { "bin", "*.txt" },
+          exclude = { "bin/tool" }, executable = { "doc.txt" } }
+        install = "test -x $ENVY_STAGE_DIR/doc.txt && cp $ENVY_STAGE_DIR/* ." """,
+        {"doc.txt": "doc\n"},
+    ),
     "into a folder": (
         'fetch = { { source = "files/tools.tar.gz", strip = 1, into = "a/b" }, "files/plain.txt" }',
         {**{f"a/b/{name}": text for name, text in STRIPPED.items()}, "plain.txt": "plain\n"},
@@ -212,6 +218,26 @@ def test_an_archive_may_be_published_unchanged(project):
     assert [path.name for path in folder.iterdir()] == ["tools.zip"]
 
 
+@pytest.mark.parametrize("sort", ["zip", "tar.zst"])
+def test_what_a_script_changes_after_unpacking(project, sort):
+    """A fingerprint is that of the published files, also of one that kept its size and its time."""
+    files = {f"d/{number}": f"text {number:03d}\n" for number in range(500)}
+    project.write(f"files.{sort}", make_archive(f"x.{sort}", files))
+    folder = project.make(
+        f"""fetch = "../files.{sort}"
+        stage = function(ctx)
+          ctx.extract_all()
+          ctx.run([[
+            cd d
+            touch -r 7 ../time && printf 'tExt 007\n' > 7 && touch -r ../time 7 && rm ../time
+            mv 8 9 && chmod +x 10
+          ]])
+        end"""
+    )
+    assert (folder / "d/7").read_text() == "tExt 007\n"
+    assert "0 damaged" in project.envy("cache", "verify").out
+
+
 def test_publishing_the_stage_folder_is_reported(project):
     """Without an install, a message lists what is published."""
     run = project.sync_one('build = "echo made > made"', "--verbose")
@@ -240,6 +266,22 @@ def test_extraction_is_in_the_trace(project):
         ),
         ('fetch = { source = "files/tools.tar.gz", strip = 9 }', "tools.tar.gz"),
         ('fetch = { source = "files/tools.tar.gz", subdir = "none" }', "none"),
+        (
+            'fetch = { source = "files/tools.tar.gz", only = { "top/sbin" } }',
+            'matches "top/sbin" of `only`',
+        ),
+        (
+            'fetch = { source = "files/tools.tar.gz", executable = true }',
+            "tools.tar.gz is unpacked, and its `executable` is true",
+        ),
+        (
+            'fetch = { source = "files/plain.txt", exclude = { "a" } }',
+            "plain.txt is not unpacked, and its `exclude` has patterns",
+        ),
+        (
+            'fetch = { source = "files/tree", only = { "a" } }',
+            "tree is a folder, and `only` is for archives",
+        ),
         ('fetch = "files/missing.txt"', "missing.txt does not exist"),
         (
             'fetch = { "files/plain.txt", { source = "files/tree/a/b.txt", dest = "plain.txt" } }',

@@ -5,6 +5,8 @@ import hashlib
 import json
 
 import pytest
+from declarations.manifest_layouts import LAYOUTS, after
+from fork_server import ForkServer
 from loopback.http_server import Reply
 from loopback.package_index import make_wheel
 
@@ -179,6 +181,16 @@ def test_an_entry_that_stays_says_why(world):
     )
     failed = world.envy("upgrade", "wheel", code=1, trace=False)
     assert "local.wheel@r1 is not for this platform, in envy.lua:3" in failed.err
+    world.manifest(
+        (world.root / "envy.lua").read_text()
+        + 'if ENVY_PLATFORM == "windows" then packages[3] = "local.archive@r1" end\n'
+    )
+    note = (
+        "note: 2 entries are for other platforms, and not compared: local.archive@r1, local.wheel"
+    )
+    assert note in world.envy("outdated", trace=False).err
+    assert note in world.envy("upgrade", trace=False).err
+    assert "note: " not in world.envy("outdated", "--quiet", trace=False).err
     stays = world.envy("upgrade", "choice", "--to", "1", trace=False)
     assert "with version 2, 1 was asked for, in envy.lua:2 stays: an override" in stays.err
 
@@ -190,3 +202,19 @@ def test_a_registry_that_cannot_be_reached_is_named(world):
     shown = world.envy("outdated", env=unreachable)
     assert "what is newer is not known" in shown.out
     assert json.loads(world.envy("outdated", "--json", env=unreachable).out)[0]["note"]
+
+
+def test_every_layout_keeps_its_text(project):
+    """An upgrade changes a version in each of the layouts that entries are added to."""
+    project.recipe("local.choice@r1", CHOICE)
+    words = ("upgrade", "choice", "--no-install")
+    entry = '{ recipe = "local.choice@r1", options = { version = "1" } }'
+    with ForkServer() as server:
+        for name, marked in LAYOUTS.items():
+            text = after(marked).replace("'envy.zig@r1'", '"envy.zig@r1"')
+            text = text.replace('"envy.zig@r1"', entry)
+            project.write("envy.lua", text.encode("utf-8", "surrogateescape"))
+            run = server.run(words, cwd=project.root, environment=project.environment())
+            assert run["code"] == 0, (name, run["err"])
+            written = (project.root / "envy.lua").read_bytes().decode("utf-8", "surrogateescape")
+            assert written == text.replace('version = "1"', 'version = "2"'), name

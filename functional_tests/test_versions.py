@@ -85,6 +85,28 @@ def test_overrides_unify_and_are_explained(project):
     assert 'envy.lua:3 overrides local.tool@r1{version="1.2"}' in failed.err
 
 
+def test_errors_name_the_line_of_an_override(project):
+    """What an override gives a package may be wrong, or make a cycle: its line is named."""
+    project.recipe("local.a@r1", 'dependencies = { "local.b@r1" }\ninstall = "touch x"')
+    project.recipe("local.b@r1", 'install = "touch x"')
+    again = '{ recipe = "local.a@r1", source = "recipes/local.a@r1.lua" }'
+    body = f'dependencies = {{ {again} }}\ninstall = "true"'
+    project.write("other.lua", f'identity = "local.b@r1"\n{body}')
+    other = '["local.b"] = { source = "other.lua"'
+    project.manifest(f'packages = {{ "local.a@r1" }}\noverrides = {{\n  {other} }} }}')
+    failed = project.envy("sync", code=1)
+    assert "dependency cycle: local.a@r1 → local.b@r1" in failed.err
+    assert "needs local.b@r1 by its check phase (recipes/local.a@r1.lua:2, overridden in " in (
+        failed.err
+    )
+    digest = "0" * 64
+    project.manifest(
+        f'packages = {{ "local.a@r1" }}\noverrides = {{\n  {other}, sha256 = "{digest}" }} }}'
+    )
+    failed = project.envy("sync", code=1)
+    assert "recipes/local.a@r1.lua:2, overridden in envy.lua:3" in failed.err
+
+
 def test_an_override_of_nothing_is_an_error(project):
     """A misspelt name would otherwise change nothing without a word."""
     recipes(project, asked="1.0")

@@ -28,6 +28,10 @@ host = function(opts) return environment.host(opts.python) end
 secret_env = environment.secrets
 dependencies = { environment.uv }
 
+requirements = function(opts)
+  return environment.of_release(opts.python, "mypy", opts.version, options.version.known[opts.version])
+end
+
 fetch = function(ctx, opts)
   environment.fetch_locked(ctx, opts.python, "mypy", opts.version, options.version.known[opts.version])
 end

@@ -36,6 +36,8 @@ dependencies = function(opts)
   return { environment.uv }
 end
 
+requirements = function(opts) return environment.requirements(opts.python, opts.requirements) end
+
 fetch = function(ctx, opts)
   if #opts.requirements > 0 then environment.fetch(ctx, opts.python, opts.requirements) end
 end

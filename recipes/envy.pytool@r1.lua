@@ -35,10 +35,16 @@ local function name_of(opts)
   return name
 end
 
-fetch = function(ctx, opts)
+local function lines_of(opts)
   local pin = opts.version == "" and "" or "==" .. opts.version
-  environment.fetch(ctx, opts.python, envy.join({ name_of(opts) and opts.package .. pin }, opts.with))
+  return envy.join({ name_of(opts) and opts.package .. pin }, opts.with)
 end
+
+requirements = function(opts)
+  if opts.package ~= "" then return environment.requirements(opts.python, lines_of(opts)) end
+end
+
+fetch = function(ctx, opts) environment.fetch(ctx, opts.python, lines_of(opts)) end
 
 local function programs_of(opts) return #opts.programs > 0 and opts.programs or { name_of(opts) } end
 

@@ -51,14 +51,29 @@ local function refuse_local(text)
   end
 end
 
--- Resolve requirements, and unpack what they need. Lines with digests need no resolution.
+-- What the lock has to know of requirements: their lines, and the oldest Python that they are for.
+function environment.requirements(version, lines)
+  refuse_local(table.concat(lines, "\n"))
+  return { lines = lines, python = version:match("^3%.%d+") }
+end
+
+-- The same for a release of a package: nothing is resolved if it has a list beside the recipe.
+function environment.of_release(version, package, release, digests)
+  return environment.requirements(version, digests and {} or { package .. "==" .. release })
+end
+
+-- Resolve requirements, and unpack what they need. Nothing is resolved that the lock has, nor lines
+-- with digests.
 function environment.fetch(ctx, version, lines)
   local text = table.concat(lines, "\n") .. "\n"
   refuse_local(text)
   -- uv asks a script of a version manager anew each time, and an interpreter once.
   local words = { environment.python(version), "-c", "import sys; print(sys.executable)" }
   local interpreter = ctx.exec(words, { capture = true, quiet = true }).stdout:match("[^\n]+")
-  if text:find("--hash=", 1, true) then
+  local locked = ctx.locked_requirements()
+  if locked then
+    ctx.write("requirements.txt", locked)
+  elseif text:find("--hash=", 1, true) then
     ctx.write("requirements.txt", text)
   else
     ctx.write("requirements.in", text)

@@ -49,6 +49,7 @@ def load_recipe_file(folder, text, *, limit, environment=None):
         environment=environment if environment is not None else {},
         open_states=OpenStates(limit),
         lock=NO_LOCK,
+        bundles=(),
     )
     engine = SimpleNamespace(services=services, stopped=lambda: False, pause=lambda _: None)
     recipe = Recipe(key=spec.key, spec=spec)

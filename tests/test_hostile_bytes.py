@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from exported_members import exported_members
 from hostile_bytes import TEXTS, document, mutated, problems_of
 from loopback.programs import Recorder
 
@@ -28,11 +29,11 @@ from envy.answers.evidence import Evidence
 from envy.answers.read import answer_path, load_answer
 from envy.answers.stored_evidence import decode_evidence, encode_evidence, still_holds
 from envy.answers.write import basis_of
-from envy.cache.bundle import write_bundle
-from envy.cache.bundle_import import import_bundle
 from envy.cache.durations import Durations
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import changes, format_key_record, parse_key_record
+from envy.cache.export_file import write_export_file
+from envy.cache.export_import import import_export_file
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lease import leased_names
@@ -43,7 +44,7 @@ from envy.cache.relocate import relocate
 from envy.cache.usage import UseSet, read_uses, record_use
 from envy.cache.verify import parse_fingerprint, verify
 from envy.cache.write import begin_attempt, publish
-from envy.content.archive import decompress_file, extract, is_archive, tar_members
+from envy.content.archive import decompress_file, extract, is_archive
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.testing.results import LastRun
@@ -407,12 +408,9 @@ def add(tar, member, data):
 def test_exported_files(layout, tmp_path):
     """Exported files whose bytes, members, index, fingerprints or ingredients were changed."""
     entry = entry_in(layout)
-    write_bundle(str(tmp_path / "good.tar.zst"), [entry], workers=0)
+    write_export_file(str(tmp_path / "good.tar.zst"), [entry], workers=0)
     content = (tmp_path / "good.tar.zst").read_bytes()
-    members = [
-        (member, stream.read() if stream else None)
-        for member, stream in tar_members(tmp_path / "good.tar.zst")
-    ]
+    members = exported_members(tmp_path / "good.tar.zst")
 
     def case(seed, folder):
         chance = random.Random(seed)
@@ -423,7 +421,7 @@ def test_exported_files(layout, tmp_path):
             with tarfile.open(path, "w") as tar:
                 for member, data in members:
                     add(tar, member, data if chance.random() < 0.6 else other(chance, member, data))
-        for _ in import_bundle(CacheLayout(folder / f"cache{seed}"), path):
+        for _ in import_export_file(CacheLayout(folder / f"cache{seed}"), path):
             pass
 
     run(case)

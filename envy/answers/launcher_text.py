@@ -39,6 +39,8 @@ if [ "$_envy_name" != envy ] && command -v envy >/dev/null 2>&1; then
   _envy_program=envy
 elif [ -x "$_envy/.envy/envy" ]; then
   _envy_program=$_envy/.envy/envy
+elif [ -x "$_envy/envyw" ]; then
+  _envy_program=$_envy/envyw
 else
   printf '%s\\n' "error: $_envy_name is a program of $_envy, and there is no envy on PATH" \\
     "  hint: install envy, and run: envy sync" >&2

@@ -63,7 +63,7 @@ def installed(
     if closure is None or not are_intact(answer.products):
         return None
     if renews and not (
-        _is_current(answer, manifest, environment)
+        is_current(answer, manifest, environment)
         and (queries or _has_launchers(answer, manifest, root, environment))
     ):
         return None
@@ -74,7 +74,7 @@ def installed(
     return Answer(folders, len({answer.entry_names[position] for position in closure}))
 
 
-def _is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
+def is_current(answer: StoredAnswer, manifest: str, environment: Mapping[str, str]) -> bool:
     """Return whether a sync would find what the stored answer says."""
     if UNPINNED in answer.marks:
         return False

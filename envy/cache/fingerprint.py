@@ -2,7 +2,8 @@
 
 Every file is read once. The same pass computes its digest, finds the paths of entries (which are
 useless under another root), and finds forbidden paths: those of dependencies that are only
-available while building.
+available while building. Only a file that an archive brought, that nothing has touched since, and
+in which no path of an entry was found while it was written, is not read again.
 
 The search sees plain bytes. It does not find a path inside compressed data.
 
@@ -25,6 +26,7 @@ from blake3 import blake3
 from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.content.count_files import CountFiles
+from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 from envy.interpreter import released
 
@@ -49,6 +51,7 @@ class Fingerprint:
     dirs: Sequence[str]
     modes: Sequence[tuple[str, int]]  # paths that lose write permission, files first
     holds_root: bool
+    size: int  # bytes in all files
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def take_fingerprint(
     writable: bool = False,
     report: CountFiles | None = None,
     spellings: Collection[str] = (),
+    written: WrittenDigests | None = None,
 ) -> Fingerprint:
     """Read a whole payload and return its fingerprint.
 
@@ -84,6 +88,8 @@ def take_fingerprint(
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the root, which other entries contain.
+    `written` has the digests of files that were searched for `search_prefixes` while they were
+    written.
 
     Raises:
         CacheError: a file contains a forbidden path (the message names both), or a member is not a
@@ -91,7 +97,7 @@ def take_fingerprint(
     """
     payload = list(members(asset)) if payload is None else payload
     terms = _search_terms(root, forbidden, spellings) if payload else None
-    found = _read_all(payload, terms, report) if terms else []
+    found = _digest_all(payload, terms, report, written) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
             raise _forbidden(member, names.forbidden)
@@ -100,13 +106,14 @@ def take_fingerprint(
         _line(member, keep, digest, sorted(names.entries))
         for member, (digest, names) in zip(payload, found, strict=True)
     ]
+    size = sum(member.status.st_size for member in payload if member.kind == FILE)
     header = {
         "format": FORMAT,
         "digest": "blake3",
         "root": root,
         "writable": writable,
         "files": sum(member.kind != DIRECTORY for member in payload),
-        "size": sum(member.status.st_size for member in payload if member.kind == FILE),
+        "size": size,
     }
     dirs = [asset, *(member.path for member in payload if member.kind == DIRECTORY)]
     return Fingerprint(
@@ -115,6 +122,7 @@ def take_fingerprint(
         dirs=dirs,
         modes=[] if writable else list(_modes_to_set(asset, payload)),
         holds_root=any(names.entries for _digest, names in found),
+        size=size,
     )
 
 
@@ -129,10 +137,26 @@ def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, 
             yield path, mode & ~_WRITE_BITS
 
 
+def _digest_all(
+    payload: Sequence[Member],
+    terms: _SearchTerms,
+    report: CountFiles | None,
+    written: WrittenDigests | None,
+) -> list[tuple[str, _Found]]:
+    """Return the digest of each member and the paths found in it, in order."""
+    if written is None or terms.elsewhere or not {*terms.prefixes} <= {*written.needles}:
+        return _read_all(payload, terms, report)
+    nothing = _Found()
+    known = [written.find(m.status) if m.kind == FILE else None for m in payload]
+    rest = [member for member, digest in zip(payload, known, strict=True) if digest is None]
+    others = iter(_read_all(rest, terms, report))
+    return [(digest, nothing) if digest is not None else next(others) for digest in known]
+
+
 def _read_all(
     payload: Sequence[Member], terms: _SearchTerms, report: CountFiles | None
 ) -> list[tuple[str, _Found]]:
-    """Return the digest of each member and the paths found in it, in order."""
+    """Read all members; return the digest of each and the paths found in it, in order."""
     if sum(member.status.st_size for member in payload if member.kind == FILE) < _PARALLEL_FROM:
         rows = []
         for member in payload:
@@ -219,6 +243,11 @@ def _search_terms(
         within.update({prefix + path[len(prefixes[0]) :]: dependency for prefix in prefixes})
     overlap = max(len(max(prefixes, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
     return _SearchTerms(entries, prefixes, within, elsewhere, overlap)
+
+
+def search_prefixes(root: str, spellings: Collection[str]) -> tuple[bytes, ...]:
+    """Return what every path of an entry begins with, in any spelling of the root."""
+    return _entry_prefixes(root, tuple(sorted(spellings)))[0]
 
 
 @functools.lru_cache(maxsize=8)

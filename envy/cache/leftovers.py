@@ -19,19 +19,21 @@ from pathlib import Path
 
 from envy.cache.disk_usage import DiskUsage
 from envy.cache.filesystem import REAL, FileSystem, explained
-from envy.cache.inventory import IDENTITY
 from envy.cache.layout import CacheLayout
 from envy.cache.lease import gate, leased_names
 from envy.cache.lock import FileLock
 from envy.cache.names import (
     ANSWER_PATTERN,
     BEFORE_KEY,
+    BUNDLES_NAME,
     DIGITS,
     DOWNLOAD_ALGORITHMS,
     DOWNLOAD_NAMES_FOLDER,
     DOWNLOAD_PATTERN,
+    IDENTITY_PATTERN,
     LOGS_FOLDER,
     LOGS_PATTERN,
+    NATIVE_TESTS_FOLDER,
     PARTIAL_PATTERN,
     PARTIALS_FOLDER,
     RECIPES_FOLDER,
@@ -39,8 +41,8 @@ from envy.cache.names import (
     RECORD_PATTERN,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
+    TEST_RECORD_FOLDERS,
     TEST_RESULT_PATTERN,
-    TEST_RESULTS_FOLDER,
     TESTS_FOLDER,
     UNFINISHED_RECORD_PATTERN,
     short_key,
@@ -57,6 +59,7 @@ TEST_BINARY, TEST_RESULT = "test binary", "test result"
 DOWNLOAD = "download"
 WHEEL = "wheel"
 _FILES = {ANSWER, TEST_RESULT}
+_OWNER = re.compile(rf"{IDENTITY_PATTERN}|{BUNDLES_NAME}", re.ASCII)
 _RECIPE_FOLDER = re.compile(RECIPES_PATTERN)
 _LOGS_FOLDER = re.compile(LOGS_PATTERN)
 _ANSWER = re.compile(ANSWER_PATTERN)
@@ -294,11 +297,13 @@ def _logs(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 
 def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     tests = os.path.join(layout.root, TESTS_FOLDER)
-    for folder in named_below(os.path.join(tests, TEST_BINARIES_FOLDER), _ANYTHING):
-        for path in named_below(folder, _TEST_BINARY):
-            yield from _by_its_time(layout, TEST_BINARY, path, usage)
-    for path in named_below(os.path.join(tests, TEST_RESULTS_FOLDER), _TEST_RESULT):
-        yield from _by_its_time(layout, TEST_RESULT, path, usage)
+    for name in (TEST_BINARIES_FOLDER, NATIVE_TESTS_FOLDER):
+        for folder in named_below(os.path.join(tests, name), _ANYTHING):
+            for path in named_below(folder, _TEST_BINARY):
+                yield from _by_its_time(layout, TEST_BINARY, path, usage)
+    for name in TEST_RECORD_FOLDERS:
+        for path in named_below(os.path.join(tests, name), _TEST_RESULT):
+            yield from _by_its_time(layout, TEST_RESULT, path, usage)
 
 
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
@@ -323,7 +328,7 @@ def _by_its_time(layout: CacheLayout, kind: str, path: str, usage: DiskUsage) ->
         at = _time(path)
         name = os.path.relpath(path, layout.root)
         size = usage.measure(path)[0]
-        partial = kind == DOWNLOAD and path.endswith(SUFFIX)
+        partial = path.endswith(SUFFIX) and kind in {DOWNLOAD, TEST_RESULT}
         yield Leftover(
             kind=kind, path=path, name=name, size=size, time=at, used_at=at, partial=partial
         )
@@ -365,7 +370,7 @@ def named_below(directory: str, pattern: re.Pattern[str]) -> list[str]:
 
 def _folders(top: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """Yield the folders with matching names below those of identities; links are not followed."""
-    for above in named_below(top, IDENTITY):
+    for above in named_below(top, _OWNER):
         if not os.path.islink(above):
             for path in named_below(above, pattern):
                 if os.path.isdir(path) and not os.path.islink(path):

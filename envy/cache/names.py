@@ -11,6 +11,7 @@ What lies below `TESTS_FOLDER` belongs to `envy.testing`, which names it.
 
 ASSETS_FOLDER = "assets"
 RECIPES_FOLDER = "recipes"
+BUNDLES_NAME = "bundle"  # in the place of an identity: bundles of recipes
 LOGS_FOLDER = "logs"
 LOCKS_FOLDER = "locks"
 DOWNLOADS_FOLDER = "downloads"
@@ -38,7 +39,12 @@ PARTIAL_RECORD = ".json.new"  # beside one: what is known about it
 
 # Below the folder of tests.
 TEST_BINARIES_FOLDER = "go"
+NATIVE_TESTS_FOLDER = "native"
+ZIG_CACHE_FOLDER = "zig"  # what zig compiles of its own, such as parts of the C library
 TEST_RESULTS_FOLDER = "last"
+TEST_KEPT_FOLDER = "results"  # what the tests of a package did
+TEST_RUNS_FOLDER = "runs"  # what a whole command did
+TEST_RECORD_FOLDERS = (TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER)
 
 # -- in an entry -----------------------------------------------------------------------------------
 
@@ -104,10 +110,10 @@ RECORD_PATTERN = rf"{_HEX}\.json"
 DOWNLOAD_PATTERN = r"[0-9a-f]{64,128}(\..+\.new)?"
 PARTIAL_PATTERN = r"[0-9a-f]{64}(\.json(\.new)?)?\.new"
 TEST_BINARY_PATTERN = r"[0-9a-f]{16,}"
-TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.json"
+TEST_RESULT_PATTERN = r"[0-9a-f]{16,}\.(json|result|run|tree)(\..+\.new)?"
 UNFINISHED_RECORD_PATTERN = rf"{_HEX}\.json\..+\.new"
 # uv has a number in each name, which it raises with the format; the archives are unpacked wheels.
 UV_ARCHIVES_PATTERN = r"archive-v\d+"
 UV_BUCKET_PATTERN = r"[a-z]+(-[a-z]+)*-v\d+"
-LOCK_PATTERN = rf"{IDENTITY_PATTERN}-{_HEX}\.lock"
+LOCK_PATTERN = rf"({IDENTITY_PATTERN}|{BUNDLES_NAME})-{_HEX}\.lock"
 EXCLUSIVE_LOCK_PATTERN = r".+\.lock"

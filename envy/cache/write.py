@@ -43,6 +43,7 @@ from envy.cache.read import open_nonblocking
 from envy.cache.separate import separated_members
 from envy.content.atomic import temporary_name
 from envy.content.count_files import CountFiles
+from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 from envy.interpreter import BriefWaits, released
 
@@ -96,6 +97,7 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
                     files.remove_tree(entry.at(name))
                 for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
                     _remove_unless_file(entry.at(name), files)
+        files.watch_disk(entry.location)
         for name in (ASSET, FETCH, WORK, STAGE, TMP):
             _make_real_dir(entry.at(name), files)
         files.write_file(entry.at(ATTEMPT), attempt.token)
@@ -114,12 +116,14 @@ def publish(
     writable: bool = False,
     report: CountFiles | None = None,
     spellings: Collection[str] = (),
+    written: WrittenDigests | None = None,
 ) -> None:
     """Make the payload visible, permanently, even if it is empty.
 
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the cache, which other entries contain.
+    `written` has digests of files that nothing may have touched since; see `take_fingerprint`.
 
     Raises:
         CacheError: a file contains such a path, a file cannot be read or written, or the attempt
@@ -142,6 +146,7 @@ def publish(
             spellings=spellings,
             files=files,
             report=report,
+            written=written,
         )
     except OSError as error:
         raise explained(error, doing="publish to the cache", path=entry.location) from error
@@ -160,6 +165,7 @@ def seal(
     spellings: Collection[str] = (),
     files: FileSystem = REAL,
     report: CountFiles | None = None,
+    written: WrittenDigests | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
 
@@ -185,6 +191,7 @@ def seal(
         writable=writable,
         spellings=spellings,
         report=report,
+        written=written,
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:
@@ -198,11 +205,9 @@ def seal(
     above = os.path.dirname(entry.location)
     few = len(fingerprint.files) < _MANY
     with _flushes.waiting() if few else released():
-        files.flush(fingerprint.files)
+        files.flush_tree(fingerprint.files, fingerprint.dirs[::-1], fingerprint.size)
         files.write_flushed(made)
-        files.flush_dirs(
-            [*reversed(fingerprint.dirs), entry.location, above, os.path.dirname(above)]
-        )
+        files.flush_dirs([entry.location, above, os.path.dirname(above)])
         files.rename(temporary_name(entry.at(MARKER)), entry.at(MARKER))
         files.flush_dirs([entry.location])
 

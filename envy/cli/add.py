@@ -9,6 +9,7 @@ import click
 from envy.cli.added import RequestedEntry, edit_for, has_credentials, requested_entry
 from envy.cli.edited_install import follow_edit
 from envy.cli.edits import manifest_to_edit, shown_key, tell
+from envy.cli.manifest_path import create_manifest, globally, remove_unchanged
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.locations import shown_path
@@ -30,19 +31,36 @@ _SAFER = 'os.getenv("NAME") in its place keeps them out of a repository'
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME[@VERSION]...")
 @click.option("--no-install", is_flag=True, help="Only change the manifest.")
-def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> int:
+@click.option("--global", "is_global", is_flag=True, help="Change your own manifest.")
+def command(
+    settings: Settings, names: tuple[str, ...], *, no_install: bool, is_global: bool
+) -> int:
     """Add each NAME to `packages` in the manifest, and install it.
 
-    A NAME is a recipe that ships with envy (see `envy list --shipped`), the URL or path of a recipe
-    file, or the identity of a recipe in the project's folder recipes/. It is never looked up in a
-    registry. pypi:NAME and npm:NAME add a program of the package index or of npm, in its newest
-    version if none is given. The digest of a recipe from a URL becomes a part of its entry.
+    A NAME is a recipe that ships with envy (see `envy list --shipped`), a recipe in one of the
+    manifest's bundles (`envy list --bundles`), the URL or path of a recipe file, or the identity of
+    a recipe in the project's folder recipes/. It is never looked up in a registry. pypi:NAME and
+    npm:NAME add a program of the package index or of npm, in its newest version if none is given.
+    The digest of a recipe from a URL becomes a part of its entry.
 
     An entry that is there already stays as it is, or gets the VERSION. Everything else in the
     manifest keeps its text: envy compares what the manifest means before and after, and writes
     nothing if more than these entries would change. If a package cannot be installed, the manifest
-    is restored.
+    is restored. --global adds to the manifest in your settings folder, which is used wherever there
+    is no other, and creates it.
     """
+    if not is_global:
+        return _add(settings, names, installs=not no_install)
+    settings, path = globally(settings)
+    is_new = create_manifest(path)
+    try:
+        return _add(settings, names, installs=not no_install)
+    finally:
+        if is_new:
+            remove_unchanged(path)
+
+
+def _add(settings: Settings, names: Sequence[str], *, installs: bool) -> int:
     manifest = manifest_to_edit(settings)
     wanted = _requested(names, settings, manifest)
     new, indexes, lines = manifest, [], []
@@ -56,7 +74,7 @@ def command(settings: Settings, names: tuple[str, ...], *, no_install: bool) -> 
         tell(settings, line)
     if new.content != manifest.content and any(has_credentials(request) for request in wanted):
         tell(settings, f"note: {shown_path(new.path)} now has the credentials of the URL; {_SAFER}")
-    return follow_edit(new, manifest, settings, installs=() if no_install else indexes)
+    return follow_edit(new, manifest, settings, installs=indexes if installs else ())
 
 
 def _requested(

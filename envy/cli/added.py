@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envy.cli.bundled import bundled_tool
 from envy.cli.edits import listed, option_of, package_of, shown_key
 from envy.cli.fetch_context import command_context
 from envy.cli.settings import Settings
@@ -78,7 +79,7 @@ def requested_entry(word: str, folder: Path, settings: Settings) -> RequestedEnt
             raise EnvyError(f"{word} has no recipe: there is no file {shown_path(path)}")
         return RequestedEntry(word=word, entry=word)
     if word.startswith(("pypi:", "npm:")) or not _is_place(word):
-        tool = named_tool(word, command="add")
+        tool = bundled_tool(word, settings) or named_tool(word, command="add")
         version = tool.version
         if tool.package:
             tool = _with_release(tool, word, folder, settings)

@@ -22,13 +22,13 @@ from envy.cache.wheels import drop_wheels
 from envy.cli.cache_entries import choose_entries
 from envy.cli.cache_root import cache_root
 from envy.cli.exit_codes import FAILURE, SUCCESS
+from envy.cli.manifest_path import manifest_path
 from envy.cli.options import envy_command
 from envy.cli.outcome import install
-from envy.cli.settings import Settings, current_directory
+from envy.cli.settings import Settings
 from envy.cli.waiting import wait_for
 from envy.cli.wiring import open_session
 from envy.console.text import safe_line, write_line
-from envy.declarations.manifest_search import find_manifest
 from envy.errors import ManifestError
 
 _MOST_ROWS = 20
@@ -118,7 +118,7 @@ def _rebuild(settings: Settings, removed: Sequence[EntryReport]) -> None:
     """Rebuild the removed packages that the current project needs."""
     keys = {entry.entry_key: entry.key for entry in removed}
     try:
-        manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+        manifest = manifest_path(settings)
     except ManifestError:
         manifest = None
     started = time.monotonic()

@@ -16,6 +16,7 @@ from envy import __version__
 from envy.cli.doctor_report import Report
 from envy.cli.fetch_context import command_context, run_program
 from envy.errors import EnvyError, FetchError, ScriptFailed
+from envy.extras import DISTRIBUTION
 from envy.host.platform import available_cores, host_platform
 from envy.host.shell import builtin_shell
 from envy.masking import remember_address
@@ -36,7 +37,7 @@ def check_software(report: Report) -> None:
     report.add("envy", f"{__version__} ({Path(__file__).parent.parent})")
     report.add("python", f"{sys.version.split()[0]} ({sys.executable})")
     try:
-        requirements = metadata.requires("envy") or []
+        requirements = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         report.doubtful("envy is not installed as a Python package", _REINSTALL)
         return

@@ -14,13 +14,21 @@ from envy.cli.options import Invocation
 from envy.cli.settings import Settings, current_directory, merge_settings, take_limits
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
 from envy.console.styled import has_colours
-from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest, nearest_manifest
+from envy.declarations.manifest_search import (
+    MANIFEST_NAME,
+    find_manifest,
+    global_manifest,
+    nearest_manifest,
+)
 from envy.engine.lock_use import lock_path
 from envy.errors import EnvyError
 from envy.host.platform import available_cores
 from envy.limits import LIMITS
 from envy.locking.lock import RECIPE
 from envy.locking.text import read_lock
+
+_GLOBAL = "no other is found"
+
 
 OPTION_VARIABLES = {
     "manifest": "ENVY_MANIFEST",
@@ -87,9 +95,13 @@ def _manifest(report: Report, settings: Settings, given: Mapping[str, Any]) -> N
     if settings.manifest is None:
         # A folder without a project is no fault.
         found, _ = nearest_manifest(str(here))
-        report.add("manifest", found or f"none ({MANIFEST_NAME} is searched from {here} up)")
-        if found:
-            _lock(report, Path(found))
+        own = global_manifest(settings.environment)
+        if not found and own and Path(own).is_file():
+            report.add("manifest", own, _GLOBAL)
+        else:
+            report.add("manifest", found or f"none ({MANIFEST_NAME} is searched from {here} up)")
+        if found or Path(own).is_file():
+            _lock(report, Path(found or own))
         return
     report.add("manifest", settings.manifest, origin_of("manifest", given, settings))
     try:

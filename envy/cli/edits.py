@@ -13,7 +13,7 @@ from envy.declarations.manifest_search import find_manifest
 from envy.declarations.manifest_write import check_writable
 from envy.declarations.option_text import OptionValue
 from envy.declarations.tool_name import registry_package
-from envy.errors import EnvyError
+from envy.errors import EnvyError, ManifestError
 
 
 def manifest_to_edit(settings: Settings) -> ManifestFile:
@@ -22,7 +22,12 @@ def manifest_to_edit(settings: Settings) -> ManifestFile:
     Raises:
         ManifestError: there is none, it is read-only or not valid; LuaScriptError: its code fails.
     """
-    path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    try:
+        path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    except ManifestError as error:
+        if settings.manifest is None:
+            error.hint += "; --global changes your own, which is used where there is no other"
+        raise
     check_writable(path)
     return open_manifest(path, settings.environment)
 

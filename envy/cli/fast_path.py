@@ -1,6 +1,7 @@
 """The fast path: plain commands that are answered before the command line is loaded.
 
-They are `sync`, `asset QUERY`, `product NAME`, `env`, `run` and `x TOOL`.
+They are `sync`, `asset QUERY`, `product NAME`, `env`, `run`, `x TOOL`, and a `test` whose run is
+remembered.
 
 Nine tenths of the time of a warm command would be imports: of click, of dataclasses, and of what
 these import. So this module parses the command line itself, understands only a small part of it,
@@ -61,20 +62,21 @@ def answer(arguments: Sequence[str], *, execute: Execute | None = None) -> int |
     if list(arguments) == ["--version"] and sys.stdout is not None:
         return _print(f"envy {__version__}")
     started = time.monotonic()
-    line = parse_plain(arguments)
+    is_test = arguments[:1] == ["test"]
+    line = CommandLine() if is_test else parse_plain(arguments)
     if line is None or sys.stdin is None or sys.stdout is None or sys.stderr is None:
         return None  # the next file that is opened would take the descriptor of a closed stream
     from envy.environment import environment
 
     variables = environment()
+    if is_test:
+        return _test(arguments[1:], variables, started)
     paths = find_paths(line, variables)
-    if paths is None:
-        return None
-    if line.command in _RUNS:
+    if paths is not None and line.command in _RUNS:
         _run(line, paths, variables, execute or _replace)
         return None
-    if line.command in {"product", "env"}:
-        return _print_use(line, paths, variables)
+    if paths is None or line.command in {"product", "env"}:
+        return _print_use(line, paths, variables) if paths else None
     return _find(line, paths, variables, started)
 
 
@@ -91,10 +93,9 @@ def warm_answer(settings: Settings, queries: Sequence[str], *, renews: bool) -> 
         return None
     from envy.answers.lookup import installed
     from envy.cli.cache_root import cache_root
-    from envy.cli.settings import current_directory
-    from envy.declarations.manifest_search import find_manifest
+    from envy.cli.manifest_path import manifest_path
 
-    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    manifest = manifest_path(settings)
     return installed(
         str(cache_root(settings)), str(manifest), queries, settings.environment, renews=renews
     )
@@ -114,6 +115,20 @@ def _find(
     if not line.quiet:
         _say(all_cached(found.count, time.monotonic() - started))
     return 0
+
+
+def _test(words: Sequence[str], variables: Mapping[str, str], started: float) -> int | None:
+    """Answer a test whose run is remembered."""
+    try:
+        root = _path("ENVY_CACHE_ROOT", CommandLine(), variables, os.getcwd())  # noqa: PTH109
+    except OSError:
+        return None
+    root = _user_cache(variables) if root is None else root
+    if not root:
+        return None
+    from envy.cli.test_answer import answer_test
+
+    return answer_test(words, root, variables, started)
 
 
 def _replace(program: str, words: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -261,7 +276,7 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
     if not (variables.get("ENVY_CACHE_ROOT") or "/").startswith("/"):
         return None
     from envy.cache.names import RUN_ONCE_FOLDER
-    from envy.declarations.manifest_search import MANIFEST_NAME, nearest_manifest
+    from envy.declarations.manifest_search import MANIFEST_NAME, global_manifest, nearest_manifest
 
     try:
         here = os.getcwd()  # noqa: PTH109  pathlib is not loaded here
@@ -270,6 +285,8 @@ def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, st
             manifest = None
         elif manifest is None:
             manifest = nearest_manifest(here)[0]
+            own = "" if manifest else global_manifest(variables)
+            manifest = own if own and _is_plain(own) else manifest
         root = _path("ENVY_CACHE_ROOT", line, variables, here)
         root = _user_cache(variables) if root is None else root
         if manifest is None:

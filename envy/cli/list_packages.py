@@ -9,6 +9,7 @@ import click
 from envy.cli.options import envy_command
 from envy.cli.output import print_data, print_result
 from envy.cli.settings import Settings
+from envy.errors import UsageError
 from envy.masking import masked_data
 
 
@@ -17,17 +18,30 @@ from envy.masking import masked_data
     examples=[
         ("envy list", "the packages of the project"),
         ("envy list --shipped", "what envy add and envy x know by name"),
+        ("envy list --bundles", "the recipes in the bundles of the manifest"),
         ("envy list --shipped --json", "with every known version and its digests"),
     ],
 )
 @click.option("--shipped", is_flag=True, help="List the recipes that ship with envy.")
+@click.option("--bundles", is_flag=True, help="List the recipes in the manifest's bundles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(settings: Settings, *, shipped: bool, as_json: bool) -> int:
+def command(settings: Settings, *, shipped: bool, bundles: bool, as_json: bool) -> int:
     """List the packages of the manifest: version, license, state and what each provides.
 
     Nothing is installed. With --shipped, no manifest is needed: each recipe that ships with envy is
-    listed with its default version.
+    listed with its default version. With --bundles, the recipes in the bundles of the manifest are
+    listed, each with its bundle.
     """
+    if shipped and bundles:
+        raise UsageError("--shipped and --bundles are two lists", hint="give one of them")
+    if bundles:
+        from envy.cli.bundled import bundled_recipes
+        from envy.explain.listing import bundled_document, bundled_rows
+
+        rows, is_whole = bundled_recipes(settings)
+        found = [(row.recipe, row.bundle) for row in rows]
+        _print(bundled_rows(found), bundled_document(found), as_json=as_json, none="recipes")
+        return 0 if is_whole else 1
     if shipped:
         from envy.declarations.shipped_table import shipped_table
         from envy.explain.listing import recipe_rows, recipes_document
@@ -54,8 +68,10 @@ def _list_packages(settings: Settings, *, as_json: bool) -> int:
         return print_gaps(session)
 
 
-def _print(rows: list[str], document: dict[str, object], *, as_json: bool) -> None:
+def _print(
+    rows: list[str], document: dict[str, object], *, as_json: bool, none: str = "packages"
+) -> None:
     if as_json:
         print_data(json.dumps(masked_data(document), indent=2))
     else:
-        print_result("\n".join(rows) or "(no packages)")
+        print_result("\n".join(rows) or f"(no {none})")

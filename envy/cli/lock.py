@@ -38,7 +38,7 @@ class LockResult:
     path: Path
     made: MadeLock
     changes: Sequence[str]  # lines that begin with - or +
-    is_current: bool  # the file has the bytes of the new lock
+    is_current: bool  # the file has the text of the new lock
 
     @property
     def not_locked(self) -> list[LockEntry]:
@@ -66,7 +66,7 @@ class LockResult:
     metavar="P",
     help="Lock for this platform only.",
 )
-@click.option("--no-install", is_flag=True, help="Install no tools of custom sources.")
+@click.option("--no-install", is_flag=True, help="Install no tools, nor uv.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     settings: Settings,
@@ -80,8 +80,9 @@ def command(
     """Write envy.lock, which has a digest or a commit for everything that can move upstream.
 
     The project is resolved for each platform; nothing is installed but the tools that custom
-    sources need. What the present lock has is kept as long as it satisfies the manifest and the
-    recipes; --update looks the packages of a QUERY up again. Both may be repeated.
+    sources need, and uv if Python requirements are to be resolved. What the present lock has is
+    kept as long as it satisfies the manifest and the recipes; --update looks the packages of a
+    QUERY up again. Both may be repeated.
 
     Digests come from registries; a file is downloaded only where there is none. What cannot be
     locked is listed with the reason. Conflict markers of a merge are resolved.
@@ -131,7 +132,8 @@ def lock_file(
         made = session.new_lock(named=platforms, installs=installs)
         _check_updates(updates, made, session.manifest)
         text = _text_of(made)
-        is_current = _content(path) == text
+        # A checkout may have changed the line ends, which mean nothing.
+        is_current = (_content(path) or b"").replace(b"\r\n", b"\n") == text
         if writes and not is_current:
             write_lock(path, text)
     return LockResult(
@@ -147,10 +149,9 @@ def update_lock_if_present(settings: Settings, *, updates: Sequence[str] = ()) -
     Raises:
         EnvyError: as for `lock_file`.
     """
-    from envy.cli.settings import current_directory
-    from envy.declarations.manifest_search import find_manifest
+    from envy.cli.manifest_path import manifest_path
 
-    manifest = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    manifest = manifest_path(settings)
     if not lock_path(manifest).exists():
         return None
     return lock_file(settings, updates=updates)

@@ -41,6 +41,7 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
     "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
+    "new": CommandEntry("envy.cli.new:command", "Write a recipe, and add it to envy.lua."),
     "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
     "outdated": CommandEntry(
         "envy.cli.outdated:command", "Show which packages of envy.lua have newer versions."
@@ -53,7 +54,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "List the project's packages, or what ships with envy.",
     ),
     "search": CommandEntry(
-        "envy.cli.search:command", "Search the recipes that ship with envy, or a registry."
+        "envy.cli.search:command", "Search the recipes of envy and of bundles, or a registry."
     ),
     "sync": CommandEntry("envy.cli.sync:command", "Install the packages that envy.lua lists."),
     "asset": CommandEntry("envy.cli.asset:command", "Print the path of a package."),
@@ -76,6 +77,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "lock": CommandEntry(
         "envy.cli.lock:command", "Write what envy.lua resolves to into envy.lock."
     ),
+    "bootstrap": CommandEntry(
+        "envy.cli.bootstrap:command", "Write envyw, a script that installs envy and runs it."
+    ),
     "plan": CommandEntry("envy.cli.plan:command", "Show what sync would do, without doing it."),
     "graph": CommandEntry(
         "envy.cli.graph:command", "Show the dependency graph, as text or as a picture."
@@ -85,8 +89,17 @@ COMMANDS: dict[str, CommandEntry] = {
     "why-rebuild": CommandEntry(
         "envy.cli.why_rebuild:command", "Explain why a package would be rebuilt."
     ),
-    "export": CommandEntry("envy.cli.export_bundle:command", "Write packages into a file."),
-    "import": CommandEntry("envy.cli.import_bundle:command", "Add exported packages to the cache."),
+    "export": CommandEntry("envy.cli.export_packages:command", "Write packages into a file."),
+    "import": CommandEntry(
+        "envy.cli.import_packages:command", "Add exported packages to the cache."
+    ),
+    "fetch": CommandEntry("envy.cli.fetch:command", "Fetch a file, a repository or a folder."),
+    "git-resolve": CommandEntry(
+        "envy.cli.git_resolve:command", "Print the commit that a branch or tag names."
+    ),
+    "extract": CommandEntry("envy.cli.extract:command", "Unpack an archive, or list it."),
+    "hash": CommandEntry("envy.cli.hash:command", "Print or check the digests of files."),
+    "lua": CommandEntry("envy.cli.lua:command", "Run a Lua script with envy's functions."),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
     ),

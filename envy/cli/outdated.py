@@ -41,7 +41,8 @@ def command(
 
     A version is compared with those that the recipe declares and those that its registry or
     repository has, the commit or tag of a recipe's repository with its newest tag, and a recipe
-    file that has a digest with the file as it is now. `envy upgrade` writes the newer ones.
+    file that has a digest with the file as it is now; bundles of recipes as such repositories and
+    files are. `envy upgrade` writes the newer ones.
     """
     found, code = found_upgrades(settings, queries, least_age=min_age or 0.0)
     if as_json:

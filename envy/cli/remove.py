@@ -18,6 +18,7 @@ from envy.cli.edits import (
     tell,
     tool_of,
 )
+from envy.cli.manifest_path import globally
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings
 from envy.declarations.key import Query, RecipeKey
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
     ],
 )
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
-def command(settings: Settings, queries: tuple[str, ...]) -> int:
+@click.option("--global", "is_global", is_flag=True, help="Change your own manifest.")
+def command(settings: Settings, queries: tuple[str, ...], *, is_global: bool) -> int:
     """Remove the entry that each QUERY names from `packages` in the manifest.
 
     An entry goes with its line; comments on lines of their own stay. Everything else keeps its
     text, as with `envy add`. The package stays in the cache for other projects, until `envy cache
     gc` removes what none needs.
     """
+    if is_global:
+        settings, _ = globally(settings)
     manifest = manifest_to_edit(settings)
     indexes = [_index_of(query, manifest, settings) for query in queries]
     for index in indexes:

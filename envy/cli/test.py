@@ -1,4 +1,4 @@
-"""The command `envy test`: build the tests of Go packages in parallel, then run them in order."""
+"""The command `envy test`: build the tests of Go and C in parallel, then run them in order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from envy.cli.options import EnvyCommand, envy_command
+from envy.cli.options import EnvyCommand, Invocation, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_run import run_once
 from envy.cli.test_setup import (
     RunContext,
     TestOptions,
-    make_driver,
-    make_flags,
     make_selector,
-    make_toolchain,
     make_views,
     open_context,
     patterns_of,
@@ -29,6 +27,7 @@ from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
 from envy.testing.package import NothingMatched
 from envy.testing.patterns import check_pattern
+from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
 
 _OPTIONAL_VALUES = {"--json": "-", "--list": "."}
@@ -41,8 +40,9 @@ class TestCommand(EnvyCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Divide the words, and put Go's flags into the context."""
-        from envy.testing.drivers.go_flags import split_words
+        from envy.testing.drivers.go_flags import flags_of_tests, split_words
 
+        words_of_test = tuple(args)
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
         names = {name for option in options for name in option.opts}
         with_value = {
@@ -52,9 +52,16 @@ class TestCommand(EnvyCommand):
             for name in option.opts
             if name not in _OPTIONAL_VALUES and name != "--trace"
         }
+        invocation = ctx.find_object(Invocation)
+        environment = invocation.environment if invocation is not None else {}
         rest, flags, arguments = split_words(
-            args, own={name for name in names if name[:2] == "--"}, own_with_value=with_value
+            [*flags_of_tests(environment.get("GOFLAGS", "")), *args],
+            own={name for name in names if name[:2] == "--"},
+            own_with_value=with_value,
         )
+        # Options before the command's name are not among its words.
+        plain = invocation is None or not invocation.given
+        ctx.meta["words"] = words_of_test if plain else None
         ctx.meta["go_flags"] = tuple(flags)
         ctx.meta["arguments"] = arguments
         words = [f"{word}={_OPTIONAL_VALUES[word]}" if word in _OPTIONAL_VALUES else word
@@ -128,9 +135,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 )
 @_option("--flaky", type=click.Choice(["pass", "fail"]), default="pass",
          help="The result of a test that passes in a retry.")  # fmt: skip
-@_option("--count", type=_POSITIVE, default=1, metavar="N", help="Run each test N times.")
-@_option("--no-cache", is_flag=True, help="Rebuild the tests; ignore kept binaries.")
-@_option("--clean-cache", is_flag=True, help="Remove the kept binaries and exit.")
+@_option("--count", type=_POSITIVE, metavar="N",
+         help="Run each test N times, whatever is remembered.")  # fmt: skip
+@_option("--rerun", is_flag=True, help="Run the tests, whatever is remembered.")
+@_option("--no-cache", is_flag=True, help="Rebuild and run the tests; keep no results.")
+@_option("--explain", is_flag=True, help="Say why each package was run, or was not.")
+@_option("--clean-cache", is_flag=True, help="Remove the kept binaries and results, and exit.")
 @_option("--stop-on-build-error", is_flag=True, help="Run nothing if a package fails to build.")
 @_option("--tui", type=click.Choice(["auto", "always", "never"]), default="auto",
          help="When to show the terminal view.")  # fmt: skip
@@ -142,10 +152,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
 @_option("--profile", is_flag=True, help="Show the time of each phase.")
 @_option("--coverage", is_flag=True, help="Measure test coverage.")
+@_option("--sanitize", default="", metavar="KIND",
+         help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
-    """Build the tests of Go packages in parallel, then run them one package after another.
+    """Build the tests of Go and C in parallel, then run them one package after another.
 
     PATTERN is ./... (the default), a folder, folder/..., an import path, or a test file. Go's own
     flags (-race -tags=x -run=X -short …) are passed to the build, the test binary, or both.
@@ -155,13 +167,19 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     matched, 130 interrupted.
     """
     parsed = click.get_current_context().meta
-    options = TestOptions(**given, go_flags=parsed["go_flags"], arguments=parsed["arguments"])
+    options = TestOptions(
+        **given,
+        go_flags=parsed["go_flags"],
+        arguments=parsed["arguments"],
+        words=None if settings.traces or settings.locked else parsed["words"],
+    )
     _check(options)
     if options.load:
         return show_saved(settings, options)
     with open_context(settings, options) as context:
         if clean_cache:
-            freed = context.store.clean()
+            freed = context.store.clean() + clean_native(context)
+            freed += clean_results(context.results.root)
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
         return _work(context)
@@ -200,10 +218,8 @@ def show_list(context: RunContext) -> int:
     from envy.testing.patterns import select_top_level
 
     options = context.options
-    flags = make_flags(options, context.directory)
-    toolchain = make_toolchain(context)
-    with context.store.build_dir() as scratch:
-        driver = make_driver(context, toolchain, flags, scratch)
+    toolchains = make_toolchains(context)
+    with open_driver(context, toolchains, options.patterns) as driver:
         packages = driver.discover(patterns_of(options.patterns))
     selector = make_selector(options, context.last_run)
     found = 0

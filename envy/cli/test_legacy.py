@@ -68,8 +68,8 @@ def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[s
         words.append("-failfast")
     if options.coverage:
         words.append("-cover")
-    if options.count != 1 or options.no_cache:
-        words.append(f"-count={options.count}")
+    if options.count is not None or options.no_cache or options.rerun:
+        words.append(f"-count={options.count or 1}")
     words += [f"-run={options.run}"] if options.run else []
     words += [f"-skip={options.skip}"] if options.skip else []
     words += patterns_of(options.patterns)

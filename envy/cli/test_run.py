@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
+from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
     RunContext,
     check_writable,
-    make_driver,
     make_flags,
-    make_toolchain,
     make_views,
     patterns_of,
     session_settings,
+    toolchain_source,
 )
-from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 
 def run_once(context: RunContext) -> SessionResult:
     """Run one session with the views and the selection of the command's options."""
     settings = session_settings(context)
-    return run_session(context, settings, make_views(context.settings, context.options))
+    views = make_views(context.settings, context.options)
+    return run_session(context, settings, views, remembered=remembered_run(context, settings))
+
+
+def remembered_run(context: RunContext, settings: SessionSettings) -> RememberedRun | None:
+    """Return the record of this command; None if it cannot be answered from one."""
+    words = context.options.words
+    if words is None or settings.results is None:
+        return None
+    return RememberedRun(context, settings.results, words)
 
 
 def run_session(
@@ -30,23 +39,43 @@ def run_session(
     views: Sequence[View],
     *,
     patterns: Sequence[str] | None = None,
-    toolchain: GoToolchain | None = None,
+    toolchains: Toolchains | None = None,
+    remembered: RememberedRun | None = None,
     on_session: Callable[[TestSession], None] | None = None,
 ) -> SessionResult:
-    """Run one session with these views, for the command's patterns unless others are given."""
+    """Run one session with these views, for the command's patterns unless others are given.
+
+    A remembered run whose evidence is unchanged is shown again, before any toolchain is started.
+    """
+    if settings.results is not None:
+        settings.results.begin()
     flags = make_flags(context.options, context.directory)
-    toolchain = toolchain or make_toolchain(context)
+    if remembered is not None:
+        answered = remembered.answer(views)
+        if answered is not None:
+            context.last_run.save(answered.recorder)
+            return answered
+    toolchains = toolchains or make_toolchains(context)
+    if remembered is not None:
+        remembered.note_source(toolchain_source(context, toolchains.package))
+        views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
-    with context.store.build_dir() as scratch:
-        driver = make_driver(context, toolchain, flags, scratch)
+    patterns = patterns or context.options.patterns
+    asked = patterns_of(patterns)
+    with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(
             driver, settings, events=context.events, children=context.children, views=views
         )
+        if remembered is not None:
+            observe = remembered.observe
+            session.on_discovered = lambda packages: observe(driver, packages, asked)
         context.control.attend(session)
         if on_session is not None:
             on_session(session)
-        result = session.run(patterns or patterns_of(context.options.patterns))
+        result = session.run(asked)
         driver.finish()
+        if remembered is not None:
+            remembered.finish(result, driver)
     if not result.built_only:
         context.last_run.save(result.recorder)
     return result

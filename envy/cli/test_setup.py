@@ -16,13 +16,14 @@ from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
-from envy.console.text import Streams
-from envy.declarations.manifest_search import find_manifest
+from envy.console.text import Streams, say
+from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.host.offline import offline_variables
 from envy.host.platform import available_cores
+from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go import GoDriver
 from envy.testing.drivers.go_build import BinaryStore
 from envy.testing.drivers.go_flags import GoFlags
@@ -33,7 +34,10 @@ from envy.testing.drivers.go_toolchain import (
     open_toolchain,
 )
 from envy.testing.package import NothingMatched, RunSettings
+from envy.testing.records import settle_time
+from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
+from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import SessionSettings, View
 from envy.testing.views.json import JsonView
@@ -60,8 +64,10 @@ class TestOptions:
     slow: float = 0.0
     retries: int = 0
     flaky: str = "pass"
-    count: int = 1
+    count: int | None = None
     no_cache: bool = False
+    rerun: bool = False
+    explain: bool = False
     stop_on_build_error: bool = False
     tui: str = "auto"
     json: str = ""
@@ -71,10 +77,12 @@ class TestOptions:
     slowest: int = 0
     profile: bool = False
     coverage: bool = False
+    sanitize: str = ""
     watch: bool = False
     legacy: bool = False
     go_flags: tuple[tuple[str, str | None], ...] = ()
     arguments: tuple[str, ...] = field(default=())
+    words: tuple[str, ...] | None = None  # of the whole command; None if others preceded them
 
     __test__ = False
 
@@ -93,6 +101,7 @@ class RunContext:
     environment: Mapping[str, str]
     store: BinaryStore
     last_run: LastRun
+    results: ResultCache
 
 
 @contextlib.contextmanager
@@ -121,7 +130,19 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             environment=settings.environment,
             store=BinaryStore(root / TEST_BINARIES_FOLDER),
             last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
+            results=_results(str(root), settings, options),
         )
+
+
+def _results(root: str, settings: Settings, options: TestOptions) -> ResultCache:
+    """Return the cache of results; an option that asks for a run reads none."""
+    return ResultCache(
+        root,
+        settle=settle_time(settings.environment),
+        warn=lambda text: say(sys.stderr, f"warning: {text}"),
+        reads=not (options.no_cache or options.rerun or options.count is not None),
+        writes=not options.no_cache,
+    )
 
 
 def _directory(options: TestOptions) -> Path:
@@ -135,14 +156,18 @@ def _directory(options: TestOptions) -> Path:
 # -- the toolchain ---------------------------------------------------------------------------------
 
 
-def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
-    """Return the `go` of the manifest and its exported variables; install it if it is missing.
+def go_of_project(context: RunContext) -> tuple[Path, dict[str, str], str] | None:
+    """Return the manifest's `go`, its exported variables and its package; install it if missing.
 
     None if there is no manifest, or it lists no Go.
     """
     settings = context.settings
     try:
-        path = find_manifest(context.directory, named=settings.manifest)
+        path = find_manifest(
+            context.directory,
+            named=settings.manifest,
+            fallback=global_manifest(settings.environment),
+        )
     except ManifestError:
         if settings.manifest is not None:
             raise
@@ -150,7 +175,13 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
     from envy.cli.outcome import print_failures, resolved, summarise
 
     quiet = dataclasses.replace(
-        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
+        settings,
+        manifest=path,
+        trace_file=None,
+        trace_timeline=None,
+        trace_stderr=False,
+        jobs=None,
+        quiet=settings.quiet or context.options.json == "-",
     )
     observers = [Relay(context.traces)] if context.traces.listening else []
     with open_session(quiet, owns_stdout=True, observers=observers) as session:
@@ -174,7 +205,17 @@ def go_of_project(context: RunContext) -> tuple[Path, dict[str, str]] | None:
                 hint="add it to its recipe's `products`",
             )
         environment = session.project_environment([key]).applied_to(settings.environment)
-        return Path(products["go"]), environment
+        session.store_answer()
+        return Path(products["go"]), environment, key.canonical
+
+
+def toolchain_source(context: RunContext, package: str) -> ToolchainSource:
+    """Return where the toolchain comes from: a package of the manifest, or "" for PATH."""
+    named = context.settings.manifest
+    root = str(cache_root(context.settings))
+    folder = "" if named is not None else str(context.directory)
+    manifest = str(named or manifest_for(folder, context.settings.environment))
+    return ToolchainSource(root, folder, manifest, package)
 
 
 def make_toolchain(context: RunContext) -> GoToolchain:
@@ -184,7 +225,7 @@ def make_toolchain(context: RunContext) -> GoToolchain:
         NoToolchain: There is neither.
     """
     found = go_of_project(context)
-    program, exports = found or (find_go(context.environment), {})
+    program, exports, package = found or (find_go(context.environment), {}, "")
     environment = {**context.environment, **exports}
     if context.settings.offline:
         environment |= offline_variables(environment)
@@ -193,6 +234,7 @@ def make_toolchain(context: RunContext) -> GoToolchain:
         directory=context.directory,
         environment=environment,
         children=context.children,
+        package=package,
     )
 
 
@@ -218,7 +260,12 @@ def make_driver(
         store=context.store,
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
-        count=options.count,
+        count=options.count or 1,
+        memo=DigestMemo(
+            context.results.root if context.results.writes else "",
+            str(toolchain.root),
+            settled=context.results.since,
+        ),
         rebuild=options.no_cache,
     )
 
@@ -245,6 +292,7 @@ def session_settings(context: RunContext, *, selector: Selector | None = None) -
         jobs=context.settings.jobs or 1,
         build_only=options.build_only,
         stop_on_build_error=options.stop_on_build_error,
+        results=None if options.build_only else context.results,
     )
 
 
@@ -282,17 +330,23 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
 
         check_writable(Path(options.junit))
         views.append(JunitView(Path(options.junit)))
-    if plain:
-        views.append(_plain_view(settings, options, to_stdout=to_stdout))
+    # A reader of the events, such as gotestsum, counts each line on standard error as an error.
+    if plain and not (to_stdout and not sys.stderr.isatty()):
+        output = sys.stderr if to_stdout else sys.stdout
+        draws = settings.progress and can_draw(sys.stderr, settings.environment)
+        streams = Streams(output=output, errors=sys.stderr)
+        views.append(plain_view(settings, options, streams, draws=draws))
     return views
 
 
-def _plain_view(settings: Settings, options: TestOptions, *, to_stdout: bool) -> PlainView:
+def plain_view(
+    settings: Settings, options: TestOptions, streams: Streams, *, draws: bool = False
+) -> PlainView:
+    """Return the view that writes lines."""
     show = ShowOutput.ALL if settings.verbose else ShowOutput(options.show_output)
-    output = sys.stderr if to_stdout else sys.stdout
-    draws = settings.progress and can_draw(sys.stderr, settings.environment)
+    to_stdout = options.json == "-"
     return PlainView(
-        Streams(output=output, errors=sys.stderr),
+        streams,
         show=ShowOutput.NONE if to_stdout else show,
         slow=options.slow,
         slowest=options.slowest,

@@ -5,29 +5,33 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
+import time
+from collections import deque
 from pathlib import Path
 
-from envy.cli.test_run import run_session
-from envy.cli.test_setup import RunContext, make_toolchain, make_views, session_settings
+from envy.cli.test_drivers import Toolchains, make_toolchains
+from envy.cli.test_run import remembered_run, run_session
+from envy.cli.test_setup import RunContext, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
 from envy.host.children import Children
-from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.replay import replay
 from envy.testing.results import read_run
 from envy.testing.selection import Selector
 from envy.testing.session import SessionResult, TestSession, View
 from envy.testing.views.plain import summary_line
-from envy.testing.views.tui.app import TestApp
+from envy.testing.views.tui.app import Message, TestApp
 from envy.testing.views.tui.view import QueueView, start_run
 
 
 def run_in_tui(context: RunContext) -> int:
     """Run the tests, and rerun what the user requests, until the user leaves."""
-    # Installing a toolchain handles signals, which only the main thread may do.
-    runs = _Sessions(context, make_toolchain(context))
+    runs = _Sessions(context)
     app = TestApp(runs)
     runs.app = app
-    runs.start()
+    if not runs.show_remembered():
+        runs.open_toolchains()
+        runs.start(reads=True)
     left = app.run()
     runs.stop()
     runs.wait()
@@ -43,8 +47,6 @@ def run_in_tui(context: RunContext) -> int:
 
 def show_in_tui(path: Path) -> int:
     """Show a saved run."""
-    from envy.testing.replay import replay
-
     app = TestApp(_NoSessions())
     result = replay(read_run(path), [QueueView(app.messages)])
     app.run()
@@ -68,9 +70,10 @@ class _NoSessions:
 class _Sessions:
     """Runs one session after another, each in its own thread with its own children."""
 
-    def __init__(self, context: RunContext, toolchain: GoToolchain) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._toolchain = toolchain
+        self._toolchains: Toolchains | None = None
+        self._remembered = remembered_run(context, session_settings(context))
         self._thread: threading.Thread | None = None
         self._session: TestSession | None = None
         self._stopped = False
@@ -78,8 +81,35 @@ class _Sessions:
         self.result: SessionResult | None = None
         self.error: Exception | None = None
 
-    def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
+    def show_remembered(self) -> bool:
+        """Show the remembered run of this command, if nothing has changed."""
+        assert self.app is not None
+        if self._remembered is None:
+            return False
+        events = self._remembered.unchanged_events()
+        if events is None:
+            return False
+        start_run(self.app.messages, everything=True)
+        self.result = replay(events, self._views(self.app.messages), started=time.monotonic())
+        self._context.last_run.save(self.result.recorder)
+        return True
+
+    def open_toolchains(self) -> Toolchains:
+        """Find the toolchains. Installing handles signals, which only the main thread may do."""
+        if self._toolchains is None:
+            self._toolchains = make_toolchains(self._context)
+        return self._toolchains
+
+    def start(
+        self, *, failed: bool = False, package: str = "", test: str = "", reads: bool = False
+    ) -> bool:
+        """Run tests, even those whose results are remembered unless `reads` is given."""
         if self.is_running() or self.app is None:
+            return False
+        try:
+            self.open_toolchains()
+        except EnvyError as error:
+            self._say(str(error))
             return False
         selector: Selector | None = None
         if failed:
@@ -94,7 +124,8 @@ class _Sessions:
         start_run(self.app.messages, everything=selector is None)
         patterns = [package] if package else None
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, args=(selector, patterns), daemon=True)
+        arguments = (selector, patterns, reads)
+        self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self._thread.start()
         return True
 
@@ -113,20 +144,35 @@ class _Sessions:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, selector: Selector | None, patterns: list[str] | None) -> None:
+    def _views(self, messages: deque[Message]) -> list[View]:
+        context = self._context
+        return [
+            QueueView(messages),
+            *make_views(context.settings, context.options, plain=False),
+        ]
+
+    def _run(
+        self,
+        selector: Selector | None,
+        patterns: list[str] | None,
+        reads: bool,  # noqa: FBT001
+    ) -> None:
         assert self.app is not None
         context = dataclasses.replace(self._context, children=Children())
-        views: list[View] = [QueueView(self.app.messages)]
-        views += make_views(context.settings, context.options, plain=False)
+        views = self._views(self.app.messages)
         self.error = None
         try:
             settings = session_settings(context, selector=selector)
+            if settings.results is not None and not reads:
+                settings = dataclasses.replace(settings, results=settings.results.rewritten())
+            is_whole = selector is None and patterns is None
             self.result = run_session(
                 context,
                 settings,
                 views,
                 patterns=patterns,
-                toolchain=dataclasses.replace(self._toolchain, children=context.children),
+                toolchains=self.open_toolchains().with_children(context.children),
+                remembered=remembered_run(context, settings) if is_whole else None,
                 on_session=self._on_session,
             )
         except EnvyError as error:

@@ -23,12 +23,13 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.manifest_path import manifest_path
 from envy.cli.outcome import print_stopped
-from envy.cli.settings import Settings, current_directory
+from envy.cli.settings import Settings
 from envy.cli.terminal import UserTerminal
 from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
-from envy.declarations.manifest_search import MANIFEST_NAME, find_manifest
+from envy.declarations.manifest_search import MANIFEST_NAME
 from envy.engine.engine import Engine
 from envy.engine.lock_use import LockMode, LockOrder, locked_services, use_lock
 from envy.engine.project import Project
@@ -80,7 +81,7 @@ def open_session(
     _freeze_modules()
     forget_all()
     variables = dict(settings.environment)
-    path = find_manifest(settings.manifest or current_directory(), named=settings.manifest)
+    path = manifest_path(settings)
     listeners = _listeners(settings, owns_stdout=owns_stdout)
     bus = EventBus([*listeners, *observers])
     children, terminal = Children(), UserTerminal(listeners, assume_yes=settings.assume_yes)
@@ -163,11 +164,13 @@ def _opener(settings: Settings, engine: Engine, path: Path, control: Control) ->
         )
         try:
             manifest, undecided = _load_manifest(path, services, control)
+            services = dataclasses.replace(services, bundles=manifest.bundles, open_bundles={})
             coordinator = Coordinator(interpreter=engine.coordinator.interpreter)
             parts = (settings, services, manifest, undecided, control)
             other = _engine(*parts, installs=False, steps=RESOLVING, coordinator=coordinator)
             yield other, manifest
         finally:
+            _attend(control, engine)
             bus.close()
 
     return open_other
@@ -203,12 +206,16 @@ def _engine(
         undecided=undecided,
         on_stop=control.expect_end,
     )
+    _attend(control, engine)
+    return engine
+
+
+def _attend(control: Control, engine: Engine) -> None:
     control.attend(
         engine,
         is_stuck=engine.coordinator.interpreter.is_in_lua,
         last_words=lambda: print_stopped(engine),
     )
-    return engine
 
 
 @contextlib.contextmanager

@@ -4,44 +4,49 @@ Owns the list of formats that envy unpacks. The first bytes of a file decide its
 decides only whether it is meant to be unpacked at all (a `.jar` is a zip that is used as it is).
 """
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from envy import interpreter
+from envy.content.ar_file import DEBIAN_MAGIC, data_of_debian, extract_ar
+from envy.content.ar_file import MAGIC as AR_MAGIC
 from envy.content.archive_errors import named_errors, unknown
 from envy.content.atomic import temporary_beside
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
-from envy.content.decompression import COMPRESSIONS, decompressed
+from envy.content.decompression import COMPRESSIONS, decompressed, kind_of_compression
 from envy.content.extraction import (
     PlaceMember,
     Unpacking,
     copy_beside,
     finish,
     judge_links,
+    settle_digests,
     write_file,
     write_folder,
     write_hard_link,
     write_symlink,
 )
+from envy.content.member_selection import MemberSelection
+from envy.content.read_ahead import chunks_ahead, chunks_of
+from envy.content.rpm_package import MAGIC as RPM_MAGIC
+from envy.content.rpm_package import extract_rpm
+from envy.content.seven_zip import MAGIC as SEVEN_ZIP_MAGIC
+from envy.content.seven_zip import extract_seven_zip
+from envy.content.tar_header import FILE, FOLDER, HARD_LINK, SYMLINK, Header
 from envy.content.tar_stream import members_of
 from envy.content.unpacked_size import UnpackedSize
-from envy.content.zip_file import content_of, link_target, open_zip
-from envy.content.zip_names import member_name
+from envy.content.zip_members import extract_zip
 from envy.errors import ArchiveError
-
-if TYPE_CHECKING:
-    import tarfile
-    import zipfile
 
 _BLOCK = 512
 _ARCHIVE_NAMES = re.compile(
-    r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl)$", re.IGNORECASE
+    r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip|whl|7z|deb|rpm|ar)$", re.IGNORECASE
 )
 # Zip files (or tars) that are used as one file.
 _NEVER_UNPACKED = re.compile(
@@ -51,16 +56,18 @@ _NEVER_UNPACKED = re.compile(
 _MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
-    (b"\x1f\x8b", "gz"),
-    (b"BZh", "bz2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zst"),
+    (DEBIAN_MAGIC, "deb"),
+    (AR_MAGIC, "ar"),
+    (RPM_MAGIC, "rpm"),
+    (SEVEN_ZIP_MAGIC, "7z"),
 )
-_SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+# Archives by their content, whatever they are called; an ar is mostly a library of objects.
+_ARCHIVES = frozenset({"zip", "tar", "deb", "rpm", "7z"})
+_OTHERS = {"ar": extract_ar, "rpm": extract_rpm, "7z": extract_seven_zip}
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file should be unpacked: a tar (also compressed), a zip or a wheel."""
+    """Return whether a file should be unpacked: see `formats`."""
     return is_archive_called(path, path.name)
 
 
@@ -76,7 +83,7 @@ def is_archive_called(path: Path, name: str) -> bool:
     if _NEVER_UNPACKED.search(name):
         return False
     kind = _kind_of(path)
-    return kind in {"zip", "tar"} or (kind in COMPRESSIONS and _holds_tar(path, kind))
+    return kind in _ARCHIVES or (kind in COMPRESSIONS and _holds_tar(path, kind))
 
 
 def is_single_compressed_file(path: Path) -> bool:
@@ -104,17 +111,18 @@ def extract_below(
     *,
     strip: int = 0,
     subdir: str = "",
+    select: MemberSelection | None = None,
     report: CountFiles | None = None,
 ) -> int:
     """Unpack into the folder `into` of a root, and return the number of files.
 
     The first `strip` parts of each name are dropped. Of the rest, only entries below `subdir` are
-    unpacked, directly into the folder. The caller judges the links, once every archive of the root
-    is unpacked.
+    unpacked, directly into the folder; and of these, only what `select` takes. The caller judges
+    the links, once every archive of the root is unpacked.
 
     Raises:
-        ArchiveError: the archive is damaged, an entry would be written outside the root, or no
-            file was unpacked.
+        ArchiveError: the archive is damaged, an entry would be written outside the root, no file
+            was unpacked, or a pattern matches nothing.
     """
     wanted = tuple(part for part in re.split(r"[/\\]", subdir) if part not in {"", "."})
 
@@ -123,7 +131,7 @@ def extract_below(
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
     depth = strip + len(wanted)
-    count = extract_placed(archive, below, into, place, depth=depth, report=report)
+    count = extract_placed(archive, below, into, place, depth=depth, select=select, report=report)
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -142,9 +150,10 @@ def extract_placed(
     place: PlaceMember,
     *,
     depth: int = 0,
+    select: MemberSelection | None = None,
     report: CountFiles | None = None,
 ) -> int:
-    """Unpack every member to where `place` puts it, and return the number of files, perhaps 0.
+    """Unpack each selected member to where `place` puts it; return the number of files, perhaps 0.
 
     `depth` is the number of leading parts that `place` drops: a link that leads beside what is
     left is replaced by a copy of its target.
@@ -152,22 +161,45 @@ def extract_placed(
     kind = _kind_of(archive)
     with interpreter.released(), named_errors(archive):
         unpacking = Unpacking(
-            archive=archive, below=below, into=into, place=place, depth=depth, report=report
+            archive=archive,
+            below=below,
+            into=into,
+            place=place,
+            select=select,
+            depth=depth,
+            report=report,
         )
         _extract_members(unpacking, kind)
+        for field, pattern in select.unused() if select is not None else ():
+            raise ArchiveError(
+                f'no file of {archive} matches "{pattern}" of `{field}`',
+                archive=archive,
+                hint="list the archive: paths are those that are left after `strip` and `subdir`",
+            )
         if unpacking.beside:
             _copy_beside(unpacking, kind)
         return finish(unpacking)
 
 
 def _extract_members(job: Unpacking, kind: str) -> None:
+    if job.below.digests is not None:
+        job.below.digests.begin()
     if kind == "zip":
-        _extract_zip(job)
+        extract_zip(job)
     elif kind == "tar" or kind in COMPRESSIONS:
-        for member, content in tar_members(job.archive):
-            _extract_tar_member(job, member, content)
+        with contextlib.closing(_tar_members(job.archive, kind)) as members:
+            for member, content in members:
+                _extract_tar_member(job, member, content)
+    elif kind == "deb":
+        with job.archive.open("rb") as stream:
+            data = data_of_debian(job.archive, stream)
+            for member, content in members_of(job.archive, chunks_of(data)):
+                _extract_tar_member(job, member, content)
+    elif kind in _OTHERS:
+        _OTHERS[kind](job)
     else:
         raise unknown(job.archive)
+    settle_digests(job)
 
 
 def _copy_beside(job: Unpacking, kind: str) -> None:
@@ -221,6 +253,11 @@ def decompress_below(
 # --- formats ---------------------------------------------------------------------------------
 
 
+def archive_kind(path: Path) -> str:
+    """Return the kind of an archive by its first bytes, such as `zip`, `gz` or `deb`; or ""."""
+    return _kind_of(path)
+
+
 def _kind_of(path: Path) -> str:
     """Return `zip`, `tar`, the name of a compression, or "" for any other file."""
     with path.open("rb") as file:
@@ -228,8 +265,8 @@ def _kind_of(path: Path) -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if _SKIPPABLE_ZSTD_FRAME.match(head):
-        return "zst"
+    if compression := kind_of_compression(head):
+        return compression
     # An empty tar is all zeros, as many other files are: then the name decides.
     is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(path.name)
     return "tar" if is_empty_tar or _is_tar_header(head) else ""
@@ -259,71 +296,43 @@ def _holds_tar(path: Path, kind: str) -> bool:
 # --- tar and zip ---
 
 
-def tar_members(archive: Path) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | None]]:
-    """Yield the members of a tar in order; files with their content.
+def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
+    """Yield the members of a tar in order, with the pieces of their content; to be closed.
 
     Raises:
-        ArchiveError: the file is not a tar, is damaged, or has a header that is too large.
+        ArchiveError: the file is not a tar, is damaged, or has a header that is too large. Taking
+            the content raises it, too.
     """
-    kind = _kind_of(archive)
+    with contextlib.closing(_tar_members(archive, _kind_of(archive))) as members:
+        for member, content in members:
+            yield member, _named(archive, content)
+
+
+def _named(archive: Path, content: Iterator[bytes]) -> Iterator[bytes]:
+    with named_errors(archive):
+        yield from content
+
+
+def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterator[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
         raise unknown(archive)
-    with named_errors(archive), decompressed(archive, kind) as stream:
-        yield from members_of(archive, stream)
+    with (
+        named_errors(archive),
+        decompressed(archive, kind) as stream,
+        chunks_ahead(stream) as chunks,
+    ):
+        yield from members_of(archive, chunks)
 
 
-def _extract_tar_member(
-    job: Unpacking, member: "tarfile.TarInfo", content: IO[bytes] | None
-) -> None:
-    mtime = int(member.mtime)
-    if member.isdir():
-        write_folder(job, member.name, mtime=mtime)
-    elif member.issym():
-        write_symlink(job, member.name, member.linkname)
-    elif member.islnk():
-        write_hard_link(job, member.name, member.linkname)
-    elif content is not None:
+def _extract_tar_member(job: Unpacking, member: Header, content: Iterator[bytes]) -> None:
+    mtime, kind = int(member.mtime), member.kind
+    if kind == FILE:
         write_file(job, member.name, content, mode=member.mode, mtime=mtime)
+    elif kind == FOLDER:
+        write_folder(job, member.name, mtime=mtime)
+    elif kind == SYMLINK:
+        write_symlink(job, member.name, member.link)
+    elif kind == HARD_LINK:
+        write_hard_link(job, member.name, member.link)
     else:
         raise job.refuse(member.name, "is a device, a pipe or of an unknown type")
-
-
-def _extract_zip(job: Unpacking) -> None:
-    with open_zip(job.archive) as zipped:
-        job.total = sum(not member.is_dir() for member in zipped.infolist()) if job.report else 0
-        for member in zipped.infolist():
-            _extract_zip_member(job, zipped, member)
-
-
-def _extract_zip_member(
-    job: Unpacking, zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo"
-) -> None:
-    made_on_dos = member.create_system == 0
-    name = member_name(member)
-    if made_on_dos:
-        # Some programs on Windows write backslashes, against the format.
-        name = name.replace("\\", "/")
-    mode = member.external_attr >> 16
-    # pip makes a file of a wheel executable by its mode, whatever system the wheel was zipped on.
-    if made_on_dos and not (job.archive.suffix == ".whl" and stat.S_ISREG(mode)):
-        mode = 0
-    mtime = _zip_mtime(member)
-    if name.endswith("/"):
-        write_folder(job, name, mtime=mtime)
-    elif stat.S_ISLNK(mode):
-        write_symlink(job, name, link_target(job.archive, zipped, member))
-    elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
-        with content_of(zipped, member) as content:
-            write_file(job, name, content, mode=mode, mtime=mtime)
-    else:
-        raise job.refuse(name, "is a device, a pipe or of an unknown type")
-
-
-def _zip_mtime(member: "zipfile.ZipInfo") -> int:
-    import calendar
-
-    # Zip has no time zone; UTC gives the same result everywhere.
-    try:
-        return calendar.timegm((*member.date_time, 0, 0, 0))
-    except ValueError:
-        return 0

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from envy.content.brought import LeadsOutside
 from envy.content.decompression import OUT_OF_MEMORY
+from envy.content.inflate import inflating_library
 from envy.content.spelling import SameToFileSystem
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_MEMORY
 from envy.os_errors import os_error_hint, os_error_text
 
 _HEAD = 512
+FORMATS = "tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip, whl, 7z, deb, rpm, ar"
 
 
 def unknown(archive: Path) -> ArchiveError:
@@ -20,8 +22,7 @@ def unknown(archive: Path) -> ArchiveError:
         head = file.read(_HEAD).lstrip().lower()
     is_page = head.startswith((b"<!doctype", b"<html"))
     return ArchiveError(
-        f"{archive} is not an archive that envy unpacks "
-        "(tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip)",
+        f"{archive} is not an archive that envy unpacks ({FORMATS})",
         archive=archive,
         hint="it is a web page: the server sent one instead of the file" if is_page else "",
     )
@@ -73,6 +74,7 @@ def decompression_errors() -> tuple[type[Exception], ...]:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
+        inflating_library().error,
         lzma.LZMAError,
         zstd.ZstdError,
     )

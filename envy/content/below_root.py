@@ -25,8 +25,10 @@ from types import TracebackType
 
 from envy.content.arrivals import Arrivals, Content
 from envy.content.brought import Brought, LeadsOutside, Links, Parts, described
+from envy.content.open_file import set_time
 from envy.content.spelling import check_spelling
 from envy.content.unpacked_size import UnpackedSize
+from envy.content.written_digests import WrittenDigests
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,6 +49,7 @@ class BelowRoot:
         self.links: Links = {} if links is None else links
         self.arrivals: Arrivals | None = None  # set while several items are unpacked
         self.unpacked = UnpackedSize()
+        self.digests: WrittenDigests | None = None  # of the files that archives bring
         self._open: dict[Parts, int] = {(): os.open(self.root, _FOLDER)}
         self._real: dict[Parts, Parts] = {}  # real paths of folders; a new link may change them
 
@@ -377,12 +380,6 @@ def _open_folder(name: str, above: int, *, create: bool) -> int:
             raise
         os.mkdir(name, dir_fd=above)
         return os.open(name, _FOLDER, dir_fd=above)
-
-
-def set_time(descriptor: int, mtime: int) -> None:
-    """Set the time of an open file; a time that the file system cannot store is ignored."""
-    with contextlib.suppress(OSError, OverflowError):
-        os.utime(descriptor, (mtime, mtime))
 
 
 def open_below(root: str | Path, links: Links | None = None) -> BelowRoot:

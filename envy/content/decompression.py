@@ -5,19 +5,36 @@ Owns the bound on memory: a header of a few bytes can demand a window of gigabyt
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from envy.content.gz_streams import GzStreams
 from envy.content.xz_streams import XzStreams
 from envy.limits import ARCHIVE_MEMORY
 
 _CHUNK = 1 << 20
+_MAGIC = (
+    (b"\x1f\x8b", "gz"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+)
+_SKIPPABLE_ZSTD_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _LARGEST_WINDOW = 31  # powers of two, in zstd
 COMPRESSIONS = frozenset({"gz", "bz2", "xz", "zst"})
 # How the libraries say that the memory does not suffice; they have no error of its own for it.
 OUT_OF_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
+
+
+def kind_of_compression(head: bytes) -> str:
+    """Return the compression of a file that begins like this, one of COMPRESSIONS, or ""."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    return "zst" if _SKIPPABLE_ZSTD_FRAME.match(head) else ""
 
 
 @contextlib.contextmanager
@@ -33,9 +50,7 @@ def decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
 def decompressed_stream(raw: IO[bytes], kind: str) -> IO[bytes]:
     """Return the decompressed content of a stream; the stream itself if it is not compressed."""
     if kind == "gz":
-        import gzip
-
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        return cast("IO[bytes]", io.BufferedReader(GzStreams(raw), _CHUNK))
     if kind == "bz2":
         import bz2
 

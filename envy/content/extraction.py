@@ -11,15 +11,17 @@ Guarantees
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from envy.content.below_root import BelowRoot, set_time
+from envy.content.below_root import BelowRoot
 from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
 from envy.content.count_files import CountFiles
+from envy.content.member_selection import MemberSelection
+from envy.content.open_file import set_time, write_all
 from envy.errors import ArchiveError
 
 _DRIVE = re.compile(r"[A-Za-z]:(?!:)")
@@ -44,6 +46,7 @@ class Unpacking:
     below: BelowRoot
     into: Parts
     place: PlaceMember
+    select: MemberSelection | None = None
     depth: int = 0  # the leading parts of names that `place` drops
     judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
     report: CountFiles | None = None
@@ -67,18 +70,18 @@ def refusal(archive: Path, member: str, why: str) -> ArchiveError:
     )
 
 
-def _parts_of(job: Unpacking, member: str) -> Parts:
+def parts_of(job: Unpacking, member: str) -> Parts:
     """Return the parts of a member's name; raise if the name could lead outside the root."""
     if member.startswith(("/", "\\")) or _DRIVE.match(member):
         raise job.refuse(member, "is an absolute path")
-    if ".." in re.split(r"[/\\]", member):
+    if ".." in member and ".." in re.split(r"[/\\]", member):
         raise job.refuse(member, 'contains ".."')
     return tuple(part for part in member.split("/") if part not in {"", "."})
 
 
 def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
     """Record a link that leads to what is left out of the archive; return whether it does."""
-    names = _parts_of(job, member)
+    names = parts_of(job, member)
     if not 0 <= lowest_level(names, to) < job.depth:
         return False
     job.beside[parts] = Beside(names, member, to)
@@ -87,11 +90,13 @@ def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
 
 def _place(job: Unpacking, member: str) -> Parts | None:
     """Return the path of a member below the root; None if it is left out."""
-    parts = job.place(_parts_of(job, member))
+    parts = job.place(parts_of(job, member))
     if not parts:
         return None
     if _DRIVE.match(parts[0]) or parts[0].startswith("\\"):
         raise job.refuse(member, "is an absolute path")
+    if job.select is not None and not job.select.takes(parts):
+        return None
     return job.into + parts if job.into else parts
 
 
@@ -106,25 +111,68 @@ def _refused(job: Unpacking, member: str, error: LeadsOutside | OSError) -> Exce
     return error
 
 
-def write_file(job: Unpacking, member: str, source: IO[bytes], *, mode: int, mtime: int) -> None:
-    """Write a file; a later entry of the same name replaces an earlier one."""
+def place_file(job: Unpacking, member: str) -> Parts | None:
+    """Return the path of a member that is a file, with a real folder; None if it is left out.
+
+    The folder is created.
+    """
     parts = _place(job, member)
     if parts is None:
-        return
+        return None
     job.beside.pop(parts, None)
+    try:
+        return (*job.below.real_folder(parts[:-1]), parts[-1])
+    except (LeadsOutside, OSError) as error:
+        raise _refused(job, member, error) from None
+
+
+def create_file(job: Unpacking, member: str, parts: Parts, mode: int) -> int:
+    """Create a file in place of an earlier one of this name, and return its descriptor."""
+    if job.select is not None and job.select.makes_executable(parts[len(job.into) :]):
+        mode |= 0o111
     # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
     # read-only file.
     try:
-        descriptor = job.below.create_file(parts, 0o755 if mode & 0o111 else 0o644)
+        return job.below.create_file(parts, 0o755 if mode & 0o111 else 0o644)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
-    with open(descriptor, "wb") as file:  # noqa: PTH123
-        job.below.unpacked.copy(source, file, job.archive)
-        file.flush()
+
+
+def fill_file(job: Unpacking, descriptor: int, pieces: Iterable[bytes], mtime: int) -> None:
+    """Write the content of a new file, and close it; may be called by several threads at once."""
+    digests = job.below.digests
+    try:
+        if digests is None:
+            for piece in pieces:
+                write_all(descriptor, piece)
+            set_time(descriptor, mtime)
+            return
+        digest = digests.write(descriptor, pieces)
         set_time(descriptor, mtime)
+        digests.note(os.fstat(descriptor), digest)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(
+    job: Unpacking, member: str, pieces: Iterable[bytes], *, mode: int, mtime: int
+) -> None:
+    """Write a file; a later entry of the same name replaces an earlier one."""
+    parts = place_file(job, member)
+    if parts is None:
+        return
+    descriptor = create_file(job, member, parts, mode)
+    fill_file(job, descriptor, _counted(job, pieces), mtime)
     job.count += 1
     if job.report:
         job.report(job.count, job.total)
+
+
+def _counted(job: Unpacking, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces, none of them beyond the limit of what may be unpacked."""
+    for piece in pieces:
+        job.below.unpacked.add(len(piece), job.archive)
+        yield piece
 
 
 def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
@@ -178,8 +226,8 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
-    if source is None and job.depth:
-        job.beside[parts] = Beside(_parts_of(job, member), member, to)
+    if source is None and (job.depth or job.select is not None):
+        job.beside[parts] = Beside(parts_of(job, member), member, to)
         return
     job.beside.pop(parts, None)
     try:
@@ -212,6 +260,8 @@ def _copy(job: Unpacking, source: Parts, parts: Parts, status: os.stat_result) -
         job.below.unpacked.copy(reading, writing, job.archive)
         writing.flush()
         set_time(writing.fileno(), int(status.st_mtime))
+        if job.below.digests is not None:
+            job.below.digests.forget(os.fstat(writing.fileno()))
 
 
 def copy_beside(job: Unpacking, tree: BelowRoot) -> None:
@@ -245,9 +295,15 @@ def _no_copy(job: Unpacking, link: Beside, error: CannotCopy) -> ArchiveError:
         archive=job.archive,
         member=link.member,
         hint=error.hint
-        or "a copy takes the place of a link to what `strip` and `subdir` leave out; unpack all of "
+        or "a copy takes the place of a link to what is left out of the archive; unpack all of "
         "the archive, and move what you need in a stage function",
     )
+
+
+def settle_digests(job: Unpacking) -> None:
+    """Call when the members are written, before anything else changes the files."""
+    if job.below.digests is not None:
+        job.below.digests.settle()
 
 
 def finish(job: Unpacking) -> int:

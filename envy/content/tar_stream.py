@@ -1,127 +1,163 @@
 """Reading a tar as a stream, with bounds on what its headers may hold.
 
-Owns what envy adds to `tarfile`: a damaged header is an error and not the end, a stream need not be
-seekable, and no header makes it read or keep more than its limit.
+Owns the order of headers and contents. A damaged header is an error and not the end, a stream need
+not be seekable, and no header makes envy read or keep more than its limit.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
 
+from envy.content.tar_header import (
+    BLOCK,
+    EXTENDED,
+    GLOBAL,
+    LONG_LINK,
+    LONG_NAME,
+    SPARSE,
+    Header,
+    long_text,
+    parse_header,
+    pax_records,
+    with_extensions,
+)
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_HEADER
 
-if TYPE_CHECKING:
-    import tarfile
+_MOST_HEADERS = 100  # of one member; programs write at most four
+_USED = frozenset({"path", "linkpath", "size", "mtime"})
+_NOTHING = bytes(BLOCK)
 
-_CHUNK = 1 << 20
 
+class _Chunks:
+    """The bytes of a stream that arrives in chunks."""
 
-class _Forward:
-    """Makes a stream look seekable to tarfile.
-
-    It seeks forward by reading, and back by the one byte that tarfile reads again to check that a
-    member was complete; a decompressor might start over for that. (The streaming mode of tarfile
-    copies its whole buffer for every header.)
-
-    From `begin_header` to `end_header`, it counts what is read, but not what is passed by: all of
-    it is kept in memory by tarfile, as names, extended headers and maps of sparse files.
-    """
-
-    def __init__(self, stream: IO[bytes], archive: Path) -> None:
-        self._stream = stream
-        self._archive = archive
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._chunk = b""
         self._at = 0
-        self._last = b""
-        self._is_back = False
-        self._left: int | None = None
 
-    def begin_header(self) -> None:
-        self._left = ARCHIVE_HEADER.value
+    def piece(self, size: int) -> bytes:
+        """Return the next bytes, between one and `size`; b"" at the end."""
+        if self._at == len(self._chunk):
+            self._chunk, self._at = next(self._chunks, b""), 0
+        begin, self._at = self._at, min(self._at + size, len(self._chunk))
+        if self._at - begin == len(self._chunk):
+            return self._chunk
+        return self._chunk[begin : self._at]
 
-    def end_header(self) -> None:
-        self._left = None
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Yield the next `size` bytes.
 
-    def tell(self) -> int:
-        return self._at - self._is_back
+        Raises:
+            EOFError: there are fewer.
+        """
+        while size:
+            data = self.piece(size)
+            if not data:
+                raise EOFError("it ends within an entry")
+            size -= len(data)
+            yield data
 
-    def seek(self, to: int) -> int:
-        self._is_back = to == self._at - 1
-        while self._at < to:
-            if not self._read(min(to - self._at, _CHUNK)):
-                break
-        if to < self.tell():
-            raise EOFError("an entry overlaps one before it")
-        return self.tell()
+    def block(self) -> bytes:
+        """Return the next block; b"" at the end.
 
-    def read(self, size: int) -> bytes:
-        if self._left is not None:
-            self._left -= size
-            if self._left < 0:
-                raise ArchiveError(
-                    f"{self._archive}: an entry has names and headers of more than "
-                    f"{ARCHIVE_HEADER.shown}, the limit {ARCHIVE_HEADER.name}",
-                    archive=self._archive,
-                    hint=ARCHIVE_HEADER.hint,
-                )
-        if self._is_back:
-            self._is_back = False
-            return self._last + self._read(size - 1)
-        return self._read(size)
-
-    def _read(self, size: int) -> bytes:
-        data = self._stream.read(size) if size else b""
-        self._at += len(data)
-        self._last = data[-1:] or self._last
+        Raises:
+            EOFError: the stream ends within it.
+        """
+        data = self.piece(BLOCK)
+        while data and len(data) < BLOCK:
+            more = self.piece(BLOCK - len(data))
+            if not more:
+                raise EOFError("it ends within a header")
+            data += more
         return data
 
 
-def members_of(
-    archive: Path, stream: IO[bytes]
-) -> Iterator[tuple["tarfile.TarInfo", IO[bytes] | None]]:
-    """Yield the members of a tar in order; files with their content.
+class _Headers:
+    """Reads the headers of one member after the other."""
+
+    def __init__(self, archive: Path, chunks: _Chunks) -> None:
+        self._archive = archive
+        self._chunks = chunks
+        self._global: dict[str, str] = {}
+        self._left = 0
+        self._is_first = True
+
+    def next(self) -> Header | None:
+        """Return the header of the next member; None at the end of the archive."""
+        self._left = ARCHIVE_HEADER.value
+        extended: dict[str, str] = {}
+        for count in range(_MOST_HEADERS):
+            self._take(BLOCK)
+            block = self._chunks.block()
+            if not block or block == _NOTHING:
+                if count:
+                    raise EOFError("it ends after an extended header")
+                if not block and self._is_first:
+                    raise EOFError("it holds nothing")
+                return None
+            self._is_first = False
+            header = parse_header(block)
+            if header.type not in EXTENDED:
+                return with_extensions(header, {**self._global, **extended})
+            self._extend(header, extended)
+        raise ValueError("an entry has too many headers")
+
+    def _extend(self, header: Header, extended: dict[str, str]) -> None:
+        """Add what an extended header says; what an earlier one of the member says stays."""
+        self._take(header.size)
+        content = b"".join(self._chunks.pieces(header.size))
+        for _ in self._chunks.pieces(-header.size % BLOCK):
+            pass
+        if header.type == LONG_NAME:
+            extended.setdefault("path", long_text(content))
+        elif header.type == LONG_LINK:
+            extended.setdefault("linkpath", long_text(content))
+        else:
+            # Within one header, the last record of a name counts.
+            said = {k: v for k, v in pax_records(content) if k in _USED or "sparse" in k}
+            if header.type == GLOBAL:
+                self._global.update(said)
+            else:
+                extended.update({**said, **extended})
+
+    def _take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise ArchiveError(
+                f"{self._archive}: an entry has names and headers of more than "
+                f"{ARCHIVE_HEADER.shown}, the limit {ARCHIVE_HEADER.name}",
+                archive=self._archive,
+                hint=ARCHIVE_HEADER.hint,
+            )
+
+
+def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header, Iterator[bytes]]]:
+    """Yield the members of a tar in order, each with the pieces of its content.
+
+    The content is read as far as it is taken, and the rest passed by.
 
     Raises:
-        ArchiveError: a header is larger than its limit; others are those of tarfile.
+        ArchiveError: a header is larger than its limit, or an entry is a sparse file.
+        EOFError, ValueError: the tar is damaged.
     """
-    import tarfile
-
-    class StrictHeader(tarfile.TarInfo):
-        """Distinguishes a damaged header from the end of the archive, which TarFile does not."""
-
-        @classmethod
-        def fromtarfile(cls, tar: "tarfile.TarFile") -> "StrictHeader":
-            try:
-                return super().fromtarfile(tar)
-            except (
-                tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
-                tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
-            ) as error:
-                raise tarfile.ReadError(str(error)) from error
-            except RecursionError as error:  # each header of a member is read within the last
-                raise tarfile.ReadError("an entry has too many headers") from error
-
-    forward = _Forward(stream, archive)
-    forward.begin_header()
-    with tarfile.open(
-        fileobj=cast("IO[bytes]", forward), mode="r:", tarinfo=StrictHeader, encoding="utf-8"
-    ) as tar:
-        while (member := tar.next()) is not None:
-            forward.end_header()
-            tar.members.clear()  # type: ignore[attr-defined]
-            yield member, tar.extractfile(member) if member.isreg() else None
-            _forget_unknown(tar)
-            forward.begin_header()
-        forward.end_header()
-        # The checksum of a compressed stream is at its end.
-        while stream.read(_CHUNK):
+    stream = _Chunks(chunks)
+    headers = _Headers(archive, stream)
+    while (header := headers.next()) is not None:
+        if header.kind == SPARSE:
+            raise ArchiveError(
+                f"{archive}: the entry {header.name!r} is sparse, and envy unpacks no sparse files",
+                archive=archive,
+                member=header.name,
+                hint="pack it without the option --sparse",
+            )
+        size = header.content_size
+        content = stream.pieces(size)
+        yield header, content
+        for _ in content:
             pass
-
-
-def _forget_unknown(tar: "tarfile.TarFile") -> None:
-    """Drop what global headers set for all later members, but means nothing to tarfile."""
-    from tarfile import PAX_FIELDS
-
-    headers = tar.pax_headers
-    if any(name not in PAX_FIELDS for name in headers):
-        tar.pax_headers = {name: text for name, text in headers.items() if name in PAX_FIELDS}
+        for _ in stream.pieces(-size % BLOCK):
+            pass
+    # The checksum of a compressed stream is at its end.
+    while stream.piece(1 << 30):
+        pass

@@ -3,6 +3,7 @@
 Owns the bound on disk space: a compressed file of a few kilobytes can hold gigabytes.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +11,12 @@ from envy.errors import ArchiveError
 from envy.limits import UNPACKED_SIZE, Limit
 
 _CHUNK = 1 << 20
+
+
+def pieces_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rest of a stream in pieces of at most a mebibyte."""
+    while data := stream.read(_CHUNK):
+        yield data
 
 
 class UnpackedTooLarge(ArchiveError):
@@ -31,7 +38,7 @@ class UnpackedSize:
         Raises:
             UnpackedTooLarge: the limit is reached.
         """
-        while data := source.read(_CHUNK):
+        for data in pieces_of(source):
             self.add(len(data), archive)
             target.write(data)
 

@@ -44,6 +44,11 @@ class _IndexedFile(io.BufferedReader):
             )
         return super().read(size)
 
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        if target < 0 and whence == os.SEEK_SET:
+            raise EOFError("its list of names is not where it says")
+        return super().seek(target, whence)
+
 
 @contextlib.contextmanager
 def open_zip(archive: Path) -> Iterator["zipfile.ZipFile"]:

@@ -17,9 +17,16 @@ _UNICODE_PATH = 0x7075
 _VERSION = 1
 
 
+def raw_name(member: "zipfile.ZipInfo") -> bytes:
+    """Return the name of a member as it is stored."""
+    name = member.orig_filename
+    is_utf_8 = member.flag_bits & _IS_UTF_8 or name.isascii()  # the same in both; utf-8 is faster
+    return name.encode("utf-8" if is_utf_8 else "cp437")
+
+
 def member_name(member: "zipfile.ZipInfo") -> str:
     """Return the name of a member, with `/` between its parts unless it was written on DOS."""
-    raw = member.orig_filename.encode("utf-8" if member.flag_bits & _IS_UTF_8 else "cp437")
+    raw = raw_name(member)
     name = _unicode_path(member.extra, raw)
     if name is None:
         name = _utf_8(raw)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from envy.declarations import fields
+from envy.declarations.bundles import MAP_NAME
 from envy.declarations.entries import parse_alias, parse_dependencies
 from envy.declarations.locations import SourceText
 from envy.declarations.option_text import OptionValue, serialise_options
@@ -23,8 +24,9 @@ from envy.declarations.options import (
     parse_declarations,
 )
 from envy.declarations.products import Product, parse_products
+from envy.declarations.requirements import Requirements, parse_requirements
 from envy.declarations.sources import SourceItem, parse_source_items
-from envy.declarations.spec import NO_OVERRIDES, Address, Dependency, RecipeSpec
+from envy.declarations.spec import BUNDLED, NO_OVERRIDES, Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
     NO_EXPORTS,
     Exports,
@@ -37,7 +39,7 @@ from envy.declarations.tables import (
     parse_inputs,
     parse_stage_table,
 )
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform, host_platform
 from envy.lua.values import LuaFunction
@@ -67,6 +69,7 @@ class RecipeDefinition:
     host: tuple[tuple[str, str], ...] = ()
     check: Verb = None
     fetch: tuple[SourceItem, ...] | LuaFunction | None = None
+    requirements: Requirements | None = None
     stage: StageTable | Verb = None
     build: Verb = None
     install: Verb = None
@@ -183,6 +186,7 @@ class _Parser:
             host=self._host(options),
             check=verbs["check"],
             fetch=self._fetch(),
+            requirements=self._requirements(options) if included else None,
             stage=self._stage(),
             build=verbs["build"],
             install=verbs["install"],
@@ -205,7 +209,7 @@ class _Parser:
             recheck=self._recheck(),
             user_managed="check" in values,
             excluded=not included,
-            warnings=self._warnings(),
+            warnings=typo_warnings(self.values, FIELDS, self.at),
         )
 
     def _check_identity(self) -> None:
@@ -221,6 +225,13 @@ class _Parser:
             )
         if not isinstance(declared, str):
             raise fields.wrong_type("identity", declared, "a string", origin=self.at("identity"))
+        if self.spec.source is BUNDLED:
+            raise DeclarationError(
+                f'the recipe is "{declared}", and {MAP_NAME} of its bundle says that the file is '
+                f'"{requested}"',
+                origin=self.at("identity"),
+                hint=f"make the two the same: change the identity or the entry of {MAP_NAME}",
+            )
         raise DeclarationError(
             f'the recipe is "{declared}", and {self.spec.origin} requests "{requested}"',
             origin=self.at("identity"),
@@ -341,6 +352,12 @@ class _Parser:
             return value
         return parse_source_items(value, origin=self.at("fetch"), base_dir=self.base_dir)
 
+    def _requirements(self, options: Mapping[str, OptionValue]) -> Requirements | None:
+        value = self.values.get("requirements")
+        if isinstance(value, LuaFunction):
+            value = value.state.call(value, dict(options))
+        return parse_requirements(value, self.at("requirements"))
+
     def _stage(self) -> StageTable | Verb:
         value = self.values.get("stage")
         if isinstance(value, dict):
@@ -379,9 +396,3 @@ class _Parser:
         if isinstance(value, LuaFunction):
             return value
         return parse_exports(value, self.at("exports"))
-
-    def _warnings(self) -> tuple[str, ...]:
-        return tuple(
-            f"{self.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(self.values, FIELDS)
-        )

@@ -15,7 +15,9 @@ from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
 from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
 from envy.declarations.spec import (
+    BUNDLED,
     Address,
+    BundledSource,
     CustomSource,
     Dependency,
     DependencyKind,
@@ -284,7 +286,7 @@ def _parse_options(value: object, origin: SourceLocation) -> Mapping[str, Option
 
 def _parse_source(
     identity: str, table: dict[str, object], context: _Context
-) -> SourceItem | CustomSource:
+) -> SourceItem | CustomSource | BundledSource:
     origin, base_dir = context.origin, context.base_dir
     source = table.get("source")
     pins = () if _PINS.isdisjoint(table) else sorted(_PINS.intersection(table))
@@ -342,18 +344,15 @@ def _parse_custom_source(table: dict[str, object], context: _Context) -> CustomS
     )
 
 
-def _default_source(key: RecipeKey, origin: SourceLocation, recipes_dir: Path) -> SourceItem:
+def _default_source(
+    key: RecipeKey, origin: SourceLocation, recipes_dir: Path
+) -> SourceItem | BundledSource:
     """Return the source of a recipe whose entry has none."""
     if key.namespace == "envy":
         return shipped_source(key.identity, directory=shipped_recipes_dir(), origin=origin)
     if key.namespace == "local":
         return SourceItem(source=f"{key.identity}.lua", origin=origin, base_dir=recipes_dir)
-    raise DeclarationError(
-        f"the source of {key.identity} is missing",
-        origin=origin,
-        hint=f'write {{ recipe = "{key.identity}", source = "…" }}; only recipes of the '
-        "namespaces envy and local have a default source",
-    )
+    return BUNDLED  # if the manifest has no bundles, that is found where the entry is declared
 
 
 def _parse_needed_by(table: Mapping[str, object], origin: SourceLocation) -> RecipePhase:

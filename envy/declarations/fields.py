@@ -148,3 +148,12 @@ def inner_patterns(
                 hint=f'such as {name} = {{ "build", "**/*.o" }}',
             )
     return patterns
+
+
+def flag_or_patterns(
+    table: Mapping[str, object], name: str, *, origin: SourceLocation | None
+) -> bool | tuple[str, ...]:
+    """Return a field that is a flag or an array of patterns; False if it is missing."""
+    if isinstance(table.get(name), list):
+        return inner_patterns(table, name, origin=origin)
+    return flag(table, name, origin=origin)

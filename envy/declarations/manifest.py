@@ -8,26 +8,38 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations import fields
+from envy.declarations.bundles import Bundle, check_has_bundles, parse_bundles
 from envy.declarations.dotenv import check_variable, is_variable
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText
 from envy.declarations.mirrors import PrefixMap, prefix_map
 from envy.declarations.required_envy import check_required_envy, written_requirement
-from envy.declarations.spec import NO_OVERRIDES, Address, Overrides, RecipeSpec, source_text
+from envy.declarations.spec import (
+    BUNDLED,
+    NO_OVERRIDES,
+    Address,
+    Overrides,
+    RecipeSpec,
+    source_text,
+)
 from envy.declarations.tables import is_included
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform
 from envy.limits import LUA_MEMORY
 from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
+
+if TYPE_CHECKING:
+    from envy.declarations.test_settings import TestSettings
 
 FIELDS = frozenset(
     {
@@ -39,8 +51,10 @@ FIELDS = frozenset(
         "launchers",
         "mirrors",
         "overrides",
+        "bundles",
         "platforms",
         "require_digest",
+        "tests",
     }
 )
 
@@ -65,8 +79,10 @@ class Manifest:
     dotenv: Path | None = None
     launchers: str = ""  # the folder of launchers, relative to the manifest's
     overrides: Overrides = NO_OVERRIDES
+    bundles: tuple[Bundle, ...] = ()
     platforms: tuple[str, ...] = ()  # that the lock must have; without any, it has the usual ones
     require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
+    tests: "TestSettings | None" = None
     mirrors: PrefixMap = field(default_factory=dict)
 
 
@@ -100,7 +116,11 @@ def load_manifest(
     values = state.user_globals()
     check_required_envy(values.get("requires_envy"), source)
     overrides = _parse_overrides(values, source, path.parent, platform)
+    bundles = parse_bundles(values.get("bundles"), source, path.parent)
     packages, aliases = _parse_packages(values, source, path, platform, overrides)
+    for spec in packages:
+        if spec.source is BUNDLED:
+            check_has_bundles(spec.identity, bundles, spec.origin)
     return Manifest(
         path=path,
         packages=packages,
@@ -110,16 +130,15 @@ def load_manifest(
         state=state,
         reads=state.reads,
         digest=blake3(content).hexdigest(),
-        warnings=tuple(
-            f"{source.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(values, FIELDS)
-        ),
+        warnings=typo_warnings(values, FIELDS, source.at),
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),
         overrides=overrides,
+        bundles=bundles,
         platforms=_parse_platforms(values.get("platforms"), source),
         require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
+        tests=_parse_tests(values, source),
         mirrors=prefix_map(values.get("mirrors"), origin=source.at("mirrors")),
     )
 
@@ -183,6 +202,14 @@ def _parse_overrides(
 
     origin = source.at("overrides")
     return parse_overrides(values["overrides"], origin=origin, base_dir=folder, platform=platform)
+
+
+def _parse_tests(values: Mapping[str, object], source: SourceText) -> "TestSettings | None":
+    if "tests" not in values:
+        return None
+    from envy.declarations.test_settings import parse_tests
+
+    return parse_tests(values["tests"], origin=source.at("tests"))
 
 
 def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[object]:

@@ -14,7 +14,13 @@ from typing import TypeAlias
 
 from envy.declarations.locations import SourceText, shown_path
 from envy.declarations.manifest import FIELDS, load_manifest, read_manifest
-from envy.declarations.manifest_text import entry_text, insert_element, remove_element, set_field
+from envy.declarations.manifest_text import (
+    entry_text,
+    insert_element,
+    is_listed,
+    remove_element,
+    set_field,
+)
 from envy.declarations.option_text import OptionValue
 from envy.errors import EnvyError, ManifestError, SourceLocation
 from envy.host.platform import Platform, host_platform
@@ -51,13 +57,15 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """Fields of the entry at an index get other values; None removes a field.
+    """Fields of the entry at an index of a table get other values; None removes a field.
 
-    A field is named by the path that leads to it: ("options", "version"), say.
+    A field is named by the path that leads to it: ("options", "version"), say. The table is
+    `packages` or `bundles`.
     """
 
     index: int
     fields: Mapping[tuple[str, ...], OptionValue | None]
+    table: str = "packages"
 
 
 Edit: TypeAlias = Insertion | Removal | FieldChange
@@ -82,12 +90,25 @@ class ManifestFile:
     @property
     def entries(self) -> Sequence[object]:
         """The entries of `packages` on the host, also those for other platforms."""
-        host = next(iter(self.values))
-        return _packages(self.values[host] or {}) or []
+        return self.listed("packages")
 
-    def at(self, index: int) -> SourceLocation:
+    def listed(self, table: str) -> Sequence[object]:
+        """Return the entries of `packages` or `bundles` on the host."""
+        host = next(iter(self.values))
+        return _elements(self.values[host] or {}, table) or []
+
+    @property
+    def elsewhere(self) -> Sequence[object]:
+        """The entries of `packages` that only other platforms list."""
+        found: list[object] = []
+        for values in self.values.values():
+            own = _elements(values or {}, "packages") or []
+            found += [entry for entry in own if entry not in self.entries and entry not in found]
+        return found
+
+    def at(self, index: int, table: str = "packages") -> SourceLocation:
         """Return where an entry is written."""
-        found = SourceText(self.path, self.text).at("packages", length=len(self.entries))
+        found = SourceText(self.path, self.text).at(table, length=len(self.listed(table)))
         return SourceLocation(found.path, found.at_element(index).line)
 
 
@@ -130,7 +151,8 @@ def edited(manifest: ManifestFile, edit: Edit, environment: Mapping[str, str]) -
             after = _load(manifest.path, content, platform, environment)
         except EnvyError as error:
             raise _by_hand(manifest, edit, f"the result is not valid: {error.message}") from error
-        if not _differ_by(edit, before, after, manifest.entries, is_host=not values):
+        entries = manifest.listed(_table_of(edit))
+        if not _differ_by(edit, before, after, entries, is_host=not values):
             raise _by_hand(manifest, edit, f"more than this entry would change on {platform.tag}")
         values[platform] = after
     return ManifestFile(path=manifest.path, content=content, values=values)
@@ -146,17 +168,22 @@ def _proposal(manifest: ManifestFile, edit: Edit) -> str | None:
             return insert_element(manifest.text, _value(entry))
         case Removal(index):
             return remove_element(manifest.text, index)
-        case FieldChange(index, fields):
+        case FieldChange(index, fields, table):
             for path, value in fields.items():
-                text = text and set_field(text, index, path, value)
+                text = text and set_field(text, index, path, value, table=table)
     return text
 
 
 def _why_not(manifest: ManifestFile, edit: Edit) -> str:
     """Return why there is no proposal."""
-    if isinstance(edit, FieldChange) and remove_element(manifest.text, edit.index) is not None:
+    table = _table_of(edit)
+    if isinstance(edit, FieldChange) and is_listed(manifest.text, edit.index, table):
         return "its value is computed"
-    return "`packages` is not one table that lists its entries"
+    return f"`{table}` is not one table that lists its entries"
+
+
+def _table_of(edit: Edit) -> str:
+    return edit.table if isinstance(edit, FieldChange) else "packages"
 
 
 def _value(entry: Entry) -> OptionValue:
@@ -178,9 +205,9 @@ def _by_hand(manifest: ManifestFile, edit: Edit, reason: str) -> ManifestError:
             hint = f"remove it from `packages` yourself:\n    {row}"
         case FieldChange(index, fields):
             what = f"envy cannot change this entry: {reason}"
-            row = _shown(_changed(manifest.entries[index], fields))
+            row = _shown(_changed(manifest.listed(edit.table)[index], fields))
             hint = f"write it yourself:\n    {row},"
-    return ManifestError(what, origin=manifest.at(index), hint=hint)
+    return ManifestError(what, origin=manifest.at(index, _table_of(edit)), hint=hint)
 
 
 def _shown(entry: object) -> str:
@@ -199,6 +226,12 @@ def identity_of(entry: object) -> str:
     return recipe if isinstance(recipe, str) else ""
 
 
+def _name_of(entry: object) -> str:
+    """Return what names an entry: its identity, or the source of a bundle."""
+    source = entry.get("source") if isinstance(entry, dict) else None
+    return identity_of(entry) or str(source)
+
+
 def _with_host(platforms: Sequence[Platform]) -> Iterator[Platform]:
     host = host_platform()
     yield host
@@ -211,10 +244,11 @@ def _differ_by(
     edit: Edit, before: Values, after: Values, entries: Sequence[object], *, is_host: bool
 ) -> bool:
     """Return whether an edit is all that two manifests differ by; `entries` are the host's."""
-    for name in FIELDS - {"packages"}:
+    table = _table_of(edit)
+    for name in FIELDS - {table}:
         if not _same(before.get(name), after.get(name)):
             return False
-    old, new = _packages(before), _packages(after)
+    old, new = _elements(before, table), _elements(after, table)
     if old is None or new is None:
         return False
     match edit:
@@ -253,14 +287,14 @@ def _is_changed(
     changed: Callable[[object], object],
     index: int | None,
 ) -> bool:
-    identity = identity_of(entry)
+    identity = _name_of(entry)
     if index is None:
         index = _first_difference(old, new)
         if index == len(old) == len(new):  # nothing differs
             return not any(
-                identity_of(one) == identity and not _same(one, changed(one)) for one in old
+                _name_of(one) == identity and not _same(one, changed(one)) for one in old
             )
-    if index >= len(old) or identity_of(old[index]) != identity:
+    if index >= len(old) or _name_of(old[index]) != identity:
         return False
     return _same([*old[:index], changed(old[index]), *old[index + 1 :]], list(new))
 
@@ -301,8 +335,8 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _packages(values: Values) -> list[object] | None:
-    value = values.get("packages")
+def _elements(values: Values, table: str) -> list[object] | None:
+    value = values.get(table)
     if value == {}:
         return []
     return value if isinstance(value, list) else None

@@ -1,15 +1,18 @@
 """Finding the manifest: the nearest envy.lua from a folder up, or the one that the user named.
 
+Where neither is, it is the user's own: the global manifest.
+
 A separate module that imports nothing at first, because warm commands use it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from envy.errors import ManifestError
@@ -46,8 +49,22 @@ def _is_repository(directory: str) -> bool:
     return os.path.lexists(os.path.join(directory, ".git"))
 
 
-def find_manifest(start: Path, *, named: Path | None = None) -> Path:
-    """Return the manifest that was named, or the nearest one from `start` up.
+def global_manifest(environment: Mapping[str, str]) -> str:
+    """Return the path of the user's own manifest, in the settings folder that platformdirs finds.
+
+    The file need not exist. "" means that the user has no such folder.
+    """
+    folder, home = environment.get("XDG_CONFIG_HOME", ""), environment.get("HOME", "")
+    if not folder.startswith("/"):
+        if not home.startswith("/"):
+            return ""
+        of_macos = os.path.join(home, "Library", "Application Support")
+        folder = of_macos if sys.platform == "darwin" else os.path.join(home, ".config")
+    return os.path.join(folder, "envy", MANIFEST_NAME)
+
+
+def find_manifest(start: Path, *, named: Path | None = None, fallback: str = "") -> Path:
+    """Return the manifest that was named, or the nearest one from `start` up, or else `fallback`.
 
     Raises:
         ManifestError: there is none.
@@ -57,6 +74,8 @@ def find_manifest(start: Path, *, named: Path | None = None) -> Path:
     from pathlib import Path
 
     found, searched = nearest_manifest(str(start.absolute()))
+    if not found and fallback and os.path.isfile(fallback):
+        found = fallback
     if not found:
         raise _not_found(searched)
     return Path(found)

@@ -54,13 +54,26 @@ def remove_element(text: str, index: int) -> str | None:
     return _removed(braces, braces.items.index(elements[index]))
 
 
-def set_field(text: str, index: int, path: Sequence[str], value: OptionValue | None) -> str | None:
-    """Return the text in which a field of the entry at an index (from 0) has this value.
+def is_listed(text: str, index: int, table: str) -> bool:
+    """Return whether an entry at an index of a table is written in it."""
+    braces = _packages(text, table)
+    return braces is not None and index < len(braces.elements())
+
+
+def set_field(
+    text: str,
+    index: int,
+    path: Sequence[str],
+    value: OptionValue | None,
+    *,
+    table: str = "packages",
+) -> str | None:
+    """Return the text in which a field of the entry at an index (from 0) of a table has this value.
 
     The path leads to the field: ("options", "version"), say. None as the value removes it. Returns
     None if the entry is not written in a way that is understood here.
     """
-    braces = _packages(text)
+    braces = _packages(text, table)
     elements = () if braces is None else braces.elements()
     if braces is None or index >= len(elements):
         return None
@@ -115,9 +128,9 @@ class _Braces:
         return self.tokens[index] if index < self.closing else None
 
 
-def _packages(text: str) -> _Braces | None:
+def _packages(text: str, table: str = "packages") -> _Braces | None:
     tokens = list(tokens_of(text))
-    name = find_assignment(tokens, "packages")
+    name = find_assignment(tokens, table)
     return None if name is None else _braces(text, tokens, name + 2)
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from envy.declarations.manifest_text import entry_text
+from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped_table import ShippedRecipe, entry_of, shipped_table
 
 VERSION_FILES = (".tool-versions", ".python-version", ".nvmrc")
 _TOOLS = {".python-version": "python", ".nvmrc": "node"}
 _NAMES = {"nodejs": "node", "golang": "go"}  # of .tool-versions, where envy has another one
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/*-]*")
+_PYTHON = re.compile(r"3\.[0-9]+(?=$|\.[0-9]+$)")
 _LONGEST = 60  # characters of a name or version
 _MOST = 50  # lines of a file
 
@@ -79,6 +81,11 @@ def _row(asked: AskedVersion, recipes: Mapping[str, ShippedRecipe]) -> tuple[str
     if recipe is None:
         note = f"{_text(asked)}: envy ships no recipe for {asked.tool}"
         return f"-- {note}", note
+    python = _PYTHON.match(asked.version)
+    if asked.tool in recipe.options and python:
+        # The machine has one release of each.
+        options: dict[str, OptionValue] = {asked.tool: python[0]}
+        return f"{entry_text({'recipe': recipe.identity, 'options': options})}, -- {asked.file}", ""
     if not recipe.version:
         note = f"{_text(asked)}: {recipe.identity} takes the one of the machine"
         return f'-- "{recipe.identity}", -- {note}', note

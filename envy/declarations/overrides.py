@@ -16,6 +16,7 @@ from envy.declarations.options import OptionDeclaration
 from envy.declarations.query_match import matches_identity, split_query
 from envy.declarations.sources import SourceItem, digest, parse_source_item
 from envy.declarations.spec import (
+    BUNDLED,
     NO_OVERRIDES,
     CustomSource,
     Dependency,
@@ -23,6 +24,7 @@ from envy.declarations.spec import (
     Overrides,
     RecipeSpec,
     Replaced,
+    Source,
 )
 from envy.declarations.tables import is_included
 from envy.errors import DeclarationError, ManifestError, SourceLocation
@@ -154,9 +156,7 @@ def overridden_dependencies(
     ]
 
 
-def _source_of(
-    override: Override, source: SourceItem | CustomSource | None, spec: RecipeSpec
-) -> SourceItem | CustomSource | None:
+def _source_of(override: Override, source: Source, spec: RecipeSpec) -> Source:
     if override.source is not None:
         return override.source
     if not override.pins:
@@ -164,7 +164,7 @@ def _source_of(
     if not isinstance(source, SourceItem):
         raise DeclarationError(
             f"the override of {override.name} pins a source, and that of {spec.identity} is a "
-            "function",
+            + ("bundle" if source is BUNDLED else "function"),
             origin=override.origin,
             hint="override its `source` as well",
         )

@@ -17,6 +17,7 @@ from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
 from envy.declarations.request_headers import RequestHeader, parse_headers
+from envy.declarations.signature import Signature, parse_signature
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -37,15 +38,17 @@ class SourceItem:
     """One source to fetch, as written.
 
     A relative path starts from `base_dir`, the folder of the file that names the source. `extract`
-    is None for the default, which is to unpack archives.
+    is None for the default, which is to unpack archives. `executable` may be patterns of files of
+    an archive.
     """
 
     source: str
     sha256: str = ""
     blake3: str = ""
+    sha512: str = ""
     ref: str = ""
     dest: str = ""
-    executable: bool = False
+    executable: bool | tuple[str, ...] = False
     extract: bool | None = None
     strip: int = 0
     subdir: str = ""
@@ -57,25 +60,39 @@ class SourceItem:
     headers: tuple[RequestHeader, ...] = ()
     submodules: bool = False
     lfs: bool = False
+    only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: bool = False
     vcs: bool = False
+    signature: Signature | None = None
     origin: SourceLocation | None = field(default=None, compare=False)
     base_dir: Path
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether the file itself becomes executable."""
+        return self.executable is True
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether the digest of its content is declared."""
+        return bool(self.sha256 or self.blake3 or self.sha512)
 
 
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
 FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
+DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
 _GIT_ONLY = ("ref", "submodules", "lfs")
 _HTTP_ONLY = ("mirrors", "auth", "headers")
 _PYPI_ONLY = ("python", "kind")
-FOLDER_FIELDS = ("exclude", "follow", "vcs")
+FOLDER_FIELDS = ("follow", "vcs")
+SELECTION_FIELDS = ("only", "exclude")
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
 _HTTP_FORM = re.compile(r"https?://[^/]", re.IGNORECASE)
@@ -146,7 +163,7 @@ def git_address(item: SourceItem) -> str:
         source = source[4:]
     if _SCHEME.match(source) or _SCP_FORM.match(source):
         return source
-    return str(local_path(item))
+    return str(local_path(replace(item, source=source)))
 
 
 def location(item: SourceItem) -> str:
@@ -156,8 +173,9 @@ def location(item: SourceItem) -> str:
         address = local_name(item)
     else:
         address = git_address(item) if scheme is Scheme.GIT else item.source
-    parts = ("submodules" if item.submodules else "", "lfs" if item.lfs else "")
-    pins = (item.ref, item.subdir, item.sha256, item.blake3, *parts)
+    parts = ["submodules" if item.submodules else "", "lfs" if item.lfs else ""]
+    parts += [item.signature.pin] if item.signature else []
+    pins = (item.ref, item.subdir, item.sha256, item.blake3, item.sha512, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
 
@@ -269,9 +287,10 @@ def _item_of_table(
         source=fields.text(table, "source", origin=origin),
         sha256=digest(table, "sha256", origin=origin),
         blake3=digest(table, "blake3", origin=origin),
+        sha512=digest(table, "sha512", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=inner_path(table, "dest", origin=origin),
-        executable=fields.flag(table, "executable", origin=origin),
+        executable=fields.flag_or_patterns(table, "executable", origin=origin),
         extract=fields.flag(table, "extract", origin=origin) if "extract" in table else None,
         strip=fields.count(table, "strip", origin=origin),
         subdir=inner_path(table, "subdir", origin=origin),
@@ -283,9 +302,11 @@ def _item_of_table(
         headers=parse_headers(table, origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
+        only=fields.inner_patterns(table, "only", origin=origin),
         exclude=fields.inner_patterns(table, "exclude", origin=origin),
         follow=fields.flag(table, "follow", origin=origin),
         vcs=fields.flag(table, "vcs", origin=origin),
+        signature=parse_signature(table.get("signature"), origin=origin),
         origin=origin,
         base_dir=base_dir,
     )
@@ -295,12 +316,13 @@ def _item_of_table(
 
 
 def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """Return a field that is 64 hexadecimal digits, in lower case; "" if it is missing."""
+    """Return a field that is a digest, in lower case; "" if it is missing."""
     given = fields.text(table, name, origin=origin).strip().lower()
-    if given and not _DIGEST.fullmatch(given):
+    length = DIGEST_LENGTHS[name]
+    if given and (len(given) != length or not _HEXADECIMAL.fullmatch(given)):
         characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
         raise DeclarationError(
-            f"`{name}` must be 64 hexadecimal digits, not {characters}: {given}",
+            f"`{name}` must be {length} hexadecimal digits, not {characters}: {given}",
             origin=fields.field_origin(origin, name),
         )
     return given
@@ -323,10 +345,8 @@ def inner_path(table: Mapping[str, object], name: str, *, origin: SourceLocation
 def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
     kind = fields.text(table, "kind", origin=origin) or "wheel"
     if kind not in {"wheel", "sdist"}:
-        raise DeclarationError(
-            f'`kind` must be "wheel" or "sdist", not "{kind}"',
-            origin=fields.field_origin(origin, "kind"),
-        )
+        at = fields.field_origin(origin, "kind")
+        raise DeclarationError(f'`kind` must be "wheel" or "sdist", not "{kind}"', origin=at)
     return kind
 
 
@@ -366,7 +386,11 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
             reason = "is for http: and https: sources"
         elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
             reason = "is for folders of this machine"
-        elif name in {"sha256", "blake3"} and scheme is Scheme.GIT:
+        elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
+            reason = "is for archives and for folders of this machine"
+        elif name == "signature" and scheme in {Scheme.GIT, Scheme.PYPI, Scheme.NPM}:
+            reason = "is for files with an address of their own"
+        elif name in DIGEST_LENGTHS and scheme is Scheme.GIT:
             reason = "is for files; a git source is pinned by the commit in `ref`"
         else:
             continue

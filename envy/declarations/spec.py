@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue
@@ -54,6 +55,15 @@ class CustomSource:
     origin: SourceLocation = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class BundledSource:
+    """The source of a recipe that a bundle of the manifest has; which one, their maps say."""
+
+
+BUNDLED = BundledSource()
+Source: TypeAlias = SourceItem | CustomSource | BundledSource | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """What the manifest says instead of what the entries of some packages say.
@@ -98,7 +108,7 @@ class RecipeSpec:
 
     identity: str
     options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
-    source: SourceItem | CustomSource | None
+    source: Source
     alias: str = ""
     platforms: tuple[str, ...] = ()
     exports: bool = True  # whether the package is used where the entry is declared
@@ -140,22 +150,23 @@ class Dependency:
     origin: SourceLocation = field(compare=False)
 
 
-def source_text(source: SourceItem | CustomSource | None) -> str:
+def source_text(source: Source) -> str:
     """Return one text for a source; two sources are the same if their texts are equal."""
     if isinstance(source, CustomSource):
         options = source.fetch.options_text
         return f"the function in {source.origin}{f' for the options {options}' if options else ''}"
+    if isinstance(source, BundledSource):
+        return "a bundle of the manifest"
     return location(source) if source else ""
 
 
-def are_written_alike(
-    one: SourceItem | CustomSource | None, other: SourceItem | CustomSource | None
-) -> bool:
+def are_written_alike(one: Source, other: Source) -> bool:
     """Return whether two sources are written the same way, as most equal sources are."""
     if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
         return False
     same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
-    if not same or one.sha256 != other.sha256 or one.blake3 != other.blake3:
+    digests = one.sha256, one.blake3, one.sha512, one.signature
+    if not same or digests != (other.sha256, other.blake3, other.sha512, other.signature):
         return False
     return one.base_dir is other.base_dir or one.source.startswith("/")
 

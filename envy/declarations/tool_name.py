@@ -1,7 +1,8 @@
 """The words that name a shipped recipe on a command line: `ninja`, `ninja@1.11.1`, `envy.ninja@r1`.
 
-A bare name is only ever a recipe that ships with envy; it is never looked up in a registry. With
-`pypi:` or `npm:`, it is a package of that registry, for the recipe that installs any of them.
+A bare name is a recipe that ships with envy, or for `envy add` one of a bundle; it is never looked
+up in a registry. With `pypi:` or `npm:`, it is a package of that registry, for the recipe that
+installs any of them.
 """
 
 import re
@@ -85,6 +86,12 @@ def named_tool(word: str, *, command: str) -> NamedTool:
     recipe = shipped_recipe(found[-1])
     check_version(recipe, version)
     return NamedTool(recipe, version)
+
+
+def is_shipped_name(word: str) -> bool:
+    """Return whether a word names a recipe that ships with envy, whatever its version."""
+    name = word.removeprefix("envy.").partition("@")[0]
+    return any(identity.startswith(f"envy.{name}@") for identity in identities())
 
 
 def released_as(identity: str, options: Mapping[str, object], base_dir: Path) -> SourceItem | None:

@@ -3,7 +3,9 @@
 Owns how similar a name must be to a field. A global is not wrong by itself, so nothing here raises.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from envy.errors import SourceLocation
 
 _CHANGES = 2  # the most letters that are added, removed or replaced; a swap is two
 # Three of four letters in order: one replaced letter, or two swapped ones, in a word of four.
@@ -21,13 +23,35 @@ def misspelt(values: Mapping[str, object], known: Collection[str]) -> Iterator[t
         # Two changes turn any short word into any other.
         most = min(_CHANGES, len(name) // 2)
         candidates = [field for field in absent if abs(len(field) - len(name)) <= most]
-        if candidates:
+        swapped = next((field for field in candidates if _is_swap(name, field)), None)
+        if swapped is not None:
+            yield name, swapped
+        elif candidates:
             # Most files have only known globals, and difflib is not free to import.
             from difflib import get_close_matches
 
             for field in get_close_matches(name, candidates, n=1, cutoff=_SIMILARITY):
                 if _changes(name, field) <= most:
                     yield name, field
+
+
+def _is_swap(name: str, field: str) -> bool:
+    """Return whether two neighbouring letters are swapped; difflib misses `tsets`, of `tests`."""
+    if len(name) != len(field):
+        return False
+    pairs = enumerate(zip(name, field, strict=True))
+    at = next((at for at, (one, other) in pairs if one != other), 0)
+    return name[at : at + 2] == field[at : at + 2][::-1] and name[at + 2 :] == field[at + 2 :]
+
+
+def typo_warnings(
+    values: Mapping[str, object], known: Collection[str], at: Callable[[str], SourceLocation]
+) -> tuple[str, ...]:
+    """Return a warning for each global that is probably a misspelt field."""
+    return tuple(
+        f"{at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
+        for name, meant in misspelt(values, known)
+    )
 
 
 def _changes(name: str, field: str) -> int:

@@ -78,7 +78,9 @@ class Engine:
             self.coordinator, services.children, fail_fast=fail_fast, on_stop=on_stop
         )
         self.coordination = self._coordinate(steps)
-        self._maker = RecipeMaker(self.graph, self.coordination, services.platform)
+        self._maker = RecipeMaker(
+            self.graph, self.coordination, services.platform, services.bundles
+        )
         self._failures = Failures(self.graph, self.coordination)
         self._shell, self._demand, self._goals = self._plan(project, steps)
         self._resolution = self._resolve_with(project, steps, installs=installs)
@@ -220,6 +222,11 @@ class Engine:
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
         return self._goals.run(goals)
+
+    def complete_tools(self, tools: Iterable[RecipeKey]) -> None:
+        """Complete packages that envy itself runs while it locks, and wait for that."""
+        self._goals.complete(tools)
+        self._goals.wait_for_fetches()
 
     def run_until(self, goal: RecipeKey, phase: RecipePhase) -> None:
         """Run a recipe until `phase`, inclusive, after everything that these phases wait for."""

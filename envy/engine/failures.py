@@ -53,6 +53,9 @@ def _declared_by(graph: RecipeGraph, key: RecipeKey) -> tuple[str, ...]:
     """Return the shortest path from the manifest to a recipe: which recipe declared the next."""
     path = path_from_roots(key, sorted(graph.roots), graph.needs)
     line = f"declared in {_origin_of(graph, key, path[-2] if len(path) > 1 else None)}"
+    replaced = graph.recipes[key].spec.replaced
+    if replaced is not None:
+        line += f", overridden in {replaced.origin}"
     if len(path) > 1:
         line += f", needed by {' → '.join(parent.canonical for parent in path[:-1])}"
     return (line,)

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envy.engine.lock_facts import Download, facts_of
+from envy.engine.lock_facts import Download, OpenRequirements, facts_of
 from envy.engine.lock_use import LockMode, LockUse
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     LOCK_NAME,
+    MANIFEST,
     RECIPE,
+    RELEASE,
+    REQUIREMENTS,
     UNLOCKED,
     VERSION,
     LockError,
@@ -23,11 +27,18 @@ from envy.locking.lock import (
     Topic,
     update_command,
 )
+from envy.locking.releases import digest_of
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
     from envy.engine.lock_facts import Facts
+
+_HAS = {BUNDLE: "the manifest has", RECIPE: "its recipe has"}
+
+
+# What another platform may need; where the package is needed, its digest covers its releases.
+_NOT_OF_PLATFORM = frozenset({RELEASE, REQUIREMENTS, UNLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,9 @@ def compare(engine: Engine, manifest: Manifest, view: LockView) -> Comparison:
     for download in facts.downloads:
         if download.topic[0] not in view.unlocked:
             _compare_download(download, view, found)
+    for resolution in facts.resolutions:
+        if resolution.package not in view.unlocked:
+            _compare_resolution(resolution, view, found)
     found.unused.extend(_unused(facts, view))
     return found
 
@@ -65,9 +79,9 @@ def _compare_values(
     locked = view.facts.get(topic)
     if locked == values:
         return
-    if kind == RECIPE and locked is not None:
+    if kind in {BUNDLE, RECIPE} and locked is not None:
         found.contradicting.append(
-            _contradiction(topic, "digest or commit", locked[0], values[0], "its recipe has")
+            _contradiction(topic, "digest or commit", locked[0], values[0], _HAS[kind])
         )
         return
     if kind == VERSION and locked is not None:
@@ -100,13 +114,27 @@ def _compare_download(download: Download, view: LockView, found: Comparison) -> 
         )
 
 
+def _compare_resolution(resolution: OpenRequirements, view: LockView, found: Comparison) -> None:
+    locked = view.facts.get(resolution.topic)
+    if locked is None:
+        found.lacking.append(_shown(resolution.topic))
+        return
+    own = digest_of(resolution.wanted, view.releases(resolution.package))
+    if locked != (own,):
+        found.contradicting.append(
+            f"{LOCK_NAME}: {_shown(resolution.topic)}: its digest is {locked[0]}, but its "
+            f"requirements, with the releases that the lock has for them, have {own}: run "
+            "`envy lock`, which resolves them again"
+        )
+
+
 def _unused(facts: Facts, view: LockView) -> Iterator[str]:
     """Yield the entries of the lock that nothing in the graph is about."""
     known = {*facts.values, *(download.topic for download in facts.downloads)}
     recipes = {topic[0] for topic in known if topic[1] == RECIPE}
     for topic in sorted(view.facts):
         package, kind, _subject = topic
-        if topic in known or package in facts.undecided or kind == UNLOCKED:
+        if topic in known or package in facts.undecided or kind in _NOT_OF_PLATFORM:
             continue
         if not (package in recipes and package in view.unlocked):
             yield _shown(topic)
@@ -117,9 +145,10 @@ def _shown(topic: Topic) -> str:
 
 
 def _contradiction(topic: Topic, what: str, locked: str, own: str, verb: str) -> str:
+    command = "`envy lock`" if topic[0] == MANIFEST else update_command(topic[0])
     return (
         f"{LOCK_NAME}: {_shown(topic)}: its {what} is {locked}, but {verb} {own}: if that is "
-        f"right, run {update_command(topic[0])}"
+        f"right, run {command}"
     )
 
 

@@ -21,25 +21,32 @@ from envy.declarations.sources import (
     location,
     scheme_of,
 )
-from envy.declarations.spec import CustomSource
+from envy.declarations.spec import BUNDLED, CustomSource
+from envy.errors import InternalError
+from envy.execution.bundles import bundle_of, opened_bundles
+from envy.execution.open_bundle import OpenBundle
 from envy.execution.unpinned import pinned
 from envy.keying.declared_sources import answered_sources
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     DOWNLOAD,
+    IN_BUNDLE,
     MANIFEST,
     RECIPE,
+    REQUIREMENTS,
     UNKNOWN,
     UNLOCKED,
     VERSION,
     Topic,
 )
-from envy.locking.subjects import constraint_of, package_of, subject_of
+from envy.locking.subjects import constraint_of, package_of, subject_of, subject_of_bundle
 from envy.masking import masked
 
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
+    from envy.declarations.requirements import Requirements
     from envy.engine.engine import Engine
     from envy.graph.recipe import Recipe
 
@@ -58,9 +65,22 @@ class Download:
     @property
     def declared(self) -> str:
         """The digest that the recipe declares, as `ALGORITHM:HEXDIGITS`; or ""."""
-        if self.item.sha256:
-            return f"sha256:{self.item.sha256}"
-        return f"blake3:{self.item.blake3}" if self.item.blake3 else ""
+        item = self.item
+        given = {"sha256": item.sha256, "blake3": item.blake3, "sha512": item.sha512}
+        return next((f"{name}:{digits}" for name, digits in given.items() if digits), "")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequirements:
+    """Requirements that are resolved to releases: with the lock of a package, or by uv."""
+
+    package: str
+    wanted: Requirements
+
+    @property
+    def topic(self) -> Topic:
+        """What the lock has to say about them."""
+        return self.package, REQUIREMENTS, self.wanted.subject
 
 
 @dataclass(slots=True)
@@ -69,6 +89,7 @@ class Facts:
 
     values: dict[Topic, tuple[str, ...]] = field(default_factory=dict)
     downloads: list[Download] = field(default_factory=list)
+    resolutions: list[OpenRequirements] = field(default_factory=list)
     undecided: set[str] = field(default_factory=set)  # packages of which not everything is known
 
 
@@ -83,6 +104,8 @@ def facts_of(engine: Engine, manifest: Manifest, *, is_strict: bool) -> Facts:
     facts = Facts()
     for reason in _reasons_of_manifest(engine, manifest):
         facts.values[MANIFEST, UNLOCKED, reason] = ()
+    for bundle in opened_bundles(engine.services):
+        _add_bundle(facts, bundle, engine)
     for key in sorted(engine.graph.recipes):
         recipe = engine.graph.recipes[key]
         package = package_of(key)
@@ -120,9 +143,25 @@ def _versions(recipe: Recipe, package: str) -> dict[Topic, tuple[str, ...]]:
     }
 
 
+def _add_bundle(facts: Facts, opened: OpenBundle, engine: Engine) -> None:
+    """Add the digest or commit of a bundle, or that it is not locked."""
+    subject = subject_of_bundle(opened.bundle, engine.services.project_dir)
+    if not subject:
+        facts.values[MANIFEST, UNLOCKED, "a recipe bundle is outside of the project"] = ()
+    elif opened.is_here:
+        facts.values[MANIFEST, BUNDLE, subject] = (UNKNOWN,)
+    else:
+        pin = f"sha256:{opened.digest}" if opened.digest else f"commit:{opened.commit}"
+        facts.values[MANIFEST, BUNDLE, subject] = (pin,)
+
+
 def _where(recipe: Recipe, engine: Engine) -> str:
     """Return where the file of a recipe is from, as it is called on every machine."""
     item = recipe.spec.source
+    if item is BUNDLED:
+        opened = _bundle_of(recipe, engine)
+        subject = subject_of_bundle(opened.bundle, engine.services.project_dir)
+        return f"{IN_BUNDLE}{subject}" if subject else _OUTSIDE
     if not isinstance(item, SourceItem):
         return _CUSTOM
     if scheme_of(item.source) not in _LOCAL:
@@ -146,8 +185,18 @@ def _pin(recipe: Recipe, engine: Engine) -> str:
             return UNKNOWN
         if scheme is Scheme.GIT:
             return f"commit:{pinned(item, recipe, engine).ref}"
+    elif item is BUNDLED and _bundle_of(recipe, engine).is_here:
+        return UNKNOWN
     content = recipe.loaded.text.encode("utf-8", "surrogateescape")
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _bundle_of(recipe: Recipe, engine: Engine) -> OpenBundle:
+    """Return the bundle that the file of a recipe was found in."""
+    opened = bundle_of(recipe, engine.services)
+    if opened is None:
+        raise InternalError(f"{recipe.key} is in no bundle that was opened")
+    return opened
 
 
 def _add_sources(facts: Facts, recipe: Recipe, engine: Engine) -> None:
@@ -157,7 +206,10 @@ def _add_sources(facts: Facts, recipe: Recipe, engine: Engine) -> None:
     package = package_of(recipe.key)
     reasons = list(_reasons(recipe, engine))
     sources = None if reasons else answered_sources(recipe)
-    if not reasons and sources is None:
+    wanted = recipe.loaded.definition.requirements
+    if not reasons and wanted is not None:
+        facts.resolutions += [OpenRequirements(package, wanted)] if wanted.is_open else []
+    elif not reasons and sources is None:
         reasons = ["its fetch function calls ctx"]
     if len(set(map(subject_of, sources or ()))) < len(set(map(location, sources or ()))):
         reasons = ["two of its sources differ only in what is secret"]

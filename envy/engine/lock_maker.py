@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from envy.engine.failures import is_left_out
 from envy.engine.lock_downloads import values_of
 from envy.engine.lock_facts import custom_recipes, facts_of
+from envy.engine.lock_requirements import RequirementsResolver
 from envy.errors import Cancelled, EnvyError, InternalError, PhaseFailed
 from envy.execution.recipe_lua import release_lua_state
 from envy.host.named_platforms import USUAL_PLATFORMS, named_platform
 from envy.locking.lock import (
     CHOICE,
+    DOWNLOAD,
     EVERYWHERE,
     UNLOCKED,
     LockError,
@@ -36,6 +38,7 @@ from envy.transport.context import NoAnswer, Offline
 if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.engine.engine import Engine
+    from envy.engine.lock_facts import OpenRequirements
     from envy.engine.lock_use import LockUse
     from envy.host.platform import Platform
 
@@ -83,18 +86,26 @@ def lock_project(
         if engine.cancellation is not None:
             raise engine.cancellation
     known = custom_recipes(engine)
+    due: dict[str, list[OpenRequirements]] = {}
+    resolver = RequirementsResolver(engine, installs=installs)
 
     def find_values(platform: Platform, view: LockView) -> Values:
         with open_other(platform, view, known) as (other, other_manifest):
             try:
                 other.resolve_graph(other_manifest.packages)
-                return values_of_graph(other, other_manifest, view)
+                values, due[view.platform] = values_of_graph(other, other_manifest, view)
+                return values
             finally:
                 # Thousands of recipes on five platforms: each open state takes memory.
                 for recipe in other.graph.recipes.values():
                     release_lua_state(recipe, other)
 
-    return make_lock(manifest, use, find_values, named=named)
+    def resolve(name: str) -> Values:
+        view = _known_of(use, name)
+        rows = [resolver.values_of(each, view).items() for each in due[name]]
+        return {topic: values for row in rows for topic, values in row}
+
+    return make_lock(manifest, use, find_values, resolve, named=named)
 
 
 def wanted_platforms(
@@ -123,16 +134,24 @@ def wanted_platforms(
 
 
 def make_lock(
-    manifest: Manifest, use: LockUse, find_values: FindValues, *, named: Sequence[str] = ()
+    manifest: Manifest,
+    use: LockUse,
+    find_values: FindValues,
+    resolve: Callable[[str], Values] = lambda _name: {},
+    *,
+    named: Sequence[str] = (),
 ) -> MadeLock:
     """Return the lock of a project; with `named` platforms, others stay as they are.
+
+    `resolve` returns what requirements resolve to on a platform whose values were found. It runs
+    programs, so it is called when no other project is open.
 
     Raises:
         EnvyError: a platform that has to resolve does not, or none does, or a server does not
             answer, so that it is not known whether one does.
     """
     wanted, required = wanted_platforms(manifest, use.lock, named)
-    facts: dict[str, Mapping[Topic, tuple[str, ...]]] = {}
+    facts: dict[str, Values] = {}
     left_out: dict[str, str] = {}
     error: EnvyError | None = None
     for name in wanted:
@@ -150,9 +169,11 @@ def make_lock(
             left_out[name] = _reason(failure)
     if error is not None and not facts:
         raise error
+    for name, values in facts.items():
+        values.update(resolve(name))
     if named and use.lock is not None:
         for name in set(use.lock.platforms) - set(named):
-            facts[name] = view_of(use.lock, name).facts
+            facts[name] = dict(view_of(use.lock, name).facts)
     return MadeLock(combined(facts), use.lock, use.problem, left_out)
 
 
@@ -180,13 +201,15 @@ def _known_of(use: LockUse, name: str) -> LockView:
         if entry.platform == EVERYWHERE
         and entry.kind not in {CHOICE, UNLOCKED}
         and entry.package not in use.updated
-        and not entry.subject.startswith("pypi:")
+        and not (entry.kind == DOWNLOAD and entry.subject.startswith("pypi:"))
     }
     return LockView(facts, name, exists=True)
 
 
-def values_of_graph(engine: Engine, manifest: Manifest, view: LockView) -> Values:
-    """Return the values of everything that a lock holds of a resolved graph.
+def values_of_graph(
+    engine: Engine, manifest: Manifest, view: LockView
+) -> tuple[Values, list[OpenRequirements]]:
+    """Return the values of what a lock holds of a resolved graph, and what is to be resolved.
 
     Raises:
         EnvyError: a recipe failed, or a digest cannot be found.
@@ -198,7 +221,7 @@ def values_of_graph(engine: Engine, manifest: Manifest, view: LockView) -> Value
     for key in engine.graph.recipes:
         if is_left_out(engine.coordination.failure(key)):
             values[package_of(key), UNLOCKED, _NEEDS_TOOLS] = ()
-    return values
+    return values, facts.resolutions
 
 
 def differences(old: ProjectLock | None, new: ProjectLock) -> list[str]:

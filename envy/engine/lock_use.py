@@ -122,4 +122,10 @@ def locked_services(services: Services, manifest: Manifest, use: LockUse) -> Ser
     A lock that is made anew looks up what has no digest yet.
     """
     is_strict = manifest.require_digest and use.mode is not LockMode.REMADE
-    return replace(services, lock=use.view, require_digest=is_strict, mirrors=manifest.mirrors)
+    return replace(
+        services,
+        lock=use.view,
+        require_digest=is_strict,
+        mirrors=manifest.mirrors,
+        bundles=manifest.bundles,
+    )

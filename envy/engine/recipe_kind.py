@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from envy.cache.failure import note_failure
 from envy.declarations.locations import location_in_file
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.spec import BUNDLED
 from envy.engine.cancellation import Cancellation
 from envy.engine.priorities import fetches_briefly, note_duration
 from envy.engine.record import begin_phase
@@ -177,6 +178,8 @@ def _is_idle(recipe: Recipe, step: RecipePhase) -> bool:
 def _is_remote(recipe: Recipe) -> bool:
     """Return whether a transport fetches the file of a recipe, as far as its source shows."""
     source = recipe.spec.source
+    if source is BUNDLED:
+        return True  # the first recipe of a bundle fetches it, and the others wait for that
     if not isinstance(source, SourceItem) or ":" not in source.source:
         return False
     try:

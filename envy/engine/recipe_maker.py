@@ -6,6 +6,7 @@ dependencies of its source are complete (envy.engine.custom_sources).
 
 from __future__ import annotations
 
+from envy.declarations.bundles import Bundle
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import CustomSource, DependencyKind, DependencyUse, RecipeSpec
 from envy.engine.recipe_coordination import RecipeCoordination
@@ -21,12 +22,17 @@ class RecipeMaker:
     """Creates one recipe for each key, however often it is declared; needs the interpreter slot."""
 
     def __init__(
-        self, graph: RecipeGraph, coordination: RecipeCoordination, platform: Platform
+        self,
+        graph: RecipeGraph,
+        coordination: RecipeCoordination,
+        platform: Platform,
+        bundles: tuple[Bundle, ...] = (),
     ) -> None:
         self.held: dict[RecipeKey, Recipe] = {}  # their custom sources have not been run
         self._graph = graph
         self._coordination = coordination
         self._platform = platform
+        self._bundles = bundles
         self._held_before: set[RecipeKey] = set()
 
     def ensure(self, spec: RecipeSpec, *, parent: RecipeKey | None = None) -> Recipe:
@@ -66,7 +72,9 @@ class RecipeMaker:
         """Declare the dependencies of a recipe's source; a later stage fetches the recipe."""
         self.held[recipe.key] = recipe
         try:
-            here = dependencies_on_platform(recipe.key, self._platform, source.dependencies)
+            here = dependencies_on_platform(
+                recipe.key, self._platform, self._bundles, source.dependencies
+            )
         except EnvyError as error:
             # A mistake of the recipe itself, not of the first recipe that needs it.
             self._coordination.fail(recipe.key, error, phase=RecipePhase.RECIPE_FETCH)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from envy import interpreter
 from envy.content.scratch import scratch_folder
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.engine.bundle_reader import asker, read_bundle
 from envy.execution.fetch_result import returned_sources
 from envy.execution.recipe_lua import ensure_functions, live_function, release_lua_state
 from envy.execution.transfer import fetch_context
@@ -17,16 +18,30 @@ from envy.lua.values import LuaFunction
 from envy.transport import fetch_source, resolve_ref
 
 if TYPE_CHECKING:
+    from envy.declarations.bundles import Bundle
     from envy.declarations.option_text import OptionValue
-    from envy.execution.services import PhaseServices
+    from envy.engine.engine import Engine
+    from envy.execution.open_bundle import OpenBundle
     from envy.graph.recipe import Recipe
 
 
 class Releases:
     """Asks registries, repositories and servers about the sources of recipes."""
 
-    def __init__(self, engine: PhaseServices) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def asker(self, bundle: Bundle) -> Recipe:
+        """Return a recipe that is in no graph, for questions about the source of a bundle."""
+        return asker(bundle)
+
+    def bundle(self, bundle: Bundle) -> OpenBundle:
+        """Return a recipe bundle of the manifest; it is fetched if it is not in the cache.
+
+        Raises:
+            EnvyError: it cannot be fetched, or its map is not valid.
+        """
+        return read_bundle(bundle, self._engine)
 
     def sources_of(
         self, recipe: Recipe, options: Mapping[str, OptionValue] | None = None
@@ -85,5 +100,5 @@ class Releases:
     def digest_of(self, item: SourceItem, recipe: Recipe) -> str:
         """Return the SHA-256 of a file as it is upstream now; it is downloaded and dropped."""
         with scratch_folder("digest") as folder:
-            plain = replace(item, sha256="", blake3="")
+            plain = replace(item, sha256="", blake3="", sha512="")
             return fetch_source(plain, folder, fetch_context(recipe, self._engine)).sha256

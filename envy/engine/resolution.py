@@ -197,5 +197,7 @@ def _check_cycles(graph: RecipeGraph) -> None:
     steps = []
     for key, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         edge = next(edge for edge in graph.all_edges(key) if edge.key == following)
-        steps.append((key.canonical, edge.needed_by.label, str(edge.origin)))
+        replaced = graph.recipes[following].spec.replaced
+        origin = f"{edge.origin}, overridden in {replaced.origin}" if replaced else str(edge.origin)
+        steps.append((key.canonical, edge.needed_by.label, origin))
     raise CycleError(steps)

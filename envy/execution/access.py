@@ -18,6 +18,7 @@ from envy.declarations.query_match import prefer_exact
 from envy.declarations.spec import CustomSource, Dependency, DependencyKind, DependencyUse
 from envy.declarations.tables import NO_EXPORTS
 from envy.errors import DeclarationError, InternalError
+from envy.execution.bundle_roots import own_folder
 from envy.execution.ctx_arguments import require_text
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
@@ -336,7 +337,7 @@ def may_read(recipe: Recipe, engine: PhaseServices, path: Path) -> bool:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     if loaded is None:
         return True
-    recipe_dir = loaded.recipe_dir
+    recipe_dir = own_folder(loaded.recipe_dir, engine.services)
     if not path.is_relative_to(recipe_dir):
         return True
     root = engine.services.layout.root

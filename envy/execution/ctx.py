@@ -54,7 +54,7 @@ _COMMON = (
 _FUNCTIONS: Mapping[RecipePhase, tuple[str, ...]] = {
     RecipePhase.CHECK: ("run", "exec", "quote", "asset", "product", "exists"),
     RecipePhase.RECIPE_FETCH: ("fetch", "commit_fetch", *_COMMON),
-    RecipePhase.FETCH: ("fetch", "commit_fetch", "uv", *_COMMON),
+    RecipePhase.FETCH: ("fetch", "commit_fetch", "uv", "locked_requirements", *_COMMON),
     RecipePhase.STAGE: ("uv", *_COMMON),
     RecipePhase.BUILD: ("uv", *_COMMON),
     RecipePhase.INSTALL: ("mark_install_complete", "uv", *_COMMON),
@@ -148,11 +148,10 @@ def _missing(
     phase: RecipePhase, functions: tuple[str, ...], fields: tuple[str, ...], *, user_managed: bool
 ) -> Mapping[str, str]:
     """Return, for each name that only other phases have, why this phase lacks it."""
-    available = {*functions, *fields}
     all_names = {name for names in _FUNCTIONS.values() for name in names}
     all_names |= {name for names in _DIRECTORIES.values() for name in names} | {"cores"}
     reasons = {}
-    for name in all_names - available:
+    for name in all_names - {*functions, *fields}:
         if user_managed:
             reasons[name] = (
                 f"ctx.{name} is not available: the recipe is user-managed (it has a check), so it "
@@ -199,6 +198,11 @@ class CtxFunctions:
         from envy.execution.ctx_uv import run_uv
 
         run_uv(self._phase_run, exec_words(words, what="ctx.uv"))
+
+    def locked_requirements(self) -> LuaValue:
+        from envy.execution.ctx_uv import locked_requirements
+
+        return locked_requirements(self._phase_run)
 
     def quote(self, text: object = None) -> LuaValue:
         return file_operations.quote(require_text("ctx.quote", text))
@@ -332,8 +336,7 @@ class CtxFunctions:
         _warn_unless_in_key(run, program)
 
     def ls(self, path: object = None) -> LuaValue:
-        text = "." if path is None else require_text("ctx.ls", path)
-        folder = listable(self._phase_run, text)
+        folder = listable(self._phase_run, "." if path is None else require_text("ctx.ls", path))
         for pattern in ("*", ".*"):
             self._phase_run.note_names(folder, pattern)
         return list(file_operations.ls(folder))

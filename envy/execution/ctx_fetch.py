@@ -11,6 +11,7 @@ from envy.content import file_operations
 from envy.content.folder_walk import NotTaken, rules_of, walk
 from envy.declarations import fields
 from envy.declarations.sources import (
+    DIGEST_LENGTHS,
     Scheme,
     SourceItem,
     inner_path,
@@ -143,7 +144,7 @@ def _check_commit(run: PhaseRun, row: object) -> _Commit:
         raise DeclarationError(
             "ctx.commit_fetch takes names and tables such as { filename = name, sha256 = … }"
         )
-    known = frozenset({"filename", "sha256", "blake3", "into", "overlay"})
+    known = frozenset({"filename", *DIGEST_LENGTHS, "into", "overlay"})
     fields.check_known(table, known, what="an argument of ctx.commit_fetch", origin=None)
     name = table.get("filename")
     if not isinstance(name, str) or not name:
@@ -155,7 +156,7 @@ def _check_commit(run: PhaseRun, row: object) -> _Commit:
             f"ctx.commit_fetch: there is no {name} in {run.run_dir}",
             hint="fetch it first: ctx.fetch(…) returns its name",
         )
-    for algorithm in ("sha256", "blake3"):
+    for algorithm in DIGEST_LENGTHS:
         expected = str(table.get(algorithm) or "").lower()
         if expected and path.is_dir():
             raise DeclarationError(

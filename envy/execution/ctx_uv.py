@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from envy.cache.filesystem import explained
 from envy.cache.wheels import close_wheels, open_copies
+from envy.errors import FetchError, ScriptFailed
 from envy.execution.access import product_of
 from envy.execution.phase_run import PhaseRun, RunOptions
 from envy.execution.transfer import fetch_context
+from envy.locking.releases import locked_text
 from envy.masking import remember_address
 from envy.phase import RecipePhase
 from envy.transport.pip_configuration import pip_settings
@@ -37,8 +39,10 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
 
     Raises:
         DeclarationError: no dependency provides uv; ScriptFailed: uv failed.
-        FetchError: pip is configured for no index; CacheError: a mode cannot be set.
+        FetchError: pip is configured for no index, or everything must have a digest.
+        CacheError: a mode cannot be set.
     """
+    _check_has_digests(run, words)
     uv = product_of(run.recipe, run.engine, run.phase, "uv")
     is_writable = run.recipe.loaded.definition.writable
     variables = {
@@ -58,7 +62,12 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
     if run.phase is not RecipePhase.FETCH:
         variables["UV_OFFLINE"] = "1"
     dropped = {name for name in run.environment if name.startswith("UV_")} - _USERS
-    run.run_program([uv, *words], RunOptions(env=variables), without=dropped | _OTHERS)
+    try:
+        run.run_program([uv, *words], RunOptions(env=variables), without=dropped | _OTHERS)
+    except ScriptFailed as error:
+        from envy.execution.uv_failure import explained_failure
+
+        raise explained_failure(error, run) from error
     folder = str(run.run_dir)
     try:
         if is_writable:
@@ -67,6 +76,26 @@ def run_uv(run: PhaseRun, words: Sequence[str]) -> None:
             close_wheels(folder)
     except OSError as error:
         raise explained(error, doing="set the modes of a wheel", path=folder) from error
+
+
+def locked_requirements(run: PhaseRun) -> str | None:
+    """Return what the lock has for the requirements of the recipe, as a requirements file."""
+    recipe = run.recipe
+    return locked_text(run.engine.services.lock, recipe.key, recipe.loaded.definition.requirements)
+
+
+def _check_has_digests(run: PhaseRun, words: Sequence[str]) -> None:
+    """Check that nothing is resolved, if the manifest says that each download must have a digest.
+
+    Raises:
+        FetchError: uv is to resolve requirements.
+    """
+    if run.engine.services.require_digest and tuple(words[:2]) == ("pip", "compile"):
+        raise FetchError(
+            "the requirements have no digests, and the manifest says `require_digest`",
+            uri="pypi:",
+            hint="lock them with `envy lock`",
+        )
 
 
 def _indexes(run: PhaseRun) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Self
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
+from envy.execution.bundle_roots import own_folder
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
@@ -76,7 +77,8 @@ class PhaseRun:
         self.base_dir = base_dir or (
             recipe.loaded.recipe_dir if recipe.loaded_or_none is not None else run_dir
         )
-        self.guarded_dir = self.base_dir  # whose files functions read only if `may_read` allows it
+        # Whose files functions read only if `may_read` allows it.
+        self.guarded_dir = own_folder(self.base_dir, engine.services)
         self._fetch_dir = fetch_dir
         self.options = recipe.options
         self.user_managed = recipe.user_managed

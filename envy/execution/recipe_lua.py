@@ -10,6 +10,7 @@ from typing import cast
 from envy.declarations.definition import VERBS, RecipeDefinition
 from envy.declarations.locations import SourceText
 from envy.errors import DeclarationError, InternalError
+from envy.execution.bundle_roots import root_above
 from envy.execution.log import report as report_of
 from envy.execution.services import PhaseServices
 from envy.graph.recipe import Recipe
@@ -38,6 +39,7 @@ def new_state(
             on_stdout=functools.partial(report, "stdout"),
         ),
         base_dir=base_dir,
+        shared_dir=root_above(base_dir, services),
     )
 
 

@@ -26,6 +26,8 @@ from envy.transport.context import Memo
 if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
     from envy.cache.layout import CacheLayout
+    from envy.declarations.bundles import Bundle
+    from envy.execution.open_bundle import OpenBundle
     from envy.host.children import Children
     from envy.host.shell import Shell
     from envy.jobserver.budget import Jobserver
@@ -74,6 +76,9 @@ class Services:
     mirrors: PrefixMap = field(default_factory=dict)  # those that the manifest names
     # The files of recipes with a custom source, by key: a lock for another platform has no tools.
     custom_recipes: Mapping[str, Path] = field(default_factory=dict)
+    bundles: tuple[Bundle, ...] = ()  # of the manifest
+    open_bundles: dict[Bundle, OpenBundle] = field(default_factory=dict)  # in this run
+    bundle_roots: set[Path] = field(default_factory=set)  # the folders of those that were opened
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
 

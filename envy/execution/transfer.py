@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from envy.cache.run_once import is_run_once
+from envy.declarations.bundles import ASKER
 from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
 from envy.errors import FetchError
 from envy.execution.entry_lock import lock_marks, recorded_children
@@ -107,7 +108,8 @@ def _command_for(recipe: Recipe, services: Services) -> str:
     project = services.project_dir
     if is_run_once(str(services.layout.root), f"{project}/"):
         return f"envy x {project.name}"
-    return f"envy sync {recipe.key.identity}"
+    identity = recipe.key.identity
+    return "envy sync" if identity == ASKER else f"envy sync {identity}"
 
 
 def fetch_batch(
@@ -156,7 +158,7 @@ def _check_has_digest(engine: PhaseServices, recipe: Recipe, item: SourceItem) -
     if scheme is Scheme.GIT:
         is_pinned, wanted = is_full_hash(item.ref), "the full hash of a commit as its `ref`"
     else:
-        is_pinned = bool(item.sha256 or item.blake3)
+        is_pinned = item.has_digest
         is_pinned = is_pinned or locked_file(services.lock, recipe.key, item) is not None
         wanted = "its `sha256`"
     if not is_pinned:
@@ -196,11 +198,11 @@ def _warn_without_digest(
     engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
     """Warn about a remote file without a digest, with the line to add."""
-    if scheme_of(item.source) is not Scheme.HTTP or item.sha256 or item.blake3:
+    if scheme_of(item.source) is not Scheme.HTTP or item.has_digest:
         return
     if locked_file(engine.services.lock, recipe.key, item) is not None:
         return
     RecipeEvents(recipe, engine.services.events).log(
         "warn",
-        f'{fetched.uri} has no digest in the recipe; to pin it, add sha256 = "{fetched.sha256}"',
+        f'{fetched.uri} has no digest; to pin it, add sha256 = "{fetched.sha256}"',
     )

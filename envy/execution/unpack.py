@@ -19,6 +19,7 @@ from envy.content import file_operations, tree_copy
 from envy.content.arrivals import Arrivals, PathConflict
 from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
+from envy.content.member_selection import MemberSelection
 from envy.content.spelling import SameToFileSystem
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
@@ -51,7 +52,7 @@ def unpack_all(run: PhaseRun, dest: str, *, strip: int) -> int:
 def unpack_one(run: PhaseRun, archive: Path, dest: str, *, strip: int) -> int:
     """Extract one archive of any supported format; return the number of files."""
     with _stage(run, dest) as (below, into):
-        return _extract(run, archive, below, into, strip=strip, subdir="")
+        return _extract(run, archive, below, into, strip=strip, subdir="", select=None)
 
 
 @contextlib.contextmanager
@@ -68,6 +69,7 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
         if run.recipe.work.unpacked is None:
             run.recipe.work.unpacked = below.unpacked
         below.unpacked = run.recipe.work.unpacked
+        below.digests = run.recipe.work.written
         yield below, parts_of(inner)
         judge_links(below)
 
@@ -125,12 +127,15 @@ def _unpack_into(
     run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
 ) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
+    from envy.content.archive_errors import FORMATS
 
     path = _fetched(run, name)
+    is_unpacked = item.extract is not False and not path.is_dir() and is_archive(path)
+    _check_selection(item, name, is_unpacked=is_unpacked, is_folder=path.is_dir())
     if path.is_dir():
         with released():
             return tree_copy.copy_tree(path, below, into, item=name)
-    if item.extract is not False and is_archive(path):
+    if is_unpacked:
         return _extract(
             run,
             path,
@@ -138,22 +143,58 @@ def _unpack_into(
             into,
             strip=(item.strip or strip) + (1 if scheme_of(item.source) is Scheme.NPM else 0),
             subdir=item.subdir,
+            select=_selection(item),
         )
     if item.extract is not False and is_single_compressed_file(path):
-        return _decompress(path, below, into, executable=item.executable)
+        return _decompress(path, below, into, executable=item.is_executable)
     if item.extract:
         raise ArchiveError(
             f"{name} is not an archive that envy unpacks, but its `extract` is true",
             archive=path,
-            hint="supported are tar (plain, gz, xz, bz2, zst), zip and wheels",
+            hint=f"supported are {FORMATS}",
         )
     with released():
-        tree_copy.copy_file(path, below, (*into, *parts_of(name)), executable=item.executable)
+        tree_copy.copy_file(path, below, (*into, *parts_of(name)), executable=item.is_executable)
     return 1
 
 
+def _check_selection(item: SourceItem, name: str, *, is_unpacked: bool, is_folder: bool) -> None:
+    """Raise for a field that would be ignored, because the item is an archive or is none."""
+    if is_unpacked and item.is_executable:
+        raise DeclarationError(
+            f"{name} is unpacked, and its `executable` is true",
+            origin=item.origin,
+            hint='name files of the archive: executable = { "bin/*" }',
+        )
+    if is_unpacked:
+        return
+    given = {"only": item.only, "executable": item.executable and not item.is_executable}
+    given["exclude"] = item.exclude and not is_folder
+    for field, value in given.items():
+        if value:
+            raise DeclarationError(
+                f"{name} is not unpacked, and its `{field}` has patterns for what an archive holds",
+                origin=item.origin,
+                hint=f"remove `{field}`, or name a function `stage` that changes the files",
+            )
+
+
+def _selection(item: SourceItem) -> MemberSelection | None:
+    executable = item.executable if isinstance(item.executable, tuple) else ()
+    if not (item.only or item.exclude or executable):
+        return None
+    return MemberSelection(only=item.only, exclude=item.exclude, executable=executable)
+
+
 def _extract(
-    run: PhaseRun, archive: Path, below: BelowRoot, into: Parts, *, strip: int, subdir: str
+    run: PhaseRun,
+    archive: Path,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    strip: int,
+    subdir: str,
+    select: MemberSelection | None,
 ) -> int:
     from envy.content.archive import extract_below
     from envy.transport.wheel import lay_out_wheel_below
@@ -164,9 +205,11 @@ def _extract(
     events.extract_start(archive, dest)
     report = files_meter(run.recipe, run.engine.services.events, "unpacking")
     if archive.suffix == ".whl" and not strip and not subdir:
-        count = lay_out_wheel_below(archive, below, into, report=report)
+        count = lay_out_wheel_below(archive, below, into, select=select, report=report)
     else:
-        count = extract_below(archive, below, into, strip=strip, subdir=subdir, report=report)
+        count = extract_below(
+            archive, below, into, strip=strip, subdir=subdir, select=select, report=report
+        )
     events.extract_complete(archive, dest, count, time.monotonic() - started)
     return count
 

@@ -101,6 +101,8 @@ def status(graph: GraphView, package: PackageView) -> str:
         words.append(f"phase {package.phase}")
     if package.custom_source:
         words.append("custom source")
+    if package.bundle:
+        words.append(f"bundle {package.bundle}")
     if package.aliases:
         words.append("alias " + ", ".join(package.aliases))
     return "; ".join(words)

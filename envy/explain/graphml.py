@@ -60,6 +60,7 @@ def _node(graph: GraphView, package: PackageView) -> Attributes:
         "phase": package.phase,
         "user_managed": package.user_managed,
         "custom_source": package.custom_source,
+        "bundle": package.bundle,
         "is_root": package.is_root,
         "entry_key": package.entry_key,
         "asset_dir": package.asset_dir,

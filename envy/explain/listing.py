@@ -93,26 +93,42 @@ def recipe_rows(recipes: Iterable[ShippedRecipe]) -> list[str]:
     )
 
 
+def bundled_rows(recipes: Iterable[tuple[ShippedRecipe, str]]) -> list[str]:
+    """Return a line for each recipe of a bundle: as `recipe_rows`, then the bundle."""
+    return aligned(
+        [
+            (row.name, row.version, row.license, ", ".join(row.products), row.description, bundle)
+            for row, bundle in recipes
+        ]
+    )
+
+
+def bundled_document(recipes: Iterable[tuple[ShippedRecipe, str]]) -> dict[str, object]:
+    """Return the document of `envy list --bundles --json`."""
+    return {
+        "recipes": [{**_recipe_row(row), "bundle": bundle} for row, bundle in recipes],
+    }
+
+
 def recipes_document(recipes: Iterable[ShippedRecipe]) -> dict[str, object]:
     """Return the document of `envy list --shipped --json`."""
+    return {"recipes": [_recipe_row(row) for row in recipes]}
+
+
+def _recipe_row(row: ShippedRecipe) -> dict[str, object]:
     return {
-        "recipes": [
-            {
-                "identity": row.identity,
-                "name": row.name,
-                "version": row.version,
-                "versions": [
-                    {"version": version, "sha256": dict(digests)}
-                    for version, digests in row.versions.items()
-                ],
-                "license": row.license,
-                "description": row.description,
-                "provides": list(row.products),
-                "platforms": list(row.platforms),
-                "user_managed": row.user_managed,
-            }
-            for row in recipes
-        ]
+        "identity": row.identity,
+        "name": row.name,
+        "version": row.version,
+        "versions": [
+            {"version": version, "sha256": dict(digests)}
+            for version, digests in row.versions.items()
+        ],
+        "license": row.license,
+        "description": row.description,
+        "provides": list(row.products),
+        "platforms": list(row.platforms),
+        "user_managed": row.user_managed,
     }
 
 

@@ -54,8 +54,9 @@ class Wish:
 class Upgrade:
     """What one entry names now, and what is newer.
 
-    `what` is version, ref or sha256. `fields` are what the entry would get; empty if it stays.
-    `newest` is "" if nothing is newer. `note` says why the entry stays, if something is.
+    `table` is packages, or bundles, whose `package` is the bundle. `what` is version, ref or
+    sha256. `fields` are what the entry would get; empty if it stays. `newest` is "" if nothing is
+    newer. `note` says why the entry stays, if something is.
     """
 
     index: int
@@ -63,6 +64,7 @@ class Upgrade:
     origin: SourceLocation
     what: str
     current: str
+    table: str = "packages"
     newest: str = ""
     fields: Fields = field(default_factory=dict)
     note: str = ""
@@ -128,6 +130,34 @@ def find_upgrades(session: Session, listed: Listed, wish: Wish) -> Iterator[Upgr
     if is_loaded and isinstance(version, str):
         yield _of_version(session, listed, wish, replace(row, current=version))
         return
+    yield from _of_pins(session, listed, wish, row)
+
+
+def find_bundle_upgrades(
+    session: Session, bundles: Sequence[tuple[int, object, SourceLocation]], wish: Wish
+) -> Iterator[Upgrade]:
+    """Yield what entries of `bundles` name; each has its index, its value and where it is.
+
+    Raises:
+        EnvyError: the version of the wish does not exist.
+    """
+    for (index, entry, origin), bundle in zip(bundles, session.manifest.bundles, strict=False):
+        if isinstance(entry, dict):
+            recipe = session.releases.asker(bundle)
+            listed = Listed(index=index, entry=entry, origin=origin, recipe=recipe)
+            row = Upgrade(
+                index=index,
+                package=bundle.shown,
+                origin=origin,
+                what="ref",
+                current="",
+                table="bundles",
+            )
+            yield from _of_pins(session, listed, wish, row)
+
+
+def _of_pins(session: Session, listed: Listed, wish: Wish, row: Upgrade) -> Iterator[Upgrade]:
+    """Yield what the pins of a source name."""
     source = listed.recipe.spec.source
     if not isinstance(source, SourceItem) or "source" not in listed.entry:
         return

@@ -80,6 +80,7 @@ class PackageView:
     phase: str  # the last completed phase
     user_managed: bool
     custom_source: bool
+    bundle: str  # the recipe bundle that its recipe is from, or ""
     is_root: bool
     entry_key: str
     asset_dir: str
@@ -166,6 +167,7 @@ def _package(session: Session, recipe: Recipe) -> PackageView:
         phase=session.phase_of(recipe.key).label,
         user_managed=recipe.user_managed,
         custom_source=isinstance(recipe.spec.source, CustomSource),
+        bundle=loaded.bundle if (loaded := recipe.loaded_or_none) is not None else "",
         is_root=recipe.key in session.roots,
         entry_key=recipe.entry_key,
         asset_dir=str(recipe.asset_dir or ""),

@@ -108,11 +108,12 @@ def explain(session: Session, graph: GraphView, target: str, *, limit: int) -> l
 def choices_of(session: Session, target: str) -> list[str]:
     """Return a line for each decision that led to the package.
 
-    These are overrides, versions chosen for constraints, and references that chose the package or
-    have it as an unused fallback.
+    These are the bundle of its recipe, overrides, versions chosen for constraints, and references
+    that chose the package or have it as an unused fallback.
     """
     recipe = session.recipe(RecipeKey.parse(target))
     return [
+        *_bundle(recipe),
         *_replacements(recipe),
         *_options(recipe),
         *_choices(session, target),
@@ -125,6 +126,12 @@ def _path_lines(graph: GraphView, target: str, path: Sequence[Step]) -> Iterator
     yield f"  {first.origin} requests {first.key}"
     for package, edge in path:
         yield f"    {package.key} needs {edge.target}: {edge.label} ({edge.origin})"
+
+
+def _bundle(recipe: Recipe) -> Iterator[str]:
+    loaded = recipe.loaded_or_none
+    if loaded is not None and loaded.bundle:
+        yield f"  its recipe is from the bundle {loaded.bundle}"
 
 
 def _replacements(recipe: Recipe) -> Iterator[str]:

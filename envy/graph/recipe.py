@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from envy.cache.write import Attempt
     from envy.content.brought import Links
     from envy.content.unpacked_size import UnpackedSize
+    from envy.content.written_digests import WrittenDigests
     from envy.declarations.definition import RecipeDefinition
     from envy.declarations.products import Product
     from envy.declarations.tables import Exports
@@ -118,6 +119,7 @@ class LoadedRecipe:
     reads: ReadLog  # the files and variables that it read while it loaded
     exports: Exports
     provides: Mapping[str, Product]  # products by name, as declared
+    bundle: str = ""  # the recipe bundle that the file is from, as messages show it
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -162,6 +164,7 @@ class Work:
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
     links: dict[str, Links] = field(default_factory=dict)  # that fetched items brought, by root
     unpacked: UnpackedSize | None = None  # what its archives have unpacked to, all together
+    written: WrittenDigests | None = None  # of the files that its archives brought
     log_dir: Path | None = None
     log_path: Path | None = None  # the log of the phase that ran last
     products: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from envy.graph.recipe import Placement, Recipe
 from envy.keying.declared_sources import declared_sources
 from envy.keying.ingredients import ingredients_of, key_text, pinned_source, user_managed_key
 from envy.keying.inputs import input_digests, inputs_of
+from envy.locking.releases import locked_pin
 
 
 class SourcesFailed(Exception):
@@ -79,6 +80,7 @@ def _cache_managed_placement(
     with _about_sources():
         sources = declared_sources(recipe, engine)
         pinned = tuple(pinned_source(item, recipe, engine) for item in sources or ())
+        pinned += locked_pin(services.lock, recipe.key, recipe.loaded.definition.requirements)
     found = ingredients_of(
         recipe,
         engine,

@@ -25,6 +25,7 @@ from envy.declarations.sources import (
     scheme_of,
 )
 from envy.errors import DeclarationError
+from envy.execution.bundle_roots import own_folder
 from envy.execution.secrets import secrets_in_key
 from envy.execution.services import PhaseServices, Services
 from envy.graph.recipe import Recipe
@@ -130,9 +131,10 @@ def _read_variables(recipe: Recipe) -> dict[str, str | None]:
 
 
 def _portable_name(path: Path, recipe: Recipe, engine: PhaseServices) -> str:
-    for folder in (recipe.loaded.recipe_dir, engine.services.project_dir):
+    recipe_dir, services = recipe.loaded.recipe_dir, engine.services
+    for folder in (own_folder(recipe_dir, services), services.project_dir):
         if path.is_relative_to(folder):
-            return Path(os.path.relpath(path, recipe.loaded.recipe_dir)).as_posix()
+            return Path(os.path.relpath(path, recipe_dir)).as_posix()
     return path.as_posix()
 
 
@@ -149,6 +151,8 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
     }
     if item.overlay:
         pins = {**pins, "overlay": True}
+    if item.signature is not None:
+        pins = {**pins, "signature": item.signature.pin}
     scheme = scheme_of(item.source)
     if scheme in {Scheme.LOCAL, Scheme.FILE}:
         path = local_path(item)
@@ -168,7 +172,7 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         # The libc decides which wheel of the release is used.
         pins = {**pins, "libc": engine.services.platform.libc}
     locked = locked_file(engine.services.lock, recipe.key, item)
-    if locked is not None and not (item.sha256 or item.blake3):
+    if locked is not None and not item.has_digest:
         # Content that is verified against the lock is another than whatever was there before.
         pins = {**pins, "locked": locked.digest}
     return f"{location(item)} {sorted(pins.items())}"
@@ -182,6 +186,12 @@ def _digest_of_local(item: SourceItem, path: Path, recipe: Recipe) -> str:
 
         path = inner_folder(path, item.subdir, item.source) if item.subdir else path
         rules = rules_of(exclude=item.exclude, follow=item.follow, history=item.vcs)
+        if item.only:
+            raise DeclarationError(
+                f"the source {path} is a folder, and `only` is for archives",
+                origin=item.origin,
+                hint="leave files of a folder out with `exclude`",
+            )
     elif field := next((name for name in FOLDER_FIELDS if getattr(item, name)), ""):
         raise DeclarationError(
             f"the source {path} is a file, and `{field}` is for folders",

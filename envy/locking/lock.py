@@ -2,11 +2,15 @@
 
 An entry is one fact about one package. Its subject and its values depend on the kind:
 
+    bundle    an entry of `bundles`; its digest or commit, `-` if it is a folder of the project
     recipe    where the recipe file comes from; its digest or commit, `-` if it is in the project
     download  one source of `fetch`; file name, digest and size (`-` if it is not known)
     commit    a repository of `fetch` with its ref; the commit
     choice    a weak or required reference; the package that it is bound to
     version   an option that was given as a constraint; the version that it takes
+    requirements  the Python that they are for; the digest of their lines and of the releases
+    release   a project of the package index, and for which machines; version, then the name,
+              digest and size of each of its files
     unlocked  the reason why the sources of the package are not locked; no values
 
 Owns the kinds and how facts about several platforms are put together. Opens no file.
@@ -25,15 +29,19 @@ FORMAT = 1
 MINIMUM_ENVY = "0.1.0"  # the first envy that reads this format
 EVERYWHERE = "*"  # in the place of a platform
 UNKNOWN = "-"  # in the place of a value
+IN_BUNDLE = "bundle:"  # before a bundle, as where a recipe comes from
 MANIFEST = "envy.lua"  # in the place of a package: what is true of the manifest itself
 
 RECIPE, DOWNLOAD, COMMIT, CHOICE, UNLOCKED = "recipe", "download", "commit", "choice", "unlocked"
-VERSION = "version"
+VERSION, REQUIREMENTS, RELEASE, BUNDLE = "version", "requirements", "release", "bundle"
 KINDS: Mapping[str, tuple[str, ...]] = {
+    BUNDLE: ("digest or commit",),
     CHOICE: ("package",),
     COMMIT: ("commit",),
     DOWNLOAD: ("file", "digest", "size"),
     RECIPE: ("digest or commit",),
+    RELEASE: ("version",),  # and for each file what a download has
+    REQUIREMENTS: ("digest",),
     UNLOCKED: (),
     VERSION: ("version",),
 }
@@ -95,7 +103,9 @@ class LockView:
 
     def pin(self, package: str, subject: str) -> str:
         """Return the digest or commit of a recipe; "" if there is none."""
-        [found] = self.facts.get((package, RECIPE, subject), ("",))
+        # What is fetched for a recipe may be the bundle that has it.
+        bundle = self.facts.get((MANIFEST, BUNDLE, subject), ("",))
+        [found] = self.facts.get((package, RECIPE, subject), bundle)
         return "" if found == UNKNOWN else found
 
     def commit(self, package: str, subject: str) -> str:
@@ -107,6 +117,14 @@ class LockView:
         """Return the version that a constraint takes; "" if the lock has none."""
         [found] = self.facts.get((package, VERSION, subject), ("",))
         return found
+
+    def releases(self, package: str) -> dict[str, tuple[str, ...]]:
+        """Return the values of the releases that the requirements of a package resolved to."""
+        return {
+            subject: values
+            for (owner, kind, subject), values in self.facts.items()
+            if owner == package and kind == RELEASE
+        }
 
     def file(self, package: str, subject: str) -> LockedFile | None:
         """Return the file of a source; None if the lock has none."""
@@ -128,10 +146,18 @@ def view_of(lock: ProjectLock | None, platform: str, *, without: Iterable[str] =
     if lock is None:
         return LockView(platform=platform)
     left_out = set(without)
+    # The bundle of a package that is looked up again is, too.
+    bundles = {
+        entry.subject.removeprefix(IN_BUNDLE)
+        for entry in lock.entries
+        if entry.package in left_out and entry.kind == RECIPE
+    }
     facts = {
         entry.topic: entry.values
         for entry in lock.entries
-        if entry.platform in {EVERYWHERE, platform} and entry.package not in left_out
+        if entry.platform in {EVERYWHERE, platform}
+        and entry.package not in left_out
+        and not (entry.kind == BUNDLE and entry.subject in bundles)
     }
     return LockView(
         facts if platform in lock.platforms else {},
@@ -143,14 +169,23 @@ def view_of(lock: ProjectLock | None, platform: str, *, without: Iterable[str] =
 
 
 def combined(facts: Mapping[str, Mapping[Topic, tuple[str, ...]]]) -> ProjectLock:
-    """Return the lock of facts by platform: one entry where all platforms agree."""
+    """Return the lock of facts by platform: one entry where all platforms agree.
+
+    Requirements are resolved for all platforms, so platforms without the package agree, too.
+    """
+    resolved: dict[str, set[str]] = defaultdict(set)
+    for platform, found in facts.items():
+        for package, kind, _subject in found:
+            if kind == REQUIREMENTS:
+                resolved[package].add(platform)
     by_topic: dict[Topic, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for platform, found in facts.items():
         for topic, values in found.items():
             by_topic[topic][platform] = values
     entries: list[LockEntry] = []
     for (package, kind, subject), rows in by_topic.items():
-        is_equal = len(rows) == len(facts) and len(set(rows.values())) == 1
+        is_resolved = kind in {RELEASE, REQUIREMENTS} and rows.keys() == resolved[package]
+        is_equal = (is_resolved or len(rows) == len(facts)) and len(set(rows.values())) == 1
         shown = {EVERYWHERE: next(iter(rows.values()))} if is_equal else rows
         entries += [LockEntry(package, kind, subject, *row) for row in shown.items()]
     return ProjectLock(tuple(sorted(facts)), tuple(sorted(entries)))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from envy.declarations.key import RecipeKey
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
 from envy.locking.lock import LockedFile, LockView
 from envy.masking import masked, masked_address
+
+if TYPE_CHECKING:
+    from envy.declarations.bundles import Bundle
 
 
 def package_of(key: RecipeKey) -> str:
@@ -23,6 +29,18 @@ def subject_of(item: SourceItem) -> str:
         python = f"#python={item.python}" if item.python else ""
         return f"{address}{python}{'#sdist' if item.kind == 'sdist' else ''}"
     return address
+
+
+def subject_of_bundle(bundle: Bundle, project: Path) -> str:
+    """Return the name of a bundle: its address, or its path in the project.
+
+    A folder or file outside of the project has none that another machine would know: "".
+    """
+    item = bundle.item
+    if scheme_of(item.source) not in {Scheme.LOCAL, Scheme.FILE}:
+        return subject_of(item)
+    path = local_path(item)
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else ""
 
 
 def locked_file(view: LockView, key: RecipeKey, item: SourceItem) -> LockedFile | None:

@@ -19,6 +19,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.limits import LOCK_FILE
 from envy.locking.lock import (
+    BUNDLE,
     CHOICE,
     COMMIT,
     DOWNLOAD,
@@ -29,6 +30,8 @@ from envy.locking.lock import (
     MANIFEST,
     MINIMUM_ENVY,
     RECIPE,
+    RELEASE,
+    REQUIREMENTS,
     UNKNOWN,
     VERSION,
     LockEntry,
@@ -283,10 +286,11 @@ def _problem(package: str, kind: str, values: list[str]) -> str:
     names = KINDS.get(kind)
     if names is None:
         return f"there is no kind of entry {kind!r}"
-    if len(values) != len(names):
+    if kind != RELEASE and len(values) != len(names):
         return f"it has {len(values)} values instead of {len(names)}"
-    if kind == DOWNLOAD:
-        return _problem_of_download(*values)
+    if kind in {DOWNLOAD, RELEASE}:
+        check = _problem_of_download if kind == DOWNLOAD else _problem_of_release
+        return check(*values)
     if not values or _FORMS[kind](values[0]):
         return ""
     return f"{values[0]!r} is not a {names[0]}"
@@ -300,6 +304,15 @@ def _problem_of_download(file: str, digest: str, size: str) -> str:
     if not _is_digest(digest):
         return f"{digest!r} is not a digest"
     return "" if size == UNKNOWN or _SIZE.fullmatch(size) else f"{size!r} is not a size"
+
+
+def _problem_of_release(version: str = "", *files: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}", version) is None:
+        return f"{version!r} is not a version"
+    if not files or len(files) % 3:
+        return "it needs the name, digest and size of each file"
+    rows = zip(files[::3], files[1::3], files[2::3], strict=True)
+    return next(filter(None, (_problem_of_download(*row) for row in rows)), "")
 
 
 def _is_digest(text: str) -> bool:
@@ -325,7 +338,14 @@ def _is_version(text: str) -> bool:
     return text != "" and len(text) <= _LONGEST_NAME
 
 
-_FORMS = {CHOICE: _is_package, COMMIT: _is_commit, RECIPE: _is_pin, VERSION: _is_version}
+_FORMS = {
+    BUNDLE: _is_pin,
+    CHOICE: _is_package,
+    COMMIT: _is_commit,
+    RECIPE: _is_pin,
+    REQUIREMENTS: _is_digest,
+    VERSION: _is_version,
+}
 
 
 def _error(line: int, entry: str, problem: str) -> DamagedLock:

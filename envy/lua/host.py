@@ -7,12 +7,14 @@ import os
 import weakref
 from typing import Any
 
-from envy.errors import Cancelled, EnvyError, InternalError
+from envy.errors import Cancelled, EnvyError, InternalError, LuaFrame, LuaScriptError
 from envy.interpreter import give_way
+from envy.limits import LUA_STEPS
 from envy.lua.sandbox import FileAccess, SandboxSettings
 from envy.lua.traceback import abbreviated
-from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, encode
+from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, decode, encode
 
+STEPS_PER_POLL = 100_000  # INSTRUCTIONS of the prelude
 _POLLS_PER_TURN = 32  # calls of the count hook: about 16 ms of Lua
 
 
@@ -26,6 +28,7 @@ class Host:
 
     __slots__ = (
         "__weakref__",
+        "_first_poll",
         "_polls",
         "_state",
         "access",
@@ -52,7 +55,7 @@ class Host:
         self.files: dict[str, str] = {}
         self.last_error: EnvyError | None = None
         self.ended_by: BaseException | None = None
-        self._polls = 0
+        self._polls = self._first_poll = 0
 
     def to_python(self, value: Any, *, name: str) -> LuaValue:
         """Return a value of this state as a Python value."""
@@ -73,14 +76,32 @@ class Host:
         self.files[abbreviated(shown)] = shown
         return b"@" + encode(shown)
 
-    def poll(self) -> bool:
+    def enter(self) -> None:
+        """Lua code is about to be called; what that calls again is part of the same go."""
+        self.depth += 1
+        if self.depth == 1:
+            self._first_poll = self._polls
+
+    def poll(self, source: bytes | None = None, line: int | None = None) -> bool:
         """Return whether to stop; the count hook calls this regularly while Lua code runs."""
         self._polls += 1
         if self._polls % _POLLS_PER_TURN == 0:
             give_way()
         if self.ended_by is None and self.settings.should_stop():
             self.ended_by = Cancelled("cancelled")
+        steps = (self._polls - self._first_poll) * STEPS_PER_POLL
+        if self.ended_by is None and steps >= LUA_STEPS.value:
+            self.ended_by = _too_many_steps(decode(source or b""), line or 0)
         return self.ended_by is not None
+
+
+def _too_many_steps(source: str, line: int) -> LuaScriptError:
+    return LuaScriptError(
+        f"the Lua code does not end: it took more than {LUA_STEPS.shown}, the limit "
+        f"{LUA_STEPS.name}",
+        frames=[LuaFrame(source[1:], line)] if source.startswith("@") else (),
+        hint=f"correct the loop; {LUA_STEPS.hint}",
+    )
 
 
 def display_path(path: str) -> str:

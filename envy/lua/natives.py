@@ -8,7 +8,7 @@ end the state for good, and the Python call into Lua raises them unchanged.
 import inspect
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -54,12 +54,12 @@ def _native(reference: "weakref.ref[Host]") -> Callable[..., Answer]:
     return native
 
 
-def _poll(reference: "weakref.ref[Host]") -> Callable[[], bool]:
-    def poll() -> bool:
+def _poll(reference: "weakref.ref[Host]") -> Callable[..., bool]:
+    def poll(*where: Any) -> bool:
         host = reference()
         was_inside = come_back_from_lua()
         try:
-            return host is None or host.poll()
+            return host is None or host.poll(*where)
         except BaseException as error:  # noqa: BLE001 — as above
             if host is not None:
                 host.ended_by = error
@@ -110,6 +110,14 @@ def _log(host: Host, level: bytes, message: bytes) -> Answer:
         host.access.note_output()
     log = host.access.on_output or host.settings.on_log
     log(decode(level), decode(message))
+    return (True,)
+
+
+def _print(host: Host, message: bytes) -> Answer:
+    if host.settings.on_print is None:
+        return _log(host, b"info", message)
+    host.access.note_output()
+    host.settings.on_print(decode(message))
     return (True,)
 
 
@@ -174,11 +182,12 @@ def _module_files(name: str) -> tuple[str, ...]:
     return (f"{path}.lua", f"{path}/init.lua")
 
 
-def _find_source(host: Host, candidates: tuple[str, ...]) -> Answer:
-    for candidate in candidates:
-        if found := host.access.source(candidate):
-            content, path = found
-            return True, without_shebang(content), host.source_name(path)
+def _find_source(host: Host, candidates: tuple[str, ...], folders: Sequence[str] = ("",)) -> Answer:
+    for folder in folders:
+        for candidate in candidates:
+            if found := host.access.source(candidate, folder):
+                content, path = found
+                return True, without_shebang(content), host.source_name(path)
     return (True, None)
 
 
@@ -190,17 +199,16 @@ def without_shebang(content: bytes) -> bytes:
 
 def _module(host: Host, name: Any = None, *_: Any) -> Answer:
     module = _text(name, 1, "require")
-    if host.access.in_phase:
+    if host.access.in_phase and not host.access.loads_modules:
         raise LuaScriptError(
             f"module '{module}' was not loaded with the file: require it outside of functions, "
             "because modules are part of the recipe's key"
         )
-    candidates = _module_files(module)
-    answer = _find_source(host, candidates)
+    candidates, folders = _module_files(module), host.access.module_folders
+    answer = _find_source(host, candidates, folders)
     if answer[1] is None:
-        raise LuaScriptError(
-            f"module '{module}' not found: no {' or '.join(candidates)} beside the file"
-        )
+        where = "beside the file" if len(folders) == 1 else "beside the file or in its bundle"
+        raise LuaScriptError(f"module '{module}' not found: no {' or '.join(candidates)} {where}")
     return answer
 
 
@@ -358,6 +366,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"field": _field,
     b"getenv": _getenv,
     b"log": _log,
+    b"print": _print,
     b"module": _module,
     b"nil_argument": _nil_argument,
     b"open": _open,

@@ -75,7 +75,9 @@ local function stop()
 end
 
 local function hook()
-  if stopped or poll() then stop() end
+  if stopped then stop() end
+  local info = getinfo(2, "Sl")
+  if poll(info and info.source, info and info.currentline) then stop() end
 end
 sethook(hook, "", INSTRUCTIONS)
 
@@ -267,7 +269,7 @@ local function log(level, message) return answer(2, call_native("log", level, to
 function _G.print(...)
   local words = { ... }
   for i = 1, select("#", ...) do words[i] = tostring(words[i]) end
-  log("info", concat(words, "\t"))
+  return answer(2, call_native("print", concat(words, "\t")))
 end
 
 function _G.warn(...) log("warn", concat { ... }) end
@@ -410,10 +412,10 @@ local function run(f, ...)
   return lifted(xpcall(f, trace, ...))
 end
 
-local function run_file(text, source)
+local function run_file(text, source, ...)
   local chunk, problem = load(text, source, "t", environment)
   if not chunk then return false, problem end
-  return run(chunk)
+  return run(chunk, ...)
 end
 
 local function new_globals()

@@ -8,7 +8,11 @@ from envy.lua.runtime import LuaState, SandboxSettings
 
 
 def quiet_state(
-    base_dir: Path, *, environment: Mapping[str, str], platform: Platform | None = None
+    base_dir: Path,
+    *,
+    environment: Mapping[str, str],
+    platform: Platform | None = None,
+    shared_dir: Path | None = None,
 ) -> LuaState:
     """Return a new state for files in a folder, by default on the platform of the host."""
     settings = SandboxSettings(
@@ -18,4 +22,4 @@ def quiet_state(
         on_log=lambda _level, _message: None,
         on_stdout=lambda _text: None,
     )
-    return LuaState(settings, base_dir=base_dir)
+    return LuaState(settings, base_dir=base_dir, shared_dir=shared_dir)

@@ -62,6 +62,7 @@ class SandboxSettings:
     should_stop: Callable[[], bool]
     on_log: Callable[[str, str], None]
     on_stdout: Callable[[str], None]
+    on_print: Callable[[str], None] | None = None  # None: what is printed is logged at level info
     memory_limit: int = field(default_factory=lambda: LUA_MEMORY.value)
 
 
@@ -72,7 +73,7 @@ class PhaseAccess:
     `may_read` decides about files in `recipe_dir` that were not read while loading. `on_read` and
     `on_write` are called before a file is read, or written, and may raise. `on_output` receives the
     level and text of everything that is printed and logged. `on_clock` is called when the clock is
-    read.
+    read. With `loads_modules`, code may load modules: a phase may not, since they are in the key.
     """
 
     run_dir: Path
@@ -83,15 +84,22 @@ class PhaseAccess:
     on_write: Callable[[str], None] | None = None
     on_output: Callable[[str, str], None] | None = None
     on_clock: Callable[[], None] | None = None
+    loads_modules: bool = False
 
 
 class FileAccess:
     """Checks and records what one state reads and writes."""
 
-    __slots__ = ("_base_dir", "_environment", "_phase", "_written", "reads")
+    __slots__ = ("_base_dir", "_environment", "_phase", "_written", "module_folders", "reads")
 
-    def __init__(self, base_dir: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, base_dir: Path, environment: Mapping[str, str], *, shared_dir: Path | None = None
+    ) -> None:
         self._base_dir = os.path.abspath(base_dir)
+        # Beside the file first; then in the folder of its bundle.
+        self.module_folders = tuple(
+            dict.fromkeys((self._base_dir, os.path.abspath(shared_dir or base_dir)))
+        )
         self._environment = environment
         self._phase: PhaseAccess | None = None
         self._written: set[str] = set()
@@ -101,6 +109,11 @@ class FileAccess:
     def in_phase(self) -> bool:
         """Whether the rules of a phase apply, not those of loading."""
         return self._phase is not None
+
+    @property
+    def loads_modules(self) -> bool:
+        """Whether modules may be loaded in this phase."""
+        return self._phase is not None and self._phase.loads_modules
 
     @property
     def on_output(self) -> Callable[[str, str], None] | None:
@@ -179,13 +192,15 @@ class FileAccess:
         self._written.add(path)
         return path
 
-    def source(self, name: str) -> tuple[bytes, str] | None:
-        """Return the content and path of a Lua file beside the loaded file, or None if missing.
+    def source(self, name: str, folder: str = "") -> tuple[bytes, str] | None:
+        """Return the content and path of a Lua file in a folder, or None if missing.
+
+        By default, the folder is that of the loaded file.
 
         Raises:
             LuaScriptError: it is not a plain file, or this phase may not depend on it.
         """
-        path = self._join(self._base_dir, name)
+        path = self._join(folder or self._base_dir, name)
         if self._phase is not None:
             self._check_readable(path, name)
         _check_plain(path, name)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from envy.cache.fingerprint import search_prefixes
 from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.file_names import same_file_name
 from envy.declarations.repositories import placed_apart
 from envy.declarations.sources import SourceItem
@@ -33,6 +35,7 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     recipe.work.fetched = {}
     recipe.work.links = {}
     recipe.work.unpacked = None
+    recipe.work.written = _written_digests(recipe, engine)
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
             answer = run_verb(run, "fetch")
@@ -58,3 +61,14 @@ def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceIt
         if first is not item:
             # A registry decides some names, and others were committed by the function.
             raise same_file_name(name, first, item)
+
+
+def _written_digests(recipe: Recipe, engine: PhaseServices) -> WrittenDigests | None:
+    """Return where the digests of what archives bring are kept until the payload is published.
+
+    A build makes other files of them, perhaps of very many.
+    """
+    if recipe.loaded.definition.build is not None:
+        return None
+    root = recipe.placement.entry.root
+    return WrittenDigests(search_prefixes(root, engine.services.spellings))

@@ -50,8 +50,10 @@ def run_install_phase(recipe: Recipe, engine: PhaseServices) -> None:
         writable=definition.writable,
         report=files_meter(recipe, engine.services.events, "hashing"),
         spellings=engine.services.spellings,
+        written=recipe.work.written,
     )
     recipe.work.attempt = None
+    recipe.work.written = None
     recipe.work.outcome = Outcome.INSTALLED
 
 

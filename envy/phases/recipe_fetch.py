@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import functools
-import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from envy.cache.names import DIGITS, RECIPE_FILE
-from envy.cache.recipes import find_recipe_files
-from envy.cache.resolutions import source_name
-from envy.content.atomic import temporary_beside
+from envy.cache.names import RECIPE_FILE
 from envy.content.file_digest import file_digest
 from envy.content.plain_file import NotPlain, read_plain
+from envy.declarations.bundles import check_has_bundles
 from envy.declarations.definition import RecipeDefinition, parse_definition
 from envy.declarations.key import RecipeKey
 from envy.declarations.locations import SourceText, location_of_function
 from envy.declarations.products import Product, parse_products
-from envy.declarations.sources import Scheme, SourceItem, local_path, location, scheme_of
-from envy.declarations.spec import CustomSource, Dependency, DependencyKind, check_local_rule
+from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
+from envy.declarations.spec import (
+    BundledSource,
+    CustomSource,
+    Dependency,
+    DependencyKind,
+    check_local_rule,
+)
 from envy.declarations.tables import Exports, is_included, parse_exports
-from envy.errors import DeclarationError, FetchError, InternalError
-from envy.execution.entry_lock import acquire_lock, release_lock
+from envy.errors import DeclarationError, InternalError
 from envy.execution.log import report
 from envy.execution.recipe_lua import close_lua_state, function_names, functions_of, new_state
 from envy.execution.secrets import Held, learning_secrets, remember_secrets
@@ -33,9 +36,12 @@ from envy.graph.recipe import Edge, LoadedRecipe, Recipe, Reference
 from envy.host.platform import Platform
 from envy.keying.declared_sources import evaluate_fetch
 from envy.limits import LUA_MEMORY
-from envy.locking.subjects import locked_file, locked_version
+from envy.locking.subjects import locked_version
 from envy.lua.values import LuaFunction
-from envy.masking import masked_address
+
+if TYPE_CHECKING:
+    from envy.declarations.bundles import Bundle
+    from envy.transport.context import Fetched
 
 
 def run_recipe_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
@@ -95,6 +101,7 @@ def _load(recipe: Recipe, engine: PhaseServices, path: Path, content: bytes) -> 
         reads=state.reads,
         exports=_exports(definition, path, text),
         provides=_provides(definition, engine),
+        bundle=_bundle(recipe, engine),
     )
     recipe.functions.live = functions_of(definition, names)
     return loaded
@@ -121,6 +128,10 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
     item = recipe.spec.source
     if item is None:
         raise InternalError(f"{recipe.key} is to be fetched, but has no source")
+    if isinstance(item, BundledSource):
+        from envy.execution.bundles import find_bundled
+
+        return find_bundled(recipe, engine)
     if isinstance(item, CustomSource):
         known = engine.services.custom_recipes.get(recipe.key.canonical)
         if known is not None:
@@ -128,21 +139,12 @@ def _recipe_file(recipe: Recipe, engine: PhaseServices) -> Path:
         from envy.execution.custom_fetch import fetch_custom
 
         return fetch_custom(recipe, engine)
-    scheme = scheme_of(item.source)
     if _is_here(item):
         return local_path(item)
-    from envy.execution.unpinned import check_may_fetch, pinned
+    from envy.execution.source_folders import Wanted, folder_of
 
-    layout = engine.services.layout
-    if scheme is Scheme.GIT:
-        item = pinned(item, recipe, engine)
-    name = blake3(location(item).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
-    folder = layout.recipes_dir(recipe.key.identity, name)
-    if scheme is Scheme.HTTP and not (item.sha256 or item.blake3):
-        folder = _unpinned_folder(recipe, engine, item, folder)
-    elif not find_recipe_files(layout, folder):
-        check_may_fetch(masked_address(item.source), engine)
-        folder = _fetch_recipe(recipe, engine, item, folder)
+    wanted = Wanted(owner=recipe.key.identity, item=item, arrange=_arrange)
+    folder = folder_of(wanted, recipe, engine)
     path = _find_recipe_file(folder, recipe)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise DeclarationError(
@@ -157,80 +159,12 @@ def _is_here(item: SourceItem) -> bool:
     return scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}
 
 
-def _unpinned_folder(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
-    """Return the folder of a file without a digest: as locked, upstream, or as last seen."""
-    from envy.execution.unpinned import check_may_fetch, resolved_or_last
-
-    services = engine.services
-    layout, resolutions = services.layout, services.resolutions
-    identity = recipe.key.identity
-    locked = locked_file(services.lock, recipe.key, item)
-    if locked is not None and locked.digest.startswith("sha256:"):
-        digits = locked.digest.removeprefix("sha256:")[:DIGITS]
-        known = layout.recipes_dir(identity, f"{folder.name}-{digits}")
-        if find_recipe_files(layout, known):
-            return known
-        check_may_fetch(masked_address(item.source), engine)
-        return _fetch_recipe(recipe, engine, item, folder)
-    recipe.evidence.unpinned = True
-    source = source_name("http", identity, location(item))
-    last = resolutions.last(source)
-    if last is not None and not (
-        re.fullmatch(rf"{folder.name}-[0-9a-f]+", last)
-        and find_recipe_files(layout, layout.recipes_dir(identity, last))
-    ):
-        last = None
-
-    def fetch() -> str:
-        return _fetch_recipe(recipe, engine, item, folder).name
-
-    name = resolved_or_last(
-        last,
-        functools.partial(services.memo.once, ("unpinned", source), fetch),
-        recipe,
-        engine,
-        shown=masked_address(item.source),
-    )
-    resolutions.note(recipe.key.canonical, source, name)
-    return layout.recipes_dir(identity, name)
-
-
-def _fetch_recipe(recipe: Recipe, engine: PhaseServices, item: SourceItem, folder: Path) -> Path:
-    """Fetch a remote recipe into `folder`, whole or not at all, once for all processes.
-
-    Files in the cache are never replaced, since another process may be reading them: a recipe
-    without a digest is fetched each time, into a folder named after its content.
-    """
-    import os
-    import time
-
-    from envy.execution.transfer import fetch_batch
-
-    layout = engine.services.layout
-    lock = acquire_lock(recipe, engine, layout.lock_path(recipe.key.identity, folder.name))
-    since = time.monotonic()
-    try:
-        if find_recipe_files(layout, folder):
-            return folder
-        with temporary_beside(folder) as temporary:
-            [fetched] = fetch_batch(recipe, engine, [item], temporary)
-            if fetched.path.is_dir():
-                content = fetched.path
-            else:
-                content = temporary
-                fetched.path.rename(temporary / RECIPE_FILE)
-                if not (item.sha256 or item.blake3):
-                    folder = folder.with_name(f"{folder.name}-{fetched.sha256[:DIGITS]}")
-            if not find_recipe_files(layout, folder):
-                os.utime(content)  # an archive may set an old time
-                content.rename(folder)
-            return folder
-    except OSError as error:
-        raise FetchError(
-            f"cannot store the recipe in the cache: {error}", uri=item.source
-        ) from error
-    finally:
-        release_lock(recipe, engine, lock, since)
+def _arrange(fetched: Fetched, temporary: Path) -> Path:
+    """Lay out a recipe that was fetched as a folder of the cache."""
+    if fetched.path.is_dir():
+        return fetched.path
+    fetched.path.rename(temporary / RECIPE_FILE)
+    return temporary
 
 
 def _find_recipe_file(folder: Path, recipe: Recipe) -> Path:
@@ -276,7 +210,7 @@ def _read(recipe: Recipe, path: Path) -> tuple[Path, bytes]:
             hint=error.limit.hint if error.limit else "",
         ) from error
     item = recipe.spec.source
-    if isinstance(item, SourceItem) and (item.sha256 or item.blake3) and _is_here(item):
+    if isinstance(item, SourceItem) and item.has_digest and _is_here(item):
         from envy.transport.digests import expected_digests, verify_content
 
         verify_content(text, expected_digests(item), uri=item.source)
@@ -296,6 +230,15 @@ def _hint(path: Path, recipe: Recipe) -> str:
     if source != f"{recipe.key.identity}.lua" and not source.startswith(("/", "file:")):
         said += "; a relative path starts from the folder of the file that names it"
     return said
+
+
+def _bundle(recipe: Recipe, engine: PhaseServices) -> str:
+    if not isinstance(recipe.spec.source, BundledSource):
+        return ""
+    from envy.execution.bundles import bundle_of
+
+    opened = bundle_of(recipe, engine.services)
+    return opened.bundle.shown if opened else ""
 
 
 # -- its content ---------------------------------------------------------------------------------
@@ -332,20 +275,26 @@ def _provides(definition: RecipeDefinition, engine: PhaseServices) -> dict[str, 
 
 
 def dependencies_on_platform(
-    owner: RecipeKey, platform: Platform, dependencies: Iterable[Dependency]
+    owner: RecipeKey,
+    platform: Platform,
+    bundles: tuple[Bundle, ...],
+    dependencies: Iterable[Dependency],
 ) -> list[tuple[int, Dependency]]:
     """Return the dependencies for this platform, each with its position in the list.
 
     All are checked before the first is declared, so that an error leaves none declared.
 
     Raises:
-        DeclarationError: a dependency breaks the rule for local recipes.
+        DeclarationError: a dependency breaks the rule for local recipes, or has no source although
+            the manifest has no `bundles`.
     """
     here = []
     for position, dependency in enumerate(dependencies):
         if is_included(dependency.platforms, platform, dependency.origin):
             if dependency.spec is not None:
                 check_local_rule(owner, dependency.spec.key, dependency.origin)
+                if isinstance(dependency.spec.source, BundledSource):
+                    check_has_bundles(dependency.spec.identity, bundles, dependency.origin)
             here.append((position, dependency))
     return here
 
@@ -353,8 +302,12 @@ def dependencies_on_platform(
 def declare(recipe: Recipe, engine: PhaseServices, dependencies: Iterable[Dependency]) -> None:
     """Add an edge or a reference for each dependency, and start the fetches of new recipes."""
     for position, dependency in dependencies_on_platform(
-        recipe.key, engine.services.platform, dependencies
+        recipe.key, engine.services.platform, engine.services.bundles, dependencies
     ):
+        if isinstance(recipe.spec.source, BundledSource):
+            from envy.execution.bundles import as_bundled
+
+            dependency = as_bundled(dependency, recipe, engine.services)  # noqa: PLW2901
         spec = dependency.spec
         if dependency.kind is not DependencyKind.STRONG or spec is None:
             engine.graph.add_reference(Reference(recipe.key, position, dependency, of_source=False))

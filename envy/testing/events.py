@@ -99,8 +99,17 @@ def parse_event(line: str, *, where: str) -> StreamEvent:
             f"{where}: not a line of JSON: {line[:80]!r}",
             hint="a saved run is a file written by `envy test --json=FILE` or `go test -json`",
         ) from error
+    return event_of(row, where=where)
+
+
+def event_of(row: Any, *, where: str) -> StreamEvent:
+    """Return the event in a decoded object.
+
+    Raises:
+        DamagedRun: It is not a valid event.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("Action"), str):
-        raise DamagedRun(f"{where}: an event without an Action: {line[:80]!r}")
+        raise DamagedRun(f"{where}: an event without an Action: {str(row)[:80]!r}")
     fields: dict[str, Any] = {}
     for field, name in _NAMES.items():
         value = row.get(name)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from envy import events as ev
 from envy.errors import Cancelled, wrap_unknown_error
 from envy.events import EventBus
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.pool import Pool
+from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPhase
+from envy.testing.result_cache import Recording, ResultCache
 
 
 class RunControl(Protocol):
@@ -87,17 +89,25 @@ class PackageKind(_Kind):
     last_phase = int(TestPhase.REPORT)
 
     def __init__(
-        self, session: RunControl, bus: EventBus, driver: Driver, pool: Pool[Coordination]
+        self,
+        session: RunControl,
+        bus: EventBus,
+        driver: Driver,
+        pool: Pool[Coordination],
+        results: ResultCache | None,
     ) -> None:
         super().__init__(bus, driver, pool)
         self._session = session
+        self._results = results
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """Return whether a phase has no work: discovery is over, and a build is a gate."""
         run: PackageRun = node.subject
         if phase in {TestPhase.DISCOVER, TestPhase.TOOLCHAIN, TestPhase.BUILD}:
             return True
-        return phase == TestPhase.RUN and (run.binary is None or not run.package.has_tests)
+        if phase != TestPhase.RUN or run.kept_result is not None:
+            return False
+        return run.binary is None or not run.package.has_tests
 
     def run(self, node: Coordination, phase: int) -> None:
         """Run one phase, and emit its start and its end."""
@@ -108,9 +118,10 @@ class PackageKind(_Kind):
         self._bus.emit(ev.TestPhaseStart(package=name, phase=step.label))
         if step is TestPhase.KEY:
             self._driver.build_key(run)
+            self._find_result(run)
         elif step is TestPhase.RUN:
             if self._session.may_run():
-                run.verdict = self._driver.run(run, self._session.emit_for(run))
+                self._run_tests(run)
         else:
             self._report(run)
         run.seconds[step.label] = time.monotonic() - started
@@ -128,23 +139,69 @@ class PackageKind(_Kind):
             self._session.package_ended(node.subject)
         return super().failed(node, phase, error)
 
+    def _find_result(self, run: PackageRun) -> None:
+        if self._results is None:
+            return
+        run.result_key = self._driver.result_key(run)
+        if run.result_key:
+            environment = self._driver.environment
+            run.kept_result, run.miss = self._results.find(run.result_key, environment)
+
+    def _run_tests(self, run: PackageRun) -> None:
+        """Run the tests, and keep the result of a complete pass; or show a kept result again."""
+        emit = self._session.emit_for(run)
+        if run.kept_result is not None:
+            run.facts = run.kept_result.facts
+            for event in run.kept_result.replayed():
+                emit(event)
+            run.kept_result.forget_events()
+            run.verdict = PackageVerdict.PASSED
+            return
+        if self._results is None or not run.result_key:
+            run.verdict = self._driver.run(run, emit)
+            return
+
+        recording = Recording(emit)
+        run.verdict = self._driver.run(run, recording.take)
+        if run.verdict is not PackageVerdict.PASSED:
+            run.unkept = "it did not pass"
+            return
+        try:
+            if run.unkept:
+                raise Unkept(run.unkept)
+            run.facts = self._driver.consulted(run, since=self._results.since)
+            self._results.keep(run.result_key, run.facts, recording.events)
+        except Unkept as error:
+            run.unkept = str(error)
+
     def _report(self, run: PackageRun) -> None:
         """End the package; emit the events of a package that had nothing to run."""
         emit = self._session.emit_for(run)
-        name, now = run.package.name, time.time()
+        name = run.package.name
+        events: list[StreamEvent] = []
         if run.failed_build:
             run.verdict = PackageVerdict.BUILD_FAILED
             line = f"FAIL\t{name} [build failed]\n"
-            _emit_end(emit, name, now, line, "fail", failed_build=run.failed_build)
+            events = _bare_package(name, line, "fail", failed_build=run.failed_build)
         elif not run.package.has_tests:
             run.verdict = PackageVerdict.NO_TESTS
-            _emit_end(emit, name, now, f"?   \t{name}\t[no test files]\n", "skip")
+            events = events_without_tests(name)
+        for event in events:
+            emit(event)
         self._session.package_ended(run)
 
 
-def _emit_end(
-    emit: Any, name: str, now: float, line: str, action: str, *, failed_build: str = ""
-) -> None:
-    emit(StreamEvent(action="start", time=now, package=name))
-    emit(StreamEvent(action="output", time=now, package=name, output=line, output_type="frame"))
-    emit(StreamEvent(action=action, time=now, package=name, elapsed=0.0, failed_build=failed_build))
+def events_without_tests(name: str) -> list[StreamEvent]:
+    """Return the events of a package without test files."""
+    return _bare_package(name, f"?   \t{name}\t[no test files]\n", "skip")
+
+
+def _bare_package(
+    name: str, line: str, action: str, *, failed_build: str = ""
+) -> list[StreamEvent]:
+    now = time.time()
+    return [
+        StreamEvent(action="start", time=now, package=name),
+        StreamEvent(action="output", time=now, package=name, output=line, output_type="frame"),
+        StreamEvent(action=action, time=now, package=name, elapsed=0.0, failed_build=failed_build),
+    ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from envy.errors import EnvyError
+from envy.testing.basis import Basis, BuildUnit
 from envy.testing.events import StreamEvent
+from envy.testing.evidence import Fact
+from envy.testing.result_cache import KeptResult
 
 Emit = Callable[[StreamEvent], None]
 
@@ -88,6 +91,11 @@ class PackageRun:
     verdict: PackageVerdict = PackageVerdict.NOT_RUN
     selection: Selection = field(default_factory=Selection)
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
+    result_key: str = ""  # of what is known before its tests run; "" if no result is kept
+    kept_result: KeptResult | None = None  # that is shown in place of running its tests
+    miss: str = ""  # what changed since a result was kept
+    unkept: str = ""  # why its result is not kept
+    facts: Sequence[Fact] = ()  # what its tests consulted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,7 @@ class Driver(Protocol):
 
     name: str
     ends_at: float | None  # the session's deadline, by time.monotonic
+    count_failed: Callable[[], int] | None  # returns the number of failed tests so far
     on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
@@ -143,6 +152,39 @@ class Driver(Protocol):
     @property
     def build_width(self) -> int:
         """The number of batches that may be built at once."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that its tests run with."""
+
+    def result_key(self, run: PackageRun) -> str:
+        """Return the key of everything known before the tests run; "" if no result may be kept.
+
+        Sets `unkept` in the latter case, unless there is nothing to run.
+        """
+
+    def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
+        """Return what the tests consulted while they ran.
+
+        Raises:
+            Unkept: that is not known, or changed since that moment.
+        """
+
+    def basis(
+        self,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        since: int,
+    ) -> Basis:
+        """Return what the run rests on, apart from what tests consult."""
+
+    def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
+        """Return what the binaries are built from, for explanations."""
+
+    def unit_of(self, package: TestPackage) -> str:
+        """Return the name of the unit that a package's binary is."""
 
     def finish(self) -> None:
         """Write the files that all packages of a session contribute to, at its end."""

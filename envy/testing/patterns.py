@@ -13,7 +13,7 @@ from envy.errors import UsageError
 
 # Syntax that Python accepts and Go rejects, and syntax that only Go has or both read differently.
 _NOT_IN_GO = re.compile(r"\(\?(?:=|!|<=|<!|P=|#|\()|\\[1-9]|[*+?}]\+")
-_NOT_IN_PYTHON = re.compile(r"\\[pPQEC]|\[\[:|\(\?[a-zA-Z]*U|\(\?<[a-zA-Z_]")
+_NOT_IN_PYTHON = re.compile(r"\\[pPQEC]|\\x\{|\[\[:|\(\?[a-zA-Z]*U|\(\?<[a-zA-Z_]")
 
 
 def split_alternatives(pattern: str) -> list[list[str]]:

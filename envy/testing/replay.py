@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from envy.testing.events import StreamEvent
@@ -10,8 +11,13 @@ from envy.testing.results import Recorder
 from envy.testing.session import SessionResult, View
 
 
-def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResult:
-    """Pass saved events to the views, and return the result of the run."""
+def replay(
+    events: Iterable[StreamEvent], views: Sequence[View], *, started: float | None = None
+) -> SessionResult:
+    """Pass saved events to the views, and return the result of the run.
+
+    The run took as long as its events say, or since `started`, by time.monotonic.
+    """
     recorder = Recorder()
     first = last = 0.0
     for event in events:
@@ -20,7 +26,8 @@ def replay(events: Iterable[StreamEvent], views: Sequence[View]) -> SessionResul
         recorder.on_event(event)
         for view in views:
             view.on_event(event)
-    result = SessionResult(recorder=recorder, seconds=last - first, runs=runs_of(recorder))
+    seconds = last - first if started is None else time.monotonic() - started
+    result = SessionResult(recorder=recorder, seconds=seconds, runs=runs_of(recorder))
     if result.not_run:
         result.stopped = "the saved run ends before all packages have ended"
     for view in views:

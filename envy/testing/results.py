@@ -37,6 +37,7 @@ class PackageTally:
     failed_build: str = ""
     coverage: str = ""
     leaks: bool = False
+    cached: bool = False  # a remembered result
 
     def top_level(self, outcome: str) -> list[str]:
         """Return the top-level tests with this outcome."""
@@ -54,6 +55,7 @@ class Counts:
     failed_packages: int = 0
     unbuilt: int = 0
     flaky: int = 0
+    cached: int = 0  # packages
 
 
 class Recorder:
@@ -80,6 +82,7 @@ class Recorder:
             tally.outcome = event.action
             tally.seconds = event.elapsed or 0.0
             tally.reason = event.reason
+            tally.cached = event.cached and event.action == "pass"
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:
@@ -94,6 +97,7 @@ class Recorder:
             failed_packages=sum(t.outcome == "fail" and not t.failed_build for t in tallies),
             unbuilt=sum(bool(t.failed_build) for t in tallies),
             flaky=sum(len(t.flaky) for t in tallies),
+            cached=sum(t.cached for t in tallies),
         )
 
     def slowest(self, count: int) -> list[tuple[float, str, str]]:

@@ -33,6 +33,7 @@ from envy.testing.package import (
     TestPackage,
     TestPhase,
 )
+from envy.testing.result_cache import ResultCache
 from envy.testing.results import Recorder
 from envy.testing.selection import Selector
 
@@ -61,6 +62,7 @@ class SessionResult:
     cancelled: bool = False
     stopped: str = ""  # why some packages did not run
     built_only: bool = False
+    packages: Sequence[TestPackage] = ()  # all that the patterns match
     error: EnvyError | None = None
 
     @property
@@ -90,6 +92,7 @@ class SessionSettings:
     jobs: int = 1
     build_only: bool = False
     stop_on_build_error: bool = False
+    results: ResultCache | None = None  # None: results are neither kept nor shown again
 
 
 class TestSession:
@@ -119,6 +122,7 @@ class TestSession:
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
+        self.on_discovered: Callable[[Sequence[TestPackage]], None] | None = None
 
     def cancel(self, reason: Cancelled) -> None:
         """End the run: start nothing more and terminate children. For the control thread."""
@@ -161,7 +165,10 @@ class TestSession:
         packages = self._driver.discover(patterns)
         runs = self._selected(packages)
         self._result.runs = runs
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool)
+        self._result.packages = packages
+        if self.on_discovered is not None:
+            self.on_discovered(packages)
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
@@ -189,11 +196,16 @@ class TestSession:
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
-        missing = [node for node in nodes if node.subject.binary is None]
+        missing = [
+            node
+            for node in nodes
+            if node.subject.binary is None and node.subject.kept_result is None
+        ]
         batches = self._driver.batches([node.subject for node in missing])
         self._built, self._to_build = 0, len(missing)
         self._on_phase("building", 0, len(missing))
         self._driver.on_built = self._on_built
+        self._driver.count_failed = self._count_failed
         kind = BatchKind(self._bus, self._driver, self._build_pool)
         by_name = {node.subject.package.name: node for node in missing}
         batch_nodes = []
@@ -216,6 +228,7 @@ class TestSession:
         started = time.monotonic()
         runs: list[PackageRun] = [node.subject for node in nodes]
         self._emit_build_failures(runs)
+        self._select_again(runs)
         self._check_selection(runs)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
@@ -230,17 +243,29 @@ class TestSession:
             self._ordering.finish_all()
             self._lap("run", started)
 
+    def _select_again(self, runs: Sequence[PackageRun]) -> None:
+        """Select from the tests that the build has found, where a source did not show them all."""
+        selector = self._settings.selector
+        for run in runs if selector.picks_names else ():
+            run.selection = selector.select(run.package) or run.selection
+
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
-        if any(run.failed_build or self._driver.select(run, run.selection) for run in runs):
+        if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
             near = self._nearest_test(runs)
             raise NothingMatched(f"{asked} leaves no test", hint=near)
+
+    def _has_tests(self, run: PackageRun) -> bool:
+        """Return whether a package has a selected test."""
+        if run.kept_result is not None:
+            return run.kept_result.ran_tests
+        return bool(self._driver.select(run, run.selection))
 
     def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
         from envy.suggest import nearest
@@ -283,7 +308,7 @@ class TestSession:
         if not self._settings.build_only:
             self._on_phase("running", self._ran, self._to_run)
         settings = self._settings.run
-        failed = self._result.recorder.counts().failed if settings.max_failures else 0
+        failed = self._count_failed() if settings.max_failures else 0
         if run.verdict is PackageVerdict.FAILED and settings.fail_fast:
             self._result.stopped = "a test failed (--fail-fast)"
         elif settings.max_failures and failed >= settings.max_failures:
@@ -291,6 +316,10 @@ class TestSession:
         ends_at = self._driver.ends_at
         if ends_at is not None and time.monotonic() >= ends_at:
             self._result.stopped = "the time limit was reached (--total-timeout)"
+
+    def _count_failed(self) -> int:
+        with self._views_lock:
+            return self._result.recorder.counts().failed
 
     def _emit_build_failures(self, runs: Sequence[PackageRun]) -> None:
         emitted: set[str] = set()
@@ -308,7 +337,8 @@ class TestSession:
         self._notify(lambda view: view.on_phase(phase, done, total))
 
     def _emit(self, event: StreamEvent) -> None:
-        self._result.recorder.on_event(event)
+        with self._views_lock:
+            self._result.recorder.on_event(event)
         self._notify(lambda view: view.on_event(event))
 
     def _notify(self, call: Callable[[View], None]) -> None:

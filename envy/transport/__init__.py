@@ -40,7 +40,29 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
         into.mkdir(parents=True, exist_ok=True)
         fetch = _fetcher(scheme_of(item.source, origin=item.origin))
         with _saying_where(item):
-            return fetch(item, into, context)
+            fetched = fetch(item, into, context)
+            if item.signature is not None:
+                _check_signature(item, fetched, context)
+        return fetched
+
+
+def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) -> None:
+    """Verify the signature of a file, which is removed if it is not right.
+
+    Offline, the digest of the recipe or the lock is enough: the content is what was signed then.
+    """
+    from envy.transport.minisign import check_signature
+
+    if context.offline and (item.has_digest or context.locked(item) is not None):
+        return
+    try:
+        check_signature(
+            item, fetched, lambda its, into: _fetcher(scheme_of(its.source))(its, into, context)
+        )
+    except BaseException:
+        if fetched.path.is_file():
+            fetched.path.unlink()
+        raise
 
 
 @contextlib.contextmanager

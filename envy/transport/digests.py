@@ -6,12 +6,12 @@ Reads and writes nothing.
 import queue
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, FetchError
-from envy.locking.lock import update_command
+from envy.locking.lock import UNKNOWN, update_command
 from envy.transport.context import FetchContext
 
 _MOST_PENDING = 16  # pieces of a stream
@@ -28,18 +28,21 @@ class _Hash(Protocol):
 class ExpectedDigest:
     """A digest that content must have; `by` names its author.
 
-    If that is the lock, `package` is the one whose entry has the digest.
+    If that is the lock, `package` is the one whose entry has the digest. `size` is that of the
+    content, in bytes, if the lock has it for `owner`.
     """
 
     algorithm: str
     hexdigest: str
     by: str = RECIPE
     package: str = ""
+    size: int | None = None
+    owner: str = ""
 
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
     """Return the digests that the recipe declares for a source."""
-    given = (("sha256", item.sha256), ("blake3", item.blake3))
+    given = (("sha256", item.sha256), ("blake3", item.blake3), ("sha512", item.sha512))
     return tuple(
         ExpectedDigest(algorithm=name, hexdigest=value.lower()) for name, value in given if value
     )
@@ -49,12 +52,42 @@ def wanted_digests(item: SourceItem, context: FetchContext) -> tuple[ExpectedDig
     """Return the digests that the recipe declares for a source, or else those of the lock."""
     declared = expected_digests(item)
     locked = context.locked(item)
-    if declared or locked is None:
+    if locked is None:
         return declared
+    size = int(locked.size) if locked.size != UNKNOWN else None
+    if declared:
+        return tuple(replace(each, size=size, owner=locked.package) for each in declared)
     algorithm, _, hexdigest = locked.digest.partition(":")
     return (
-        ExpectedDigest(algorithm=algorithm, hexdigest=hexdigest, by=LOCK, package=locked.package),
+        ExpectedDigest(
+            algorithm=algorithm,
+            hexdigest=hexdigest,
+            by=LOCK,
+            package=locked.package,
+            size=size,
+            owner=locked.package,
+        ),
     )
+
+
+def check_size(uri: str, size: int, expected: Sequence[ExpectedDigest], *, is_all: bool) -> None:
+    """Compare the size of content with that in the lock, before the content is read to its end.
+
+    Unless `is_all`, `size` is what was read so far.
+
+    Raises:
+        FetchError: the lock has another size.
+    """
+    for each in expected:
+        if each.size is None or size == each.size or (size < each.size and not is_all):
+            continue
+        more = "" if is_all else "more than "
+        raise FetchError(
+            f"the size of {uri} is {more}{size if is_all else each.size} bytes, but {LOCK} has "
+            f"{each.size} for {each.owner}: if what changed is right, run "
+            f"{update_command(each.owner)}",
+            uri=uri,
+        )
 
 
 class Hasher:

@@ -90,7 +90,7 @@ def download(
             uri=uri,
             verified=verified,
         )
-    if item.executable:
+    if item.is_executable:
         make_executable(target)
     return fetched
 

@@ -27,7 +27,7 @@ class ReleaseFile:
 
     `page` is the URL of the page that names the file, which decides what `url` may be. `uploaded`
     is the time in ISO 8601 (PEP 700), "" if the index does not say it. `size` is in bytes, 0 if the
-    page has none.
+    page has none. `requires_python` has the versions of Python that it is for, "" for all.
     """
 
     name: str
@@ -37,6 +37,7 @@ class ReleaseFile:
     yanked: str | None = None
     uploaded: str = ""
     size: int = 0
+    requires_python: str = ""
 
 
 def parse_json_page(body: bytes, base: str) -> tuple[ReleaseFile, ...]:
@@ -82,6 +83,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
         uploaded=str(row.get("upload-time") or "")[:_LONGEST_TIME],
         size=size if type(size) is int and 0 < size < _LARGEST else 0,
+        requires_python=str(row.get("requires-python") or ""),
     )
 
 
@@ -118,6 +120,7 @@ def _file_of_anchor(
         page=page,
         digest=_strongest({algorithm.lower(): digest}),
         yanked=attributes.get("data-yanked"),
+        requires_python=attributes.get("data-requires-python") or "",
     )
 
 

@@ -108,7 +108,7 @@ def _take(
         if hasher.digests[digest.algorithm] != digest.hexdigest:
             raise _Damaged
         hasher.verify(uri)
-        if wanted.item.executable:
+        if wanted.item.is_executable:
             make_executable(part)
     return Fetched(path=target, bytes=done, sha256=hasher.sha256, uri=uri, verified=True)
 
@@ -122,8 +122,8 @@ def _usable(expected: Iterable[ExpectedDigest]) -> list[ExpectedDigest]:
 def _is_shared(item: SourceItem, path: Path, name: str, context: FetchContext) -> bool:
     """Return whether the working file may be the kept one, since only envy reads it."""
     if context.shares is Sharing.EVERYTHING:
-        return not item.executable  # the kept file has no such mode
-    if context.shares is Sharing.NOTHING or item.extract is False or item.executable:
+        return not item.is_executable  # the kept file has no such mode
+    if context.shares is Sharing.NOTHING or item.extract is False or item.is_executable:
         return False
     wanted = is_unpacked if context.shares is Sharing.UNPACKED else is_archive_called
     return wanted(path, name)

@@ -66,4 +66,5 @@ def remember_known(
 
 
 def _texts(item: SourceItem, more: Sequence[str]) -> tuple[str, ...]:
-    return item.source, item.sha256, item.blake3, *more
+    # Without the last one, records of sources that do not have it keep their names.
+    return item.source, item.sha256, item.blake3, *filter(None, [item.sha512]), *more

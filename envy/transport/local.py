@@ -34,8 +34,14 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             uri=item.source,
             hint=f"relative sources are searched for in {item.base_dir}",
         )
+    if not source.is_file():
+        raise FetchError(
+            f"{source} is neither a file nor a folder",
+            uri=item.source,
+            hint="a pipe or a device may have no end",
+        )
     target = target_in(into, file_name(item))
-    is_executable = item.executable or os.access(source, os.X_OK)
+    is_executable = item.is_executable or os.access(source, os.X_OK)
     return copy_file(
         source, target, context, item.source, expected_digests(item), executable=is_executable
     )
@@ -72,11 +78,11 @@ def copy_file(
 
 
 def _fetch_folder(item: SourceItem, source: Path, into: Path, context: FetchContext) -> Fetched:
-    if item.sha256 or item.blake3:
+    if item.has_digest:
         raise FetchError(
             f"{source} is a folder, and a folder has no digest",
             uri=item.source,
-            hint="remove sha256 and blake3; the content of a local folder is part of the key",
+            hint="remove its digest; the content of a local folder is part of the key",
         )
     target = target_in(into, file_name(item))
     root = inner_folder(source, item.subdir, item.source)

@@ -1,7 +1,8 @@
 """The indexes that the user's pip takes packages from.
 
 Owns the reading of pip's settings: the environment first, then pip's configuration, then the
-default that pip's help names. So envy needs no setting, and no address, of its own.
+default that pip names. Files are read, and if that is not enough, pip is asked. So envy needs no
+setting, and no address, of its own.
 """
 
 import ast
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from envy.errors import FetchError, ScriptFailed
 from envy.transport.context import FetchContext
+from envy.transport.pip_files import default_index, pip_files, read_settings
 
 _PIPS = (["pip"], ["pip3"], ["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "pip"])
 # Later ones win, as in pip itself; `:env:` is what pip found in its environment.
@@ -55,9 +57,22 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
     return context.memo.once("pip configuration", lambda: _find(context))
 
 
+def unconfigured_index(context: FetchContext) -> str:
+    """Return the index that pip uses where none is configured; "" if there is no pip to ask."""
+    index = default_index(context.environment)
+    if index:
+        return index
+    for pip in _PIPS:
+        found = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
+        if found is not None:
+            return found[1]
+    return ""
+
+
 def _find(context: FetchContext) -> PipConfiguration:
     found = pip_settings(context)
-    index = found.index or _default_of([*found.pip], context)
+    index = found.index or default_index(context.environment)
+    index = index or _default_of([*found.pip] or _ask_pip(context)[0], context)
     return PipConfiguration(indexes=(index, *found.extra), certificates=found.certificates)
 
 
@@ -68,7 +83,11 @@ def _settings(context: FetchContext) -> PipSettings:
     extra = environment.get("PIP_EXTRA_INDEX_URL", "")
     certificates = environment.get("PIP_CERT", "")
     if not index:
-        pip, settings = _ask_pip(context)
+        files = pip_files(environment)
+        if files is None:
+            pip, settings = _ask_pip(context)
+        else:
+            settings = read_settings(files, _SECTIONS)
         index = settings.get("index-url", "")
         extra = extra or settings.get("extra-index-url", "")
         certificates = certificates or settings.get("cert", "")

@@ -144,6 +144,22 @@ def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
     return found
 
 
+def listed_files(name: str, context: FetchContext) -> Sequence[ReleaseFile]:
+    """Return the files that all indexes of the user's pip list for a project."""
+    configuration = pip_configuration(context)
+    return [
+        file
+        for index in configuration.indexes
+        for file in files_of(index, name, context, configuration.certificates)
+    ]
+
+
+def fetch_listed(item: SourceItem, file: ReleaseFile, into: Path, context: FetchContext) -> Fetched:
+    """Download one file of a release, whichever machine it is for."""
+    certificates = pip_configuration(context).certificates
+    return _fetch_file(_wanted_of(item), file, into, context, certificates)
+
+
 def _wanted_of(item: SourceItem) -> _Wanted:
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
@@ -243,7 +259,7 @@ def _fetch_file(
         return fetched
     source = Path(url2pathname(urlsplit(chosen.url).path))
     return reusable(target, chosen.url, expected) or copy_file(
-        source, target, context, chosen.url, expected, executable=wanted.item.executable
+        source, target, context, chosen.url, expected, executable=wanted.item.is_executable
     )
 
 

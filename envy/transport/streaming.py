@@ -11,7 +11,7 @@ from envy.errors import FetchError
 from envy.transport.connection import get, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
-from envy.transport.digests import Hasher
+from envy.transport.digests import Hasher, check_size
 from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
 from envy.transport.ranges import download_ranges, is_worth_it
@@ -126,6 +126,8 @@ def _download_rest(
                 raise IncompleteRead(0, content.total)
         if not content.done:
             content.begin(response.headers)
+            if content.total:
+                _check_size(request, content, content.total, is_all=True)
         elif not content.continues(response.headers):
             if not content.taken:
                 raise _changed(request)
@@ -157,6 +159,7 @@ def _read(
         context.check_cancelled()
         content.write(data)
         pace.note(len(data))
+        _check_size(request, content, content.done)
         if content.done - reported >= _CHUNK:
             reported = content.done
             context.progress(request.uri, content.done, content.total)
@@ -165,6 +168,12 @@ def _read(
             if is_worth_it(context.ranges, content, received=received, seconds=seconds):
                 return received / max(seconds, 1e-9)
     return 0.0
+
+
+def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:
+    # What is sent in an encoding has another size; what an earlier process left may be damaged.
+    if not content.encoding and not content.taken:
+        check_size(request.uri, size, request.expected, is_all=is_all)
 
 
 def _changed(request: Request) -> FetchError:

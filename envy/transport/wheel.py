@@ -15,6 +15,7 @@ from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
 from envy.content.extraction import judge_links
+from envy.content.member_selection import MemberSelection
 from envy.errors import ArchiveError
 
 _LONGEST_LINE = 1 << 16
@@ -36,7 +37,12 @@ def lay_out_wheel(path: Path, dest: Path) -> int:
 
 
 def lay_out_wheel_below(
-    path: Path, below: BelowRoot, into: Parts, *, report: CountFiles | None = None
+    path: Path,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    select: MemberSelection | None = None,
+    report: CountFiles | None = None,
 ) -> int:
     """Unpack a wheel below a root, in the layout of an installed one; returns the count of files.
 
@@ -53,7 +59,7 @@ def lay_out_wheel_below(
             scripts.append(into + placed)
         return placed
 
-    count = extract_placed(path, below, into, place, report=report)
+    count = extract_placed(path, below, into, place, select=select, report=report)
     if not count:
         raise ArchiveError(f"{path} is an empty wheel", archive=path)
     for parts in scripts:

@@ -26,7 +26,16 @@ from measure import Failed, Meter
 from report import Report
 
 HERE = Path(__file__).resolve().parent
-QUICK = ("startup", "graphs", "jobs", "transports", "archives", "hashing", "publish")
+QUICK = (
+    "startup",
+    "graphs",
+    "jobs",
+    "transports",
+    "archives",
+    "packages",
+    "hashing",
+    "publish",
+)
 PARTS = (*QUICK, "schedules")  # slow, because the scripts of a schedule sleep
 KEPT = HERE.parent.parent / ".bench"
 MEMORY = Path("/dev/shm")

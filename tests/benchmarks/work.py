@@ -18,6 +18,29 @@ def extract(archive, dest):
     unpack(Path(archive), Path(dest))
 
 
+def publish_archive(archive, root):
+    """Unpack an archive or a wheel into an entry of a new cache, and publish it."""
+    from envy.cache.fingerprint import search_prefixes
+    from envy.cache.layout import CacheLayout
+    from envy.cache.write import begin_attempt, publish
+    from envy.content.archive import extract_below
+    from envy.content.below_root import open_below
+    from envy.content.extraction import judge_links
+    from envy.content.written_digests import WrittenDigests
+    from envy.transport.wheel import lay_out_wheel_below
+
+    key = "0123456789abcdef" + "0" * 48
+    entry = CacheLayout(Path(root)).entry("local.big@r1", "linux-x86_64", key)
+    attempt = begin_attempt(entry, key)
+    written = WrittenDigests(search_prefixes(entry.root, ()))
+    with open_below(entry.asset_dir) as below:
+        below.digests = written
+        unpack = lay_out_wheel_below if archive.endswith(".whl") else extract_below
+        unpack(Path(archive), below, ())
+        judge_links(below)
+    publish(attempt, "{}", written=written)
+
+
 def extract_by_library(archive, dest):
     """Extract with Python's library and its safe filter; before 3.14 it does not support zstd."""
     if archive.endswith(".zip"):
@@ -84,6 +107,7 @@ def digest_by_library(top):
 
 WORK = {
     "extract": extract,
+    "publish-archive": publish_archive,
     "extract-by-library": extract_by_library,
     "fetch": fetch,
     "fetch-together": fetch_together,

@@ -3,14 +3,18 @@
 import json
 import os
 import stat
+import zipfile
 
 import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cache.fingerprint import take_fingerprint
+from envy.cache.fingerprint import search_prefixes, take_fingerprint
 from envy.cache.trees import LARGE
+from envy.content.archive import extract_below
+from envy.content.below_root import open_below
+from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 
 NAME = "local.gcc@r1/linux-x86_64-blake3-0123456789abcdef"
@@ -136,3 +140,55 @@ def test_every_file_is_counted_as_it_is_read(tmp_path, size):
         str(tmp_path), str(asset), forbidden={}, report=lambda *counts: told.append(counts)
     )
     assert told == [(number + 1, 4) for number in range(4)]
+
+
+def unpacked(tmp_path, asset, files, *needles):
+    """Unpack a zip of files into the asset, with the digests that are made meanwhile."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    digests = WrittenDigests(needles, clock=lambda: 1 << 62)
+    with open_below(asset) as below:
+        below.digests = digests
+        extract_below(tmp_path / "a.zip", below, ())
+    return digests
+
+
+def test_digests_made_while_unpacking(tmp_path, asset):
+    """The fingerprint is the same, and only files without a known digest are read again."""
+    known = f"{tmp_path}/assets/{NAME}/asset/bin"
+    files = {"plain": "text", "d/empty": "", "names": known, "large": "x" * (LARGE + 5)}
+    prefixes = search_prefixes(str(tmp_path), ())
+    digests = unpacked(tmp_path, asset, files, *prefixes)
+    (asset / "made").write_text("made by a later step")
+    plain = fingerprint(tmp_path, asset)
+    for path in (asset / "plain", asset / "large", asset / "d/empty"):
+        assert digests.find(path.stat())
+    assert digests.find((asset / "names").stat()) is None
+    taken = take_fingerprint(str(tmp_path), str(asset), forbidden={}, written=digests)
+    assert taken == plain
+    assert {row[0]: row[5] for row in rows(taken)}["names"] == [NAME]
+
+
+@pytest.mark.parametrize("case", ["other spelling", "forbidden elsewhere", "other root"])
+def test_a_file_that_was_searched_for_something_else(tmp_path, asset, case):
+    """A digest counts only if the file was searched for all that is to be found in it."""
+    spelling = "/spelled/otherwise"
+    prefixes = search_prefixes("/other/root" if case == "other root" else str(tmp_path), ())
+    files = {"a": f"{spelling}/assets/{NAME}/asset {tmp_path}/assets/{NAME}/asset /elsewhere/gcc"}
+    digests = unpacked(tmp_path, asset, files, *prefixes)
+    forbidden = {b"/elsewhere/gcc": "local.gcc@r1"} if case == "forbidden elsewhere" else {}
+    taken = [
+        outcome(str(tmp_path), str(asset), forbidden, spelling, written)
+        for written in (None, digests)
+    ]
+    assert taken[0] == taken[1]
+
+
+def outcome(root, asset, forbidden, spelling, written):
+    try:
+        return take_fingerprint(
+            root, asset, forbidden=forbidden, spellings=[spelling], written=written
+        )
+    except CacheError as error:
+        return error.message

@@ -26,11 +26,11 @@ from fault_injection import (
 )
 
 from envy.answers.write import basis_of
-from envy.cache.bundle import write_bundle
-from envy.cache.bundle_import import import_bundle
 from envy.cache.collect import empty_trash, move_to_trash
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
+from envy.cache.export_file import write_export_file
+from envy.cache.export_import import import_export_file
 from envy.cache.filesystem import REAL
 from envy.cache.inventory import take_inventory
 from envy.cache.layout import CacheLayout
@@ -86,8 +86,8 @@ def collect(root, files):
 
 def import_foreign(root, files):
     """Import an entry that contains the path of another root."""
-    bundle = root.parent / "bundle.tar.zst"
-    for imported in import_bundle(CacheLayout(root), bundle, files=files):
+    exported = root.parent / "export.tar.zst"
+    for imported in import_export_file(CacheLayout(root), exported, files=files):
         assert imported.problem == ""
 
 
@@ -127,12 +127,12 @@ def live_whole_life(root, files):
 
 
 def prepare(folder):
-    """A bundle from another cache, and the root of an empty one."""
-    bundle = folder / "bundle.tar.zst"
-    if not bundle.exists():
+    """An export file from another cache, and the root of an empty one."""
+    exported = folder / "export.tar.zst"
+    if not exported.exists():
         (folder / "other").mkdir()
         make(folder / "other", REAL)
-        write_bundle(str(bundle), [entry_in(folder / "other")], workers=0)
+        write_export_file(str(exported), [entry_in(folder / "other")], workers=0)
     return folder / "cache"
 
 

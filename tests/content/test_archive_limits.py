@@ -64,30 +64,12 @@ def compressed(path, *pieces):
     return path
 
 
-def sparse_map(count):
-    """The pieces of a file with an old GNU sparse map that goes on over 1000 · count blocks."""
-    first = bytearray(header(b"S", 0))
-    first[482] = 1
-    first[148:156] = b" " * 8
-    first[148:156] = b"%06o\0 " % sum(first)
-    block = (b"%011o\0" % 512) * 42 + b"\1" + b"\0" * 7
-    return [bytes(first), (count, block * 1000)]
-
-
 # Pieces: all of them at once would make each worker, and each fork of it, hundreds of MiB larger.
 LARGE = {
     "a GNU name": [header(b"L", 700 * MIB), 700, header(b"0", 0)],
     "a GNU link": [header(b"K", 700 * MIB), 700, header(b"2", 0)],
     "a pax header": [header(b"x", 700 * MIB), b"734003200 path=", 700, header(b"0", 0)],
     "a global pax header": [header(b"g", 700 * MIB), b"734003200 comment=", 700, header(b"0", 0)],
-    "an old sparse map": sparse_map(1000),
-    "a sparse map": [
-        header(b"x", 512),
-        padded(pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"))),
-        header(b"0", 0),
-        b"900000000\n",
-        (300, b"0\n" * (MIB // 2)),
-    ],
 }
 
 
@@ -207,7 +189,7 @@ def test_the_size_that_an_archive_unpacks_to(tmp_path):
         assert f"{archive} cannot be unpacked: " in caught.value.message
         assert "would exceed 3145727 bytes, the limit unpacked-size" in caught.value.message
         assert "ENVY_LIMITS=unpacked-size=6291454" in caught.value.hint
-        assert out.stat().st_size <= 2 * MIB
+        assert out.stat().st_size < 3 * MIB
         adopt_limits({"unpacked-size": 3 * MIB})
         use(archive, out.parent if use is extract else out)
         assert out.stat().st_size == 3 * MIB

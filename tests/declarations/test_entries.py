@@ -103,8 +103,6 @@ def test_dependency_has_a_phase_and_a_use():
         ({}, "not an empty table"),
         ("", "not an empty string"),
         ("python", '"python" is not a valid identity'),
-        ("arm.gcc@v2", "the source of arm.gcc@v2 is missing"),
-        ({"recipe": "arm.gcc@v2"}, "the source of arm.gcc@v2 is missing"),
         ({"source": "x.lua"}, "needs the field `recipe`"),
         ({"recipe": 3}, "`recipe` must be an identity, not a number"),
         ({"recipe": "../a.b@c", "source": "x"}, "is not a valid identity"),

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from platformdirs import user_config_path
 
-from envy.declarations.manifest_search import find_manifest, nearest_manifest
+from envy.declarations.manifest_search import find_manifest, global_manifest, nearest_manifest
 from envy.errors import ManifestError
 
 
@@ -77,3 +78,35 @@ def test_a_folder_of_that_name_is_passed_over(tmp_path):
     manifest = touch(tmp_path / "envy.lua")
     (tmp_path / "a" / "envy.lua").mkdir(parents=True)
     assert nearest_manifest(str(tmp_path / "a")) == (str(manifest), [str(tmp_path / "a")])
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"HOME": "/home/me"}, {"HOME": "/home/me", "XDG_CONFIG_HOME": "/etc/mine"}],
+)
+def test_the_global_manifest_is_where_platformdirs_finds_settings(monkeypatch, variables):
+    """Warm commands do without that library."""
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    expected = user_config_path("envy", appauthor=False) / "envy.lua"
+    assert global_manifest(variables) == str(expected)
+
+
+def test_without_a_settings_folder_there_is_no_global_manifest():
+    """Relative paths do not count."""
+    assert global_manifest({"HOME": "", "XDG_CONFIG_HOME": "settings"}) == ""
+
+
+def test_the_fallback_is_last(tmp_path):
+    """It is used if no other manifest is found, and if it exists."""
+    own = tmp_path / "settings" / "envy.lua"
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    with pytest.raises(ManifestError):
+        find_manifest(tmp_path / "repo", fallback=str(own))
+    touch(own)
+    assert find_manifest(tmp_path / "repo", fallback=str(own)) == own
+    with pytest.raises(ManifestError):
+        find_manifest(tmp_path, named=Path("other.lua"), fallback=str(own))
+    nearest = touch(tmp_path / "repo" / "envy.lua")
+    assert find_manifest(tmp_path / "repo", fallback=str(own)) == nearest

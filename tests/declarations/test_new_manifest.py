@@ -36,7 +36,12 @@ def test_versions_that_files_ask_for(file, text, found):
         ),
         (("ninja", "1.1"), '  -- { recipe = "envy.ninja@r1", options', "was tested with 1.13.2"),
         (("ninja", "1.11"), '  { recipe = "envy.ninja@r1", options = { version = "1.11.1" } }', ""),
-        (("python", "3.12"), '  -- "envy.python@r1", -- x asks', "takes the one of the machine"),
+        (
+            ("python", "3.12.4"),
+            '  { recipe = "envy.python@r1", options = { python = "3.12" } }, -- x',
+            "",
+        ),
+        (("python", "pypy3"), '  -- "envy.python@r1", -- x asks', "takes the one of the machine"),
         (("erlang", "27"), "  -- x asks for erlang 27:", "envy ships no recipe for erlang"),
     ],
 )

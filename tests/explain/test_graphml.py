@@ -39,6 +39,7 @@ def test_packages_are_read_back_with_their_attributes():
         "phase": "recipe_fetch",
         "user_managed": False,
         "custom_source": False,
+        "bundle": "",
         "is_root": True,
         "entry_key": "",
         "asset_dir": "",

@@ -28,6 +28,7 @@ def package(key, *edges, **fields):
         "phase": "recipe_fetch",
         "user_managed": False,
         "custom_source": False,
+        "bundle": "",
         "is_root": False,
         "entry_key": "",
         "asset_dir": "",

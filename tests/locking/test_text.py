@@ -23,6 +23,14 @@ LOCK = ProjectLock(
         LockEntry("local.z@r1", "download", "pypi:z==1", "darwin-arm64", ("a.whl", DIGEST, "-")),
         LockEntry("local.z@r1", "download", "pypi:z==1", "linux-x86_64", ("b.whl", DIGEST, "7")),
         LockEntry("local.z@r1", "recipe", "https://h/z.git#v1", EVERYWHERE, (f"commit:{COMMIT}",)),
+        LockEntry(
+            "local.z@r1",
+            "release",
+            "pypi:six; sys_platform == 'linux'",
+            EVERYWHERE,
+            ("1.0", "a.whl", DIGEST, "-", "b.tgz", DIGEST, "7"),
+        ),
+        LockEntry("local.z@r1", "requirements", "python>=3.11", EVERYWHERE, (DIGEST,)),
         LockEntry("local.z@r1", "unlocked", "its fetch acts", "linux-x86_64"),
     ),
 )
@@ -39,6 +47,8 @@ platform linux-x86_64
 local.z@r1 download darwin-arm64 pypi:z==1 a.whl {DIGEST} -
 local.z@r1 download linux-x86_64 pypi:z==1 b.whl {DIGEST} 7
 local.z@r1 recipe * https://h/z.git#v1 commit:{COMMIT}
+local.z@r1 release * "pypi:six; sys_platform == 'linux'" 1.0 a.whl {DIGEST} - b.tgz {DIGEST} 7
+local.z@r1 requirements * python>=3.11 {DIGEST}
 local.z@r1 unlocked linux-x86_64 "its fetch acts"
 end
 """
@@ -159,7 +169,7 @@ def test_a_damaged_line_names_its_entry(row, message):
 
 def test_what_stands_after_the_end():
     """Two locks behind each other are not one, and neither is a lock without its first line."""
-    with pytest.raises(LockError, match=r"envy\.lock:16: format: it stands after the end"):
+    with pytest.raises(LockError, match=r"envy\.lock:18: format: it stands after the end"):
         parse_lock((TEXT + TEXT).encode())
     with pytest.raises(LockError, match=r"the format is missing before it"):
         parse_lock(ROW.encode())

@@ -136,6 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
                     body, status = part, 206
             self._send(reply, body, status, extra)
 
+    def do_HEAD(self) -> None:
+        self.send_response(405)  # uv then requests the whole file
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _send(self, reply: Reply, body: bytes, status: int, extra: Mapping[str, str]) -> None:
         self.send_response(status)
         for name, value in extra.items():

@@ -16,10 +16,11 @@ from envy.testing.views.plain import PlainView, ShowOutput
 SCHEMA = Path(__file__).parent / "junit.xsd"
 
 
-def events():
-    def event(action, test="", package="m/a", **more):
-        return StreamEvent(action=action, package=package, test=test, time=1.7e9, **more)
+def event(action, test="", package="m/a", **more):
+    return StreamEvent(action=action, package=package, test=test, time=1.7e9, **more)
 
+
+def events():
     return [
         StreamEvent(action="build-output", import_path="m/bad", output="bad.go:1: <no> & \x01\n"),
         StreamEvent(action="build-fail", import_path="m/bad"),
@@ -39,6 +40,37 @@ def events():
         event("start", package="m/odd"),
         event("output", package="m/odd", output="exit status 3\n"),
         event("fail", package="m/odd", elapsed=0.0),
+    ]
+
+
+def retried():
+    """A test that passes in its second attempt, and one that fails in both."""
+    rows = [event("start")]
+    for name, ends in (("TestFlaky", ("fail", "pass")), ("TestBad", ("fail", "fail"))):
+        for attempt, end in enumerate(ends, 1):
+            more = {"attempt": attempt} if attempt > 1 else {}
+            framing = f"=== RUN   {name}\n"
+            rows += [
+                event("run", name, **more),
+                event("output", name, output=framing, output_type="frame", **more),
+                event("output", name, output=f"    x_test.go:{attempt}: {end} {attempt}\n", **more),
+                event(end, name, elapsed=0.5, reason="panic" if attempt == 2 else "", **more),
+            ]
+    return [*rows, event("fail", elapsed=1.0)]
+
+
+def test_retries_are_elements_of_their_own(tmp_path):
+    """A flaky test has its failures as flakyFailure, a failed one its retries as rerunFailure."""
+    replay(retried(), [JunitView(tmp_path / "r.xml")])
+    xmlschema.validate(tmp_path / "r.xml", SCHEMA)
+    flaky, bad = ET.parse(tmp_path / "r.xml").getroot().iter("testcase")
+    found = [(e.tag, e.get("type"), e.get("message"), "".join(e.itertext()).strip())
+             for case in (flaky, bad) for e in case]  # fmt: skip
+    first = "x_test.go:1: fail 1"
+    assert found == [
+        ("flakyFailure", "failed", first, first),
+        ("failure", "failed", first, first),
+        ("rerunFailure", "panic", "panic", "x_test.go:2: fail 2"),
     ]
 
 

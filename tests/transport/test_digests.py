@@ -20,10 +20,11 @@ SHA = hashlib.sha256(b"content").hexdigest()
 
 def test_an_item_declares_its_digests(tmp_path):
     """Each digest that the recipe declares is expected, in lower case."""
-    item = SourceItem(source="x", base_dir=tmp_path, sha256=SHA.upper(), blake3="ab")
+    item = SourceItem(source="x", base_dir=tmp_path, sha256=SHA.upper(), blake3="ab", sha512="cd")
     assert expected_digests(item) == (
         ExpectedDigest(algorithm="sha256", hexdigest=SHA),
         ExpectedDigest(algorithm="blake3", hexdigest="ab"),
+        ExpectedDigest(algorithm="sha512", hexdigest="cd"),
     )
 
 

@@ -46,7 +46,7 @@ def test_digests_are_verified(tmp_path, recorder):
     assert fetch_source(pinned, tmp_path / "into", recorder.context()).verified
 
 
-@pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
+@pytest.mark.parametrize("algorithm", ["sha256", "blake3", "sha512"])
 def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
     """Content with another digest is an error, and leaves no file."""
     (tmp_path / "a").write_text("hello")
@@ -75,6 +75,14 @@ def test_missing_file(tmp_path, recorder):
     with pytest.raises(FetchError, match="does not exist") as caught:
         fetch_source(item(tmp_path, "a"), tmp_path / "into", recorder.context())
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["pipe", "/dev/zero"])
+def test_what_may_have_no_end(tmp_path, recorder, source):
+    """A pipe or a device is an error, and is not read."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FetchError, match="is neither a file nor a folder"):
+        fetch_source(item(tmp_path, source), tmp_path / "into", recorder.context())
 
 
 def test_folder_is_copied_with_its_links(tmp_path, recorder):

@@ -31,13 +31,14 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
-    add,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
-    remove,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    add,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
+    new,-*) found=(--cache-root --check --fail-fast --fetch-jobs --help --install --jobs --library --locked --manifest --no-progress --offline --package --program --quiet --ref --requirement --trace --url --verbose --yes) ;;
+    remove,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --min-age --no-progress --offline --quiet --trace --verbose --yes) ;;
-    upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
-    list,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --shipped --trace --verbose --yes) ;;
+    upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
+    list,-*) found=(--bundles --cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --shipped --trace --verbose --yes) ;;
     search,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     sync,-*) found=(--ask-host --cache-root --dry-run --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --profile --quiet --trace --verbose --yes) ;;
     asset,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
@@ -48,8 +49,9 @@ _envy() {
     hook,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --load --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     completion,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     shell,-*) found=(--cache-root --fail-fast --fetch-jobs --fresh --help --jobs --locked --manifest --no-progress --offline --phase --quiet --trace --verbose --yes) ;;
-    test,-*) found=(--build-jobs --build-only --cache-root --clean-cache --count --coverage --fail-fast --failed --fetch-jobs --filter --flaky --help --isolate --jobs --json --junit --legacy --list --load --locked --manifest --max-fails --no-cache --no-progress --offline --partition --profile --quiet --retries --run --show-output --skip --slow --slowest --stop-on-build-error --timeout --total-timeout --trace --tui --verbose --watch --yes) ;;
+    test,-*) found=(--build-jobs --build-only --cache-root --clean-cache --count --coverage --explain --fail-fast --failed --fetch-jobs --filter --flaky --help --isolate --jobs --json --junit --legacy --list --load --locked --manifest --max-fails --no-cache --no-progress --offline --partition --profile --quiet --rerun --retries --run --sanitize --show-output --skip --slow --slowest --stop-on-build-error --timeout --total-timeout --trace --tui --verbose --watch --yes) ;;
     lock,-*) found=(--cache-root --check --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-install --no-progress --offline --platform --quiet --trace --update --verbose --yes) ;;
+    bootstrap,-*) found=(--cache-root --check --fail-fast --fetch-jobs --help --index-url --jobs --locked --manifest --no-progress --offline --quiet --trace --upgrade --verbose --version --wheel --yes) ;;
     plan,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     graph,-*) found=(--cache-root --critical --fail-fast --fetch-jobs --format --help --jobs --json --locked --manifest --no-install --no-progress --offline --output --quiet --reduce --trace --verbose --yes) ;;
     why,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --limit --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
@@ -57,6 +59,11 @@ _envy() {
     why-rebuild,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     export,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --output --quiet --trace --verbose --yes) ;;
     import,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    fetch,-*) found=(--blake3 --cache-root --fail-fast --fetch-jobs --force --help --jobs --json --locked --manifest --no-progress --offline --quiet --ref --sha256 --sha512 --trace --verbose --yes) ;;
+    git-resolve,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    extract,-*) found=(--cache-root --fail-fast --fetch-jobs --force --help --jobs --json --list --locked --manifest --no-progress --offline --quiet --strip --trace --verbose --yes) ;;
+    hash,-*) found=(--algorithm --cache-root --check --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    lua,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     doctor,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     version,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     trace-schema,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envy.errors import EnvyError, UsageError
 from envy.host.process import ProcessSpec, run
-from envy.testing.drivers.go_build import BinaryStore, build_batch, divide, is_whole
+from envy.testing.basis import Basis, BuildUnit
+from envy.testing.consulted import Unkept
+from envy.testing.digest_memo import DigestMemo
+from envy.testing.drivers.go_argv import SKIPS
+from envy.testing.drivers.go_basis import find_basis, units_of
+from envy.testing.drivers.go_build import BinaryStore, build_batch, closure_of, divide, is_whole
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, list_packages
-from envy.testing.drivers.go_run import SKIPS, PackageRunner
+from envy.testing.drivers.go_results import consulted_by, key_of, why_unkept
+from envy.testing.drivers.go_run import PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
     PackageRun,
@@ -41,6 +49,7 @@ class GoDriver:
         scratch: Path,
         build_jobs: int,
         count: int,
+        memo: DigestMemo,
         rebuild: bool = False,
     ) -> None:
         self._toolchain = toolchain
@@ -51,12 +60,15 @@ class GoDriver:
         self._build_jobs = build_jobs
         self._count = count
         self._rebuild = rebuild
-        self._keys = KeyMaker(toolchain, flags.build)
+        self._memo = memo
+        self._keys = KeyMaker(toolchain, flags.build, memo)
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
         self._lock = threading.Lock()
+        self._ran: dict[str, tuple[PackageRunner, list[str]]] = {}
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
+        self.count_failed: Callable[[], int] | None = None
 
     @property
     def build_width(self) -> int:
@@ -103,9 +115,17 @@ class GoDriver:
             batch,
             self._flags.build,
             jobs=self._build_jobs if self._toolchain.builds_many else 1,
+            key_of=self._key_to_keep,
             ends_at=self.ends_at,
             on_built=self.on_built,
         )
+
+    def _key_to_keep(self, run: PackageRun) -> str:
+        """Return the key of a binary; one that nobody finds if its sources changed meanwhile."""
+        if self._keys.are_unchanged(closure_of(run)):
+            return run.key
+        run.unkept = "a source changed while it was built"
+        return os.urandom(16).hex()
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
         """Return the selected tests of a package; runs the binary where only Go can tell."""
@@ -173,8 +193,55 @@ class GoDriver:
             count=self._count,
             ends_at=self.ends_at,
             scratch=self._scratch_file,
+            count_failed=self.count_failed or (lambda: 0),
         )
+        names = os.listdir(run.package.directory)  # noqa: PTH208
+        self._ran[run.package.name] = (runner, names)
         return runner.run(self.select(run, run.selection))
+
+    # -- results -------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that its tests run with."""
+        return self._toolchain.environment
+
+    def result_key(self, run: PackageRun) -> str:
+        """Return the key of a package's result; "" if none may be kept."""
+        run.unkept = why_unkept(self._flags, self._toolchain)
+        if run.unkept or not run.package.has_tests:
+            return ""
+        return key_of(run, self._flags, self._settings, self.environment, count=self._count)
+
+    def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
+        """Return what the tests of a package consulted, and the files in its `testdata`."""
+        runner, names = self._ran[run.package.name]
+        if runner.unkept:
+            raise Unkept(runner.unkept)
+        self._keys.check_settled(closure_of(run), since)
+        return consulted_by(runner.logs, run.package, names, self._toolchain, since=since)
+
+    def basis(
+        self,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        since: int,
+    ) -> Basis:
+        """Return what the run rests on."""
+        return find_basis(
+            self._toolchain, packages, patterns, self._flags, environment, since=since
+        )
+
+    def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
+        """Return the user's packages, whose sources the binaries are built from."""
+        return units_of(packages, self._keys.digest_of)
+
+    def unit_of(self, package: TestPackage) -> str:
+        """Return the import path of the main package of a package's tests."""
+        assert isinstance(package.detail, GoPackage)
+        return package.detail.main or package.name
 
     def _scratch_file(self, kind: str) -> Path:
         path = self._scratch / f"{next(self._numbers)}.{kind}"
@@ -186,6 +253,7 @@ class GoDriver:
     def finish(self) -> None:
         """Write the coverage profile of all packages, and prune the store."""
         self._store.prune()
+        self._memo.save()
         profile = self._flags.profile_path(self._toolchain.directory)
         if profile is None:
             return

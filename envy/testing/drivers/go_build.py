@@ -144,10 +144,14 @@ def build_batch(
     flags: Sequence[str],
     *,
     jobs: int,
+    key_of: Callable[[PackageRun], str],
     ends_at: float | None = None,
     on_built: Callable[[int], None] | None = None,
 ) -> None:
-    """Build the binaries of a batch with one call, and report their number to `on_built`."""
+    """Build the binaries of a batch with one call, and report their number to `on_built`.
+
+    `key_of` returns the key to keep a finished binary under.
+    """
     timeout = None if ends_at is None else max(0.0, ends_at - time.monotonic())
     with store.build_dir() as build_dir:
         # A Go that builds many packages takes a folder here; an older Go takes the binary's path.
@@ -165,14 +169,14 @@ def build_batch(
         for run in batch:
             binary = build_dir / _binary_name(toolchain, run)
             if binary.exists():
-                run.binary = store.keep(binary, run.key)
+                run.binary = store.keep(binary, key_of(run))
             elif (
                 not run.package.has_tests
                 and not _failures(run, events)
                 and (len(batch) > 1 or not completed.exit_code)
             ):
                 binary.touch()  # it compiles, and there is nothing to run
-                run.binary = store.keep(binary, run.key)
+                run.binary = store.keep(binary, key_of(run))
             else:
                 cause = _note_failure(run, events, timed_out=completed.timed_out, cause=cause)
 
@@ -233,7 +237,7 @@ def _failures(run: PackageRun, events: dict[str, list[StreamEvent]]) -> list[str
     failed = [path for path in own if _has_failed(events[path])]
     if failed:
         return failed
-    closure = _closure(_detail(run))
+    closure = closure_of(run)
     return [path for path in events if path in closure and _has_failed(events[path])]
 
 
@@ -241,7 +245,9 @@ def _has_failed(events: Sequence[StreamEvent]) -> bool:
     return any(event.action == "build-fail" for event in events)
 
 
-def _closure(detail: GoPackage) -> set[str]:
+def closure_of(run: PackageRun) -> set[str]:
+    """Return the import paths of the listed packages that a package's binary is built from."""
+    detail = _detail(run)
     found: set[str] = set()
     stack = [detail.main or detail.record["ImportPath"]]
     while stack:

@@ -7,13 +7,18 @@ with a replacement.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from envy.errors import UsageError
+from envy.suggest import nearest
 from envy.testing.durations import parse_duration
+
+_SHORT = re.compile(r"-[hqvy]+|-j.*")  # options of envy, and several of them in one word
 
 
 class Route(Enum):
@@ -159,6 +164,8 @@ def check_value(name: str, value: str) -> None:
     kind = FLAGS[name].value
     if kind is Value.NUMBER and not value.removeprefix("-").isdecimal():
         raise UsageError(f"-{name}: {value!r} is not a whole number")
+    if name == "parallel" and int(value) < 1:
+        raise UsageError(f"-{name}: {value!r} is not a positive number")
     if kind is Value.DURATION:
         parse_duration(value, option=f"-{name}")
 
@@ -186,6 +193,7 @@ def split_words(
         flag = FLAGS.get(name) if word.startswith("-") else None
         option = word.partition("=")[0]
         if flag is None or (option in own and not _is_go_flag(option, value)):
+            _check_short(word, own)
             rest.append(word)
             if word in own_with_value and position < len(words):
                 rest.append(words[position])
@@ -207,6 +215,39 @@ def split_words(
         else:
             flags.append((name, given))
     return rest, flags, ()
+
+
+def _check_short(word: str, own: set[str]) -> None:
+    """Check a word with one dash, which click would divide into options of one letter.
+
+    Raises:
+        UsageError: It is no flag.
+    """
+    if word[:1] != "-" or word[:2] in {"-", "--"} or _SHORT.fullmatch(word):
+        return
+    name = word.partition("=")[0].lstrip("-")
+    known = [f"-{flag}" for flag in FLAGS] + sorted(own)
+    close = nearest(f"-{name}", known)
+    raise UsageError(
+        f"there is no flag {word.partition('=')[0]}", hint=f"did you mean {close}?" if close else ""
+    )
+
+
+def flags_of_tests(text: str) -> list[str]:
+    """Return the words of GOFLAGS that `go test -c` ignores: those for the test binary, and envy's.
+
+    Go itself reads the others.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return []  # Go reports it
+    found = []
+    for word in words:
+        flag = FLAGS.get(word.lstrip("-").partition("=")[0])
+        if flag is not None and flag.route in {Route.RUN, Route.FILE, Route.OWN}:
+            found.append(word)
+    return found
 
 
 def _is_go_flag(option: str, value: str) -> bool:

@@ -1,34 +1,45 @@
 """The keys of test binaries, computed from all sources, the toolchain and the flags.
 
-Packages of the user's modules are hashed by content. The toolchain and the module cache have
-hundreds of packages that do not change; they are hashed by the sizes and times of their files.
+The content of every file counts. The toolchain and the module cache have hundreds of packages that
+do not change; their digests are remembered by the status of each file (`testing.digest_memo`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from blake3 import blake3
 
+from envy.content.json_text import parse_json
+from envy.content.plain_file import read_plain
+from envy.limits import CACHE_FILE
+from envy.testing.consulted import Unkept
+from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go_list import GoPackage, own_files
 from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.evidence import is_settled, mark_of
 
-DRIVER_VERSION = "go-2"
+DRIVER_VERSION = "go-3"
 
 
 class KeyMaker:
     """Computes the keys of one run, which share the digests of packages."""
 
-    def __init__(self, toolchain: GoToolchain, flags: Sequence[str]) -> None:
-        self._base = "\0".join(
-            [DRIVER_VERSION, toolchain.identity, *toolchain.build_facts, *flags]
-        ).encode()
-        self._flags = flags
+    def __init__(self, toolchain: GoToolchain, flags: Sequence[str], memo: DigestMemo) -> None:
+        programs = [f"{path} {memo.digest(path)}" for path in toolchain.programs]
+        texts = [DRIVER_VERSION, toolchain.identity, *programs, *toolchain.build_facts, *flags]
+        self._base = "\0".join(texts).encode()
+        self._memo = memo
+        self._flags = [*toolchain.common_flags, *flags]
         self._directory = str(toolchain.directory)
         self._digests: dict[str, bytes] = {}
         self._modules: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
+        self._sources: dict[str, list[str]] = {}  # of the user's packages, by import path
+        self._marks: dict[str, str] = {}  # of each, before it was read
+        self._unsettled: dict[str, str] = {}  # a source that changed; asked once all are built
         self._extra: bytes | None = None
 
     def key(self, package: GoPackage) -> str:
@@ -41,6 +52,39 @@ class KeyMaker:
         root = package.main or package.record["ImportPath"]
         digest.update(self._closure(root, package.records))
         return str(digest.hexdigest())
+
+    def digest_of(self, path: str) -> str:
+        """Return the digest of a source, as text."""
+        return self._content(path).hex()
+
+    def are_unchanged(self, paths: Iterable[str]) -> bool:
+        """Return whether the sources of these packages are those that the keys are made of."""
+        return all(
+            mark_of(source) == self._marks[source]
+            for path in paths
+            for source in self._sources.get(path, ())
+        )
+
+    def check_settled(self, paths: Iterable[str], since: int) -> None:
+        """Check that no source of these packages changed since a moment, in nanoseconds.
+
+        Raises:
+            Unkept: one did, and may have been built with another content than its key says.
+        """
+        for path in paths:
+            if path not in self._unsettled:
+                sources = self._sources.get(path, ())
+                found = (one for one in sources if not is_settled(mark_of(one), since))
+                self._unsettled[path] = next(found, "")
+            if self._unsettled[path]:
+                raise Unkept(f"{self._unsettled[path]} changed just before the run, or during it")
+
+    def _content(self, path: str) -> bytes:
+        digest = self._contents.get(path)
+        if digest is None:
+            self._marks[path] = mark_of(path)
+            digest = self._contents[path] = _content(path)
+        return digest
 
     def _closure(self, root: str, records: Mapping[str, Mapping[str, Any]]) -> bytes:
         """Return the digest of a package and all its imports. Not recursive: chains are long."""
@@ -74,7 +118,9 @@ class KeyMaker:
             for file in own_files(row):
                 digest.update(f"{file}\0".encode())
                 path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
-                digest.update(_status(path) if is_fixed else _content(path))
+                digest.update(self._memo.digest(path).encode() if is_fixed else self._content(path))
+                if not is_fixed:
+                    self._sources.setdefault(row["ImportPath"], []).append(path)
         if row.get("Name") == "main":
             digest.update(_content(f"{folder}/default.pgo"))
         if module.get("GoMod"):
@@ -96,14 +142,6 @@ def _imports(row: Mapping[str, Any]) -> list[str]:
     return [renamed.get(name, name) for name in row.get("Imports", ()) if name != "C"]
 
 
-def _status(path: str) -> bytes:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return b"missing"
-    return f"{status.st_size} {status.st_mtime_ns}\0".encode()
-
-
 def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
@@ -113,10 +151,23 @@ def _content(path: str) -> bytes:
 
 
 def _files_of_flags(flags: Sequence[str], directory: str) -> bytes:
-    """Return the digests of files that flags name."""
+    """Return the digests of files that flags name, and of those that an overlay names."""
     found = b""
     for flag in flags:
         name, _, value = flag.partition("=")
+        name = f"-{name.lstrip('-')}"
         if name in {"-overlay", "-pgo", "-modfile"} and value:
-            found += _content(os.path.join(directory, value))  # noqa: PTH118
+            path = os.path.join(directory, value)  # noqa: PTH118
+            found += _content(path)
+            for replacement in _replacements(path) if name == "-overlay" else ():
+                found += _content(os.path.join(directory, replacement))  # noqa: PTH118
     return found
+
+
+def _replacements(path: str) -> list[str]:
+    """Return the files that take the places of others; what is damaged is reported by the build."""
+    try:
+        row = parse_json(read_plain(path, CACHE_FILE))
+        return sorted(str(value) for value in row["Replace"].values() if value)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []

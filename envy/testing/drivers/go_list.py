@@ -21,7 +21,7 @@ _SOURCES = (
 )
 _FIELDS = [
     "ImportPath", "Name", "Dir", "ForTest", "Standard", "DepOnly", "Match", "Module", "Imports",
-    "ImportMap", "Error", "Incomplete", *_SOURCES,
+    "ImportMap", "Error", "Incomplete", "IgnoredGoFiles", "IgnoredOtherFiles", *_SOURCES,
 ]  # fmt: skip
 _TABLE = re.compile(
     r"var (tests|fuzzTargets|examples) = \[\]testing\.Internal\w+\{(.*?)\n\}", re.DOTALL

@@ -11,7 +11,6 @@ Guarantees
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.process import Completed, ProcessSpec, run
+from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
@@ -27,10 +27,7 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
-from envy.testing.patterns import exactly
 
-SKIPS = (1, 20)  # the first version whose test binaries have -test.skip
-_MARKS = (1, 20)  # the first version whose testing package marks its own lines
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
 
@@ -57,6 +54,7 @@ class PackageRunner:
         count: int,
         ends_at: float | None,
         scratch: Callable[[str], Path],
+        count_failed: Callable[[], int],
     ) -> None:
         self._toolchain = toolchain
         self._flags = flags
@@ -67,6 +65,9 @@ class PackageRunner:
         self._count = count
         self._ends_at = ends_at  # of the whole session
         self._scratch = scratch
+        self._count_failed = count_failed  # the failed tests of the session so far
+        self.logs: list[Path] = []  # what each process consulted
+        self.unkept = ""  # why the result proves nothing about another run
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
@@ -149,12 +150,19 @@ class PackageRunner:
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             tally.reason = "total-timeout"
             return True
-        return bool(self._settings.fail_fast and tally.failed)
+        return self._has_failed_enough(tally)
+
+    def _has_failed_enough(self, tally: Tally) -> bool:
+        if self._settings.fail_fast and tally.failed:
+            return True
+        most = self._settings.max_failures
+        # The session does not see the events of a package whose turn has not come.
+        return bool(most and max(self._count_failed(), len(tally.failed)) >= most)
 
     def _check_count(self, tally: Tally) -> None:
         if not tally.remaining or tally.reason or self._flags.fuzz:
             return
-        if self._settings.fail_fast and tally.failed:
+        if self._has_failed_enough(tally):
             return
         total = len(self._run.package.tests)
         text = ", ".join(tally.remaining[:5]) + (", …" if len(tally.remaining) > 5 else "")
@@ -177,7 +185,19 @@ class PackageRunner:
         timeout = 0.0 if self._flags.fuzz else self._settings.timeout
         limits = Limits(converter, timeout, self._ends_at)
         package = self._run.package
-        argv = self._argv(names)
+        argv = argv_of(
+            self._toolchain,
+            self._flags,
+            self._settings,
+            self._run,
+            names,
+            count=self._count,
+            scratch=self._scratch,
+        )
+        if self._run.result_key:
+            log = self._scratch("testlog")
+            self.logs.append(log)
+            argv.insert(len(argv) - len(self._flags.arguments), f"-test.testlogfile={log}")
         spec = ProcessSpec(
             argv=argv,
             command=f"{package.name}.test",
@@ -212,48 +232,13 @@ class PackageRunner:
         self._report_leftovers(completed)
         return _ProcessResult(completed, converter, limited)
 
-    def _argv(self, names: Sequence[str] | None) -> list[str]:
-        assert self._run.binary is not None
-        version = self._toolchain.version
-        selection = self._run.selection
-        words = [*shlex.split(self._flags.execute_with), str(self._run.binary)]
-        words.append("-test.v=test2json" if version >= _MARKS else "-test.v=true")
-        if version >= (1, 16):
-            words.append("-test.paniconexit0")
-        words.append("-test.timeout=0")
-        if self._count != 1:
-            words.append(f"-test.count={self._count}")
-        if self._settings.fail_fast:
-            words.append("-test.failfast=true")
-        words += self._flags.run
-        words += self._outputs()
-        if names is not None:
-            words.append(f"-test.run={exactly(names, run=selection.run) if names else '^$'}")
-        elif selection.run or selection.names is not None:
-            words.append(f"-test.run={selection.run or '^$'}")
-        # An older Go has no such flag; the driver has already removed the skipped tests.
-        if selection.skip and version >= SKIPS:
-            words.append(f"-test.skip={selection.skip}")
-        return [*words, *self._flags.arguments]
-
-    def _outputs(self) -> list[str]:
-        words: list[str] = []
-        if not any(word.startswith("-test.outputdir=") for word in self._flags.run):
-            words.append(f"-test.outputdir={self._toolchain.directory}")
-        if self._flags.cover_profile:
-            words.append(f"-test.coverprofile={self._scratch('cover')}")
-        if self._flags.fuzz:
-            cache = Path(self._toolchain.variables["GOCACHE"], "fuzz", self._name)
-            words += [f"-test.fuzz={self._flags.fuzz}", f"-test.fuzzcachedir={cache}"]
-        return words
-
     # -- results -------------------------------------------------------------------------------
 
     def _account(self, process: _ProcessResult, tally: Tally) -> bool:
         """Record how a process ended; return whether it ended before its tests did."""
         progress = process.converter.progress
         code = process.completed.exit_code
-        if self._toolchain.version < _MARKS and not code and progress.summary == "PASS":
+        if self._toolchain.version < MARKS and not code and progress.summary == "PASS":
             self._settle_open(process.converter)
         tally.wrote = tally.wrote or process.converter.saw_output
         # Tests may run and report tests of their own; only the testing package writes the summary.
@@ -308,7 +293,7 @@ class PackageRunner:
     def _culprits(self, process: _ProcessResult) -> frozenset[str]:
         """Return the open tests that caused the end of the process."""
         progress = process.converter.progress
-        if process.completed.timed_out:
+        if process.completed.timed_out and process.limited:
             return frozenset(
                 name for name in progress.open if name.partition("/")[0] in process.limited
             )
@@ -332,19 +317,24 @@ class PackageRunner:
     def _report_exit(self, process: _ProcessResult) -> None:
         completed = process.completed
         if completed.timed_out:
-            tests = ", ".join(sorted(process.limited)) or "the package"
-            limit = go_duration(self._settings.timeout)
-            over = (
-                f"{tests} ran longer than {limit}" if process.limited else "the run took too long"
-            )
-            self._say(f"terminated, because {over}")
+            self._say(f"terminated, because {self._exceeded(process)}")
         elif completed.signal is not None:
             self._emit("output", output=f"signal: {signal_name(completed.signal)}\n")
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
 
+    def _exceeded(self, process: _ProcessResult) -> str:
+        if process.limited:
+            limit = go_duration(self._settings.timeout)
+            return f"{', '.join(sorted(process.limited))} ran longer than {limit}"
+        running = sorted({name.partition("/")[0] for name in process.converter.progress.active})
+        verb = "was" if len(running) == 1 else "were"
+        more = f"; {', '.join(running)} {verb} running" if running else ""
+        return f"the run took too long{more}"
+
     def _report_leftovers(self, completed: Completed) -> None:
         if completed.left_behind and not completed.timed_out:
+            self.unkept = "it left processes behind"
             names = ", ".join(f"{name} ({pid})" for pid, name in completed.left_behind)
             self._emit(
                 "output", output=f"envy: terminated leftover processes: {names}\n", reason="leak"
@@ -358,6 +348,7 @@ class PackageRunner:
             if not failed or self._must_stop(Tally(remaining=[])):
                 return
             for name in failed:
+                self.unkept = "it needed another attempt"
                 process = self._run_process([name], frozenset(), attempt=attempt)
                 if process is None:
                     continue

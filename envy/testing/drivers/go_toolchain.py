@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _IRRELEVANT = frozenset(
         "GOHOSTOS",
     }
 )
+_TOOLS = ("asm", "cgo", "compile", "link", "vet")
 MANIFEST_LINE = 'packages = { "envy.go@r1" }'
 
 
@@ -35,10 +37,12 @@ class GoToolchain:
     version: tuple[int, ...]
     variables: Mapping[str, str]  # the output of `go env`
     environment: Mapping[str, str]  # the environment of its programs
-    identity: str
+    identity: str  # the version and the path
+    programs: tuple[str, ...]  # whose content decides on what they compile
     has_markup: bool  # the testing package escapes its marks in the output of tests
     directory: Path
     children: Children
+    package: str = ""  # of the manifest; "" if it is the first `go` on PATH
 
     def call(
         self,
@@ -85,6 +89,15 @@ class GoToolchain:
         return self.version >= (1, 21)
 
     @property
+    def common_flags(self) -> list[str]:
+        """The flags in GOFLAGS, which come before those of a command line."""
+        text = self.variables.get("GOFLAGS", "")
+        try:
+            return shlex.split(text)
+        except ValueError:
+            return text.split()  # Go itself reports it
+
+    @property
     def build_facts(self) -> list[str]:
         """The variables that affect the binaries, as `NAME=VALUE`."""
         return [
@@ -116,7 +129,12 @@ class NoToolchain(EnvyError):
 
 
 def open_toolchain(
-    program: Path, *, directory: Path, environment: Mapping[str, str], children: Children
+    program: Path,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    children: Children,
+    package: str = "",
 ) -> GoToolchain:
     """Read the properties of a toolchain.
 
@@ -156,10 +174,12 @@ def open_toolchain(
         version=_version(variables.get("GOVERSION") or _version_of(root)),
         variables=variables,
         environment=_with_own_path(environment, root),
-        identity=_identity(root, variables),
+        identity="\n".join([variables.get("GOVERSION", ""), str(root), _version_of(root)]),
+        programs=_programs(root, variables),
         has_markup=_has_markup(root),
         directory=directory,
         children=children,
+        package=package,
     )
 
 
@@ -182,17 +202,10 @@ def _version_of(root: Path) -> str:
         return ""
 
 
-def _identity(root: Path, variables: Mapping[str, str]) -> str:
-    """Return the version, the path, and the sizes and times of the programs that compile."""
-    facts = [variables.get("GOVERSION", ""), str(root), _version_of(root)]
+def _programs(root: Path, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the programs that compile."""
     tools = Path(variables.get("GOTOOLDIR", ""))
-    for tool in (root / "bin" / "go", tools / "compile", tools / "link", tools / "asm"):
-        try:
-            status = tool.stat()
-        except OSError:
-            continue
-        facts.append(f"{tool.name} {status.st_size} {status.st_mtime_ns}")
-    return "\n".join(facts)
+    return tuple(map(str, (root / "bin" / "go", *(tools / name for name in _TOOLS))))
 
 
 def _has_markup(root: Path) -> bool:

@@ -1,12 +1,12 @@
-"""Bundles: entries of the cache in one file, a tar archive compressed with zstd.
+"""Export files: entries of the cache in one file, a tar archive compressed with zstd.
 
     envy-export.json                              the format, and each entry with its key and root
     <identity>/<folder>/envy-ingredients.json     as in the cache, for each entry
     <identity>/<folder>/envy-fingerprint.blake3
     <identity>/<folder>/asset/…
 
-A bundle records names, kinds, permissions and content; it omits owners. The import verifies it
-against its fingerprints, file by file.
+An export file records names, kinds, permissions and content; it omits owners. The import verifies
+it against its fingerprints, file by file.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ from envy.content.atomic import written_file
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import CacheError
 from envy.interpreter import released
-from envy.limits import BUNDLE_RECORD
+from envy.limits import EXPORT_RECORD
 
 FORMAT = 1
 INDEX = "envy-export.json"
 _LEVEL = 6
 
 
-def write_bundle(target: str, entries: Sequence[EntryPaths], *, workers: int) -> int:
+def write_export_file(target: str, entries: Sequence[EntryPaths], *, workers: int) -> int:
     """Write complete entries into one file, whole or not at all; return its size in bytes.
 
     Raises:
@@ -100,7 +100,7 @@ def _add_entry(tar: tarfile.TarFile, entry: EntryPaths) -> None:
 
 def _record(entry: EntryPaths, name: str) -> bytes:
     try:
-        return read_plain(entry.at(name), BUNDLE_RECORD)
+        return read_plain(entry.at(name), EXPORT_RECORD)
     except NotPlain as error:
         raise CacheError(
             f"cannot export {entry.location}: its {name} {error}",

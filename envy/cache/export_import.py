@@ -1,28 +1,26 @@
-"""Import of bundles: each entry is unpacked aside, verified, then moved into place under its lock.
+"""Import of export files: each entry is unpacked aside, verified, then moved into place, locked.
 
-A bundle is untrusted input. Every name is checked before anything is written, nothing is written
-through a link, each payload is compared with its fingerprint, and each key with its ingredients.
+An export file is untrusted input. Every name is checked before anything is written, nothing is
+written through a link, each payload is compared with its fingerprint, and each key with its
+ingredients.
 
 Guarantees
   An entry becomes visible only after it was verified, in the same way as an entry that is built.
-  A damaged bundle imports the entries before the damage, and leaves nothing else behind.
+  A damaged export file imports the entries before the damage, and leaves nothing else behind.
 """
 
 import contextlib
 import os
 import re
-import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from blake3 import blake3
 
-from envy.cache.bundle import FORMAT, INDEX
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
+from envy.cache.export_file import FORMAT, INDEX
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
@@ -38,18 +36,18 @@ from envy.content.atomic import temporary_name
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
+from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
-from envy.limits import BUNDLE_RECORD
+from envy.limits import EXPORT_RECORD
 
-_CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedEntry:
-    """The result for one entry of a bundle; `problem` says why it was left out, or is ""."""
+    """The result for one entry of an export file; `problem` says why it was left out, or is ""."""
 
     name: str
     key: str
@@ -59,7 +57,7 @@ class ImportedEntry:
 
 @dataclass(slots=True)
 class _Unpacked:
-    """One entry, as far as the bundle has been read."""
+    """One entry, as far as the export file has been read."""
 
     name: str
     key_hex: str
@@ -75,35 +73,35 @@ class _Unpacked:
             self.payload.close()
 
 
-def import_bundle(
+def import_export_file(
     layout: CacheLayout,
-    bundle: Path,
+    exported: Path,
     *,
     files: FileSystem = REAL,
     wait: Callable[[FileLock], None] = FileLock.acquire,
 ) -> Iterator[ImportedEntry]:
-    """Import the entries of a bundle, one by one, and yield the result for each.
+    """Import the entries of an export file, one by one, and yield the result for each.
 
     `wait` acquires the locks.
 
     Raises:
-        ArchiveError: the file is not a bundle, is damaged, or has content that is not allowed.
+        ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
         CacheError: a file cannot be written.
     """
     # Entries are unpacked inside the trash, so that gc removes them after a crash.
     with collecting(layout, wait=wait):
-        yield from _import(layout, bundle, files, wait)
+        yield from _import(layout, exported, files, wait)
 
 
 def _import(
-    layout: CacheLayout, bundle: Path, files: FileSystem, wait: Callable[[FileLock], None]
+    layout: CacheLayout, exported: Path, files: FileSystem, wait: Callable[[FileLock], None]
 ) -> Iterator[ImportedEntry]:
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
-        for unpacked in _unpacked(bundle, scratch):
+        for unpacked in _unpacked(exported, scratch):
             try:
-                entry, key, kept = _checked(layout, bundle, unpacked)
+                entry, key, kept = _checked(layout, exported, unpacked)
             finally:
                 unpacked.close()
             lock = FileLock(layout.lock_of(entry))
@@ -124,16 +122,22 @@ def _import(
             files.remove_tree(scratch)
 
 
-def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
-    stream = tar_members(bundle)
+def _unpacked(exported: Path, scratch: str) -> Iterator[_Unpacked]:
+    with contextlib.closing(tar_members(exported)) as stream:
+        yield from _entries_of(exported, scratch, stream)
+
+
+def _entries_of(
+    exported: Path, scratch: str, stream: Iterator[tuple[Header, Iterator[bytes]]]
+) -> Iterator[_Unpacked]:
     first = next(stream, None)
-    if first is None or first[0].name != INDEX or first[1] is None:
+    if first is None or first[0].name != INDEX or first[0].kind != FILE:
         raise ArchiveError(
-            f"{bundle} was not written by envy export", archive=bundle, hint="see envy export"
+            f"{exported} was not written by envy export", archive=exported, hint="see envy export"
         )
     expected = {
         entry.name: entry
-        for entry in _parse_index(bundle, _record(bundle, first[0], first[1]), scratch)
+        for entry in _parse_index(exported, _record(exported, first[0], first[1]), scratch)
     }
     current: _Unpacked | None = None
     try:
@@ -145,8 +149,10 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
                     yield current
                 current = expected.pop(name, None)
                 if current is None:
-                    raise _refusal(bundle, member.name, "does not belong to an entry in its index")
-            _unpack(bundle, current, rest, member, content)
+                    raise _refusal(
+                        exported, member.name, "does not belong to an entry in its index"
+                    )
+            _unpack(exported, current, rest, member, content)
     except BaseException:
         if current is not None:
             current.close()
@@ -154,28 +160,28 @@ def _unpacked(bundle: Path, scratch: str) -> Iterator[_Unpacked]:
     if current is not None:
         yield current
     if expected:
-        raise _refusal(bundle, min(expected), "is in its index, but has no files")
+        raise _refusal(exported, min(expected), "is in its index, but has no files")
 
 
-def _record(bundle: Path, member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
-    if member.size > BUNDLE_RECORD.value:
+def _record(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+    if member.size > EXPORT_RECORD.value:
         raise ArchiveError(
-            f"{bundle} cannot be imported: {member.name} is larger than {BUNDLE_RECORD.shown}, the "
-            f"limit {BUNDLE_RECORD.name}",
-            archive=bundle,
+            f"{exported} cannot be imported: {member.name} is larger than {EXPORT_RECORD.shown}, "
+            f"the limit {EXPORT_RECORD.name}",
+            archive=exported,
             member=member.name,
-            hint=BUNDLE_RECORD.hint,
+            hint=EXPORT_RECORD.hint,
         )
-    return content.read()
+    return b"".join(content)
 
 
-def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
+def _parse_index(exported: Path, data: bytes, scratch: str) -> list[_Unpacked]:
     try:
         row = parse_json(data)
         if row["format"] != FORMAT:
             raise ArchiveError(
-                f"{bundle} has format {row['format']}, but this envy reads format {FORMAT}",
-                archive=bundle,
+                f"{exported} has format {row['format']}, but this envy reads format {FORMAT}",
+                archive=exported,
                 hint="import it with the version of envy that wrote it, or a newer one",
             )
         return [
@@ -188,21 +194,21 @@ def _parse_index(bundle: Path, data: bytes, scratch: str) -> list[_Unpacked]:
             for number, entry in enumerate(row["entries"])
         ]
     except (ValueError, TypeError, KeyError) as error:
-        raise _refusal(bundle, INDEX, "is damaged") from error
+        raise _refusal(exported, INDEX, "is damaged") from error
 
 
 def _unpack(
-    bundle: Path,
+    exported: Path,
     entry: _Unpacked,
     path: str,
-    member: tarfile.TarInfo,
-    content: IO[bytes] | None,
+    member: Header,
+    content: Iterator[bytes],
 ) -> None:
-    if path in {INGREDIENTS, FINGERPRINT} and content is not None:
-        entry.texts[path] = _record(bundle, member, content)
+    if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
+        entry.texts[path] = _record(exported, member, content)
         return
     top, *inner = path.split("/")
-    if top == ASSET and not inner and member.isdir() and entry.payload is None:
+    if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
         entry.payload = open_below(os.path.join(entry.directory, ASSET))
         entry.folders.add(())
         return
@@ -217,36 +223,38 @@ def _unpack(
         or "\0" in path
         or "\\" in parts[-1]
     ):
-        raise _refusal(bundle, member.name, "is outside of its entry")
+        raise _refusal(exported, member.name, "is outside of its entry")
     if parts in entry.made:
-        raise _refusal(bundle, member.name, "is in it twice")
+        raise _refusal(exported, member.name, "is in it twice")
     entry.made.add(parts)
-    if member.isdir():
+    if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
-    elif member.issym():
+    elif member.kind == SYMLINK:
         # A package may have links to others; nothing is written through them.
-        brought = Brought(str(bundle), member.name, member.linkname, judged=False)
+        brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
-    elif content is not None:
+    elif member.kind == FILE:
         with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            shutil.copyfileobj(content, file, _CHUNK)
+            file.writelines(content)
             file.flush()
             os.utime(file.fileno(), (member.mtime, member.mtime))
     else:
-        raise _refusal(bundle, member.name, "is not a file, directory or link")
+        raise _refusal(exported, member.name, "is not a file, directory or link")
 
 
-def _refusal(bundle: Path, member: str, what: str) -> ArchiveError:
+def _refusal(exported: Path, member: str, what: str) -> ArchiveError:
     return ArchiveError(
-        f"{bundle} cannot be imported: {member} {what}",
-        archive=bundle,
+        f"{exported} cannot be imported: {member} {what}",
+        archive=exported,
         member=member,
         hint="export it again",
     )
 
 
-def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[EntryPaths, str, str]:
+def _checked(
+    layout: CacheLayout, exported: Path, unpacked: _Unpacked
+) -> tuple[EntryPaths, str, str]:
     """Verify an unpacked entry; return its paths, its canonical key and its ingredients text."""
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
@@ -255,7 +263,7 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
         texts.get(FINGERPRINT, b"").decode("ascii", "replace"), most_rows=len(unpacked.made)
     )
     if kept is None or recorded is None or unpacked.payload is None:
-        raise _refusal(bundle, name, "is incomplete")
+        raise _refusal(exported, name, "is incomplete")
     identity, _, folder = name.partition("/")
     key_hex = unpacked.key_hex
     digest = blake3(text.partition("\n")[0].encode("utf-8", "surrogateescape")).hexdigest()
@@ -263,25 +271,25 @@ def _checked(layout: CacheLayout, bundle: Path, unpacked: _Unpacked) -> tuple[En
         validate_identity(identity)
         entry = layout.entry_called(name)
     except EnvyError as error:
-        raise _refusal(bundle, name, "is not a valid name of an entry") from error
+        raise _refusal(exported, name, "is not a valid name of an entry") from error
     is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
         entry_folder("", key_hex)
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
-        raise _refusal(bundle, name, "has a key that does not match its ingredients")
+        raise _refusal(exported, name, "has a key that does not match its ingredients")
     rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
     foreign = min(rows.keys() - unpacked.made, default=None)
     if foreign is not None:
         path = "/".join(foreign)
         raise _refusal(
-            bundle, name, f"has a fingerprint that names {path!r}, which it does not bring"
+            exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
         )
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
     damage = compare(os.path.join(unpacked.directory, ASSET), recorded)
     if damage:
-        raise _refusal(bundle, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
+        raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
 
 

@@ -1,6 +1,6 @@
-"""Random bundles that try to reach outside: nothing outside of the cache changes.
+"""Random export files that try to reach outside: nothing outside of the cache changes.
 
-100 bundles here; ENVY_SOAK_HOSTILE says how many, ENVY_SOAK_SEED from which seed on.
+100 export files here; ENVY_SOAK_HOSTILE says how many, ENVY_SOAK_SEED from which seed on.
 """
 
 import io
@@ -11,18 +11,18 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from exported_members import exported_members
 from fault_injection import memory_dir
 
-from envy.cache.bundle import write_bundle
-from envy.cache.bundle_import import import_bundle
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
+from envy.cache.export_file import write_export_file
+from envy.cache.export_import import import_export_file
 from envy.cache.layout import CacheLayout
 from envy.cache.write import begin_attempt, publish
-from envy.content.archive import tar_members
 from envy.errors import EnvyError
 
-BUNDLES = int(os.environ.get("ENVY_SOAK_HOSTILE", "400")) // 4
+EXPORT_FILES = int(os.environ.get("ENVY_SOAK_HOSTILE", "400")) // 4
 SEED = int(os.environ.get("ENVY_SOAK_SEED", "0"))
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
@@ -36,8 +36,8 @@ def folder():
         yield Path(made).resolve()
 
 
-def make_bundle(folder):
-    """A bundle of one entry, with a link that leads outside and a file that contains its path."""
+def make_export_file(folder):
+    """An export file of one entry, with a link that leads outside and a file with its path."""
     layout = CacheLayout(folder / "first")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     attempt = begin_attempt(entry, KEY)
@@ -45,15 +45,12 @@ def make_bundle(folder):
     (entry.asset_dir / "bin/x").write_text(f"exec {entry.asset_dir}/bin/x\n")
     (entry.asset_dir / "out").symlink_to(folder / "outer")
     publish(attempt, KEPT)
-    write_bundle(str(folder / "good.tar.zst"), [entry], workers=0)
-    return [
-        (member, content.read() if content else None)
-        for member, content in tar_members(folder / "good.tar.zst")
-    ]
+    write_export_file(str(folder / "good.tar.zst"), [entry], workers=0)
+    return exported_members(folder / "good.tar.zst")
 
 
 def change(members, chance, folder, target):
-    """Write the bundle with rows and members that it should not have."""
+    """Write the export file with rows and members that it should not have."""
     names = [*NAMES, str(folder / "outer/victim"), f"..{folder}/outer/victim"]
     entry = "/".join(members[-1][0].name.split("/")[:2])
     with tarfile.open(target, "w") as tar:
@@ -95,19 +92,19 @@ def snapshot(folder, cache):
     return rows
 
 
-def test_no_bundle_reaches_outside(folder):
-    """Whatever rows and members a bundle has, an import changes nothing outside of its cache."""
+def test_no_export_file_reaches_outside(folder):
+    """Whatever an export file has, an import changes nothing outside of its cache."""
     (folder / "outer").mkdir()
     (folder / "outer/victim").write_text("precious")
     (folder / "victim").write_text("precious")
-    members = make_bundle(folder)
+    members = make_export_file(folder)
     cache, refused = folder / "second", 0
-    for seed in range(SEED, SEED + BUNDLES):
+    for seed in range(SEED, SEED + EXPORT_FILES):
         change(members, random.Random(seed), folder, folder / "changed.tar")
         before = snapshot(folder, cache)
         try:
-            list(import_bundle(CacheLayout(cache), folder / "changed.tar"))
+            list(import_export_file(CacheLayout(cache), folder / "changed.tar"))
         except EnvyError:
             refused += 1
         assert snapshot(folder, cache) == before, seed
-    assert refused > BUNDLES / 2
+    assert refused > EXPORT_FILES / 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from envy.cache.bundle import write_bundle
+from envy.cache.export_file import write_export_file
 from envy.cache.verify import verify
 from envy.cli.options import envy_command
 from envy.cli.settings import Settings, absolute_path
@@ -52,7 +52,7 @@ def command(settings: Settings, queries: tuple[str, ...], output: Path) -> None:
         session.hold_leases(entries)
         for recipe in packages:
             _check(recipe)
-        size = write_bundle(str(output), entries, workers=session.cores)
+        size = write_export_file(str(output), entries, workers=session.cores)
         for recipe in packages:
             write_line(sys.stderr, f"exported {recipe.key}")
     write_line(sys.stdout, f"{output} ({format_size(size)})")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from envy.cache.bundle_import import ImportedEntry, import_bundle
+from envy.cache.export_import import ImportedEntry, import_export_file
 from envy.cache.layout import CacheLayout
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command
@@ -41,7 +41,7 @@ def command(settings: Settings, file: Path) -> None:
             f"there is no file {file}", hint="create one with: envy export QUERY -o FILE"
         )
     layout = CacheLayout(cache_root(settings))
-    for imported in import_bundle(layout, file, wait=wait_for):
+    for imported in import_export_file(layout, file, wait=wait_for):
         write_line(sys.stdout, safe_line(_line(imported)))
 
 

@@ -1,0 +1,283 @@
+"""The drivers that a run of `envy test` needs, by what its patterns match, and their toolchains."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.cache.names import NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER
+from envy.cli.listeners import Relay
+from envy.cli.outcome import print_failures, resolved, summarise
+from envy.cli.test_setup import (
+    RunContext,
+    TestOptions,
+    make_driver,
+    make_flags,
+    make_toolchain,
+    patterns_of,
+    run_settings,
+)
+from envy.cli.wiring import open_session
+from envy.declarations.manifest_search import find_manifest, global_manifest
+from envy.declarations.test_settings import NO_TESTS
+from envy.errors import ManifestError, UsageError
+from envy.host.children import Children
+from envy.host.platform import available_cores
+from envy.testing.drivers.combined import CombinedDriver
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.drivers.native.driver import NativeDriver
+from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
+from envy.testing.drivers.native.sources import SUFFIXES, find_packages
+from envy.testing.drivers.native.store import NativeStore
+from envy.testing.drivers.native.toolchain import (
+    SANITIZERS,
+    NativeToolchain,
+    NativeWishes,
+    NoNativeToolchain,
+    find_toolchain,
+)
+from envy.testing.package import Driver, NothingMatched
+
+_PROGRAMS = ("zig", "clang", "llvm-link")  # products of the manifest's packages
+_NAMES = frozenset({"zig", "llvm", "clang"})  # of packages that may provide them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchains:
+    """The toolchains of a command, and the patterns of each driver."""
+
+    go: GoToolchain | None = None
+    native: NativeToolchain | None = None
+    libraries: Libraries = NO_LIBRARIES
+
+    @property
+    def package(self) -> str:
+        """The manifest's package of a toolchain; "" if none is from the manifest."""
+        native = self.native.package if self.native is not None else ""
+        return (self.go.package if self.go is not None else "") or native
+
+    def with_children(self, children: Children) -> Toolchains:
+        """Return the same toolchains, whose programs are these children."""
+        go = dataclasses.replace(self.go, children=children) if self.go is not None else None
+        return dataclasses.replace(self, go=go)
+
+
+def make_toolchains(context: RunContext) -> Toolchains:
+    """Return the toolchains that the patterns of the command need; install what is missing.
+
+    Raises:
+        EnvyError: One is missing, or the patterns match nothing that can be tested.
+    """
+    patterns = context.options.patterns
+    go, native = divide_patterns(context.directory, patterns)
+    options = context.options
+    if native and not go:
+        _check_flags(options)
+    _check_sanitize(options.sanitize, native)
+    chosen = make_toolchain(context) if go else None
+    if not native:
+        return Toolchains(go=chosen)
+    programs = _programs_of_project(context)
+    found = find_toolchain(
+        programs.products,
+        programs.environment,
+        NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
+        children=context.children,
+        zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
+    )
+    found = dataclasses.replace(found, package=programs.package)
+    return Toolchains(go=chosen, native=found, libraries=programs.libraries)
+
+
+@contextlib.contextmanager
+def open_driver(
+    context: RunContext, toolchains: Toolchains, patterns: Sequence[str]
+) -> Iterator[Driver]:
+    """Provide the driver of one run."""
+    flags = make_flags(context.options, context.directory)
+    go, native = divide_patterns(context.directory, patterns)
+    drivers: list[tuple[Driver, Sequence[str]]] = []
+    with contextlib.ExitStack() as closing:
+        if toolchains.go is not None and go:
+            scratch = closing.enter_context(context.store.build_dir())
+            drivers.append((make_driver(context, toolchains.go, flags, scratch), patterns_of(go)))
+        if toolchains.native is not None and native:
+            store = NativeStore(_tests_folder(context) / NATIVE_TESTS_FOLDER)
+            scratch = closing.enter_context(store.build_dir())
+            driver = _native_driver(context, toolchains, store, scratch)
+            closing.callback(driver.close)
+            drivers.append((driver, native))
+        if not drivers:
+            raise NothingMatched(f"no tests match {' '.join(patterns) or './...'}")
+        yield drivers[0][0] if len(drivers) == 1 else CombinedDriver(drivers)
+
+
+def clean_native(context: RunContext) -> int:
+    """Remove what is kept of native tests; return the number of bytes freed."""
+    folders = (NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER)
+    return sum(NativeStore(_tests_folder(context) / name).clean() for name in folders)
+
+
+def divide_patterns(root: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the patterns of Go and those of native tests; a folder may be of both.
+
+    What matches no native tests is left to Go, which says why it does not match.
+    """
+    go: list[str] = []
+    native: list[str] = []
+    in_module = _is_in_go_module(root)
+    for word in words or ["./..."]:
+        matches = bool(find_packages(root, [word]))
+        if matches:
+            native.append(word)
+        elif word.endswith(SUFFIXES):
+            raise NothingMatched(_no_test_file(root, word))
+        if not matches or (in_module and _may_be_go(root, word)):
+            go.append(word)
+    if go and not native and not in_module and _has_only_c(root, go):
+        raise NothingMatched(
+            "there are no tests: no file is named *_test.c, *_test.cc, *_test.cpp or *_test.cxx",
+            hint="a test is a function `int test_NAME(void)` in such a file",
+        )
+    for word in go:
+        is_folder = word.startswith((".", "/")) and not word.endswith("...")
+        if is_folder and not in_module and not (root / word).exists():
+            raise NothingMatched(f"there is no folder {word}")
+    if native and not in_module:
+        go = [word for word in go if not (word.startswith(".") or (root / word).exists())]
+    return go, native
+
+
+def _no_test_file(root: Path, word: str) -> str:
+    if not (root / word).exists():
+        return f"there is no file {word}"
+    return f"{word} is not a test file; its name must end with _test{Path(word).suffix}"
+
+
+def _is_in_go_module(root: Path) -> bool:
+    return any(
+        (folder / name).exists()
+        for folder in (root, *root.parents)
+        for name in ("go.mod", "go.work")
+    )
+
+
+def _may_be_go(root: Path, word: str) -> bool:
+    if word.endswith("..."):
+        return True
+    folder = root / word
+    return folder.is_dir() and any(name.endswith(".go") for name in os.listdir(folder))  # noqa: PTH208
+
+
+def _has_only_c(root: Path, words: Sequence[str]) -> bool:
+    """Return whether the folders of these patterns have C sources and nothing of Go."""
+    names: set[str] = set()
+    for word in words:
+        folder = root / word.removesuffix("...")
+        if not folder.is_dir():
+            return False
+        for _, _, files in os.walk(folder):
+            names |= {os.path.splitext(name)[1] for name in files}  # noqa: PTH122
+    return ".go" not in names and bool(names & set(SUFFIXES))
+
+
+def _check_flags(options: TestOptions) -> None:
+    flags = [name for name, _ in options.go_flags if name != "C"]
+    if flags:
+        raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match native tests only")
+    if options.arguments:
+        raise UsageError("native tests take no arguments")
+
+
+def _check_sanitize(wanted: str, native: Sequence[str]) -> None:
+    unknown = [kind for kind in wanted.split(",") if kind not in SANITIZERS]
+    if wanted and unknown:
+        raise UsageError(
+            f"--sanitize: {unknown[0]!r} is not a sanitizer", hint=f"one of {', '.join(SANITIZERS)}"
+        )
+    if wanted and not native:
+        raise UsageError("--sanitize is for native tests, and the patterns match none")
+
+
+def _native_driver(
+    context: RunContext, toolchains: Toolchains, store: NativeStore, scratch: Path
+) -> NativeDriver:
+    options = context.options
+    assert toolchains.native is not None
+    return NativeDriver(
+        toolchains.native,
+        run_settings(context.settings, options),
+        root=context.directory,
+        store=store,
+        scratch=scratch,
+        build_jobs=options.build_jobs or available_cores(),
+        children=context.children,
+        environment=context.environment,
+        count=options.count or 1,
+        rebuild=options.no_cache,
+        libraries=toolchains.libraries,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Programs:
+    """What the manifest says of native tests."""
+
+    environment: dict[str, str]  # with the variables of the compiler's package
+    package: str = ""  # of the compiler
+    products: dict[str, Path] = dataclasses.field(default_factory=dict)
+    libraries: Libraries = NO_LIBRARIES
+
+
+def _programs_of_project(context: RunContext) -> _Programs:
+    """Return the compilers of the manifest, installed, and its settings of native tests."""
+    settings = context.settings
+    environment = dict(context.environment)
+    try:
+        path = find_manifest(
+            context.directory,
+            named=settings.manifest,
+            fallback=global_manifest(settings.environment),
+        )
+    except ManifestError:
+        if settings.manifest is not None:
+            raise
+        return _Programs(environment=environment)
+    quiet = dataclasses.replace(
+        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
+    )
+    observers = [Relay(context.traces)] if context.traces.listening else []
+    with open_session(quiet, owns_stdout=True, observers=observers) as session:
+        keys = [
+            spec.key for spec in session.manifest.packages if _NAMES & {spec.key.name, spec.alias}
+        ]
+        libraries = Libraries(path.parent, session.manifest.tests or NO_TESTS)
+        if not keys:
+            return _Programs(environment=environment, libraries=libraries)
+        resolved(session)
+        result = summarise(session.install(keys), session, seconds=0)
+        if session.cancellation is not None:
+            raise session.cancellation
+        if result.failures:
+            print_failures(result.failures, settings.environment)
+            raise NoNativeToolchain(f"cannot install {keys[0]}, the manifest's compiler")
+        products: dict[str, Path] = {}
+        for key in keys:
+            found = session.products_of(session.recipe(key))
+            products |= {name: Path(found[name]) for name in _PROGRAMS if name in found}
+        environment = session.project_environment(keys).applied_to(settings.environment)
+        session.store_answer()
+        return _Programs(
+            environment=environment,
+            package=keys[0].canonical,
+            products=products,
+            libraries=libraries,
+        )
+
+
+def _tests_folder(context: RunContext) -> Path:
+    return context.store.root.parent

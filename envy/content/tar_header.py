@@ -1,0 +1,173 @@
+"""The headers of a tar: what 512 bytes say, and what extended headers add to that.
+
+Knows the formats V7, ustar, GNU (long names) and pax, and nothing of how a tar is read. What stands
+in a header that envy has no use for, such as owners, is not even looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+BLOCK = 512
+FILE, FOLDER, SYMLINK, HARD_LINK, SPARSE, OTHER = (
+    "file",
+    "folder",
+    "link",
+    "hard link",
+    "sparse",
+    "",
+)
+_KINDS = {
+    **dict.fromkeys((b"0", b"\0", b"7"), FILE),
+    b"1": HARD_LINK,
+    b"2": SYMLINK,
+    b"5": FOLDER,
+    b"S": SPARSE,
+}
+# What extended headers are: names of GNU tar, or records of pax (Solaris writes X in place of x).
+LONG_NAME, LONG_LINK, GLOBAL = b"L", b"K", b"g"
+EXTENDED = frozenset({LONG_NAME, LONG_LINK, GLOBAL, b"x", b"X"})
+# These have no content, whatever their size says. Other kinds do, known or not.
+_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+_GNU_MAGIC = b"ustar  \0"
+_MOST_DIGITS = 20
+_RECORD = re.compile(rb"([0-9]{1,20}) ")
+
+
+class DamagedHeader(ValueError):
+    """A header is not one, or what stands in it is not valid."""
+
+
+class Header(NamedTuple):
+    """What one header says; `size` is that of the content after it."""
+
+    type: bytes
+    name: str
+    link: str
+    size: int
+    mode: int
+    mtime: float
+
+    @property
+    def kind(self) -> str:
+        """What the member is."""
+        if self.type == b"\0" and self.name.endswith("/"):
+            return FOLDER  # before ustar, folders were files with such a name
+        return _KINDS.get(self.type, OTHER)
+
+    @property
+    def content_size(self) -> int:
+        """How many bytes of content follow."""
+        is_without = self.type in _WITHOUT_CONTENT or self.kind == FOLDER
+        return 0 if is_without else self.size
+
+
+def parse_header(block: bytes) -> Header:
+    """Return what a block of 512 bytes says.
+
+    Raises:
+        DamagedHeader: its checksum is wrong, or a number in it.
+    """
+    said = _number(block[148:156])
+    unsigned = sum(block) - sum(block[148:156]) + 8 * 0x20
+    if said != unsigned and said != unsigned - 256 * _bytes_from_128(block):
+        raise DamagedHeader("a header has a wrong checksum")
+    name = _text(block[:100])
+    # GNU tar has other things in the place of the prefix.
+    if block[257:262] == b"ustar" and block[257:265] != _GNU_MAGIC and block[345]:
+        name = f"{_text(block[345:500])}/{name}"
+    size = _number(block[124:136])
+    if size < 0:
+        raise DamagedHeader("an entry has a negative size")
+    return Header(
+        block[156:157],
+        name,
+        _text(block[157:257]),
+        size,
+        _number(block[100:108]),
+        _number(block[136:148]),
+    )
+
+
+def _bytes_from_128(block: bytes) -> int:
+    """Return how many bytes count 256 less where characters are signed, without the checksum."""
+    return sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _number(field: bytes) -> int:
+    """Return an octal number, or one of GNU tar with the bytes themselves as digits."""
+    if field[0] in {0o200, 0o377}:
+        value = int.from_bytes(field[1:], "big")
+        return value if field[0] == 0o200 else value - (1 << 8 * (len(field) - 1))
+    digits = field.partition(b"\0")[0].strip()
+    try:
+        return int(digits or b"0", 8)
+    except ValueError:
+        raise DamagedHeader(f"{digits!r} is not a valid number in a header") from None
+
+
+def long_text(content: bytes) -> str:
+    """Return the long name or link target in the content of a header of GNU tar."""
+    return _text(content)
+
+
+def pax_records(content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the records of a pax header.
+
+    Raises:
+        DamagedHeader: a record is not valid.
+    """
+    at = 0
+    while at < len(content) and content[at]:
+        match = _RECORD.match(content, at)
+        end = at + int(match[1]) if match else at
+        if match is None or end > len(content) or end <= match.end() or content[end - 1] != 0x0A:
+            raise DamagedHeader("a record of a pax header is not valid")
+        key, equals, value = content[match.end() : end - 1].partition(b"=")
+        if not equals or not key:
+            raise DamagedHeader("a record of a pax header is not valid")
+        yield key.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")
+        at = end
+
+
+def with_extensions(header: Header, extended: dict[str, str]) -> Header:
+    """Return a header with what extended headers say in the place of its own fields.
+
+    The name of a folder has no slash at its end.
+
+    Raises:
+        DamagedHeader: a size or time is not valid.
+    """
+    if any(key.startswith("GNU.sparse.") for key in extended):
+        header = header._replace(type=b"S")
+    for key, value in extended.items():
+        if not value:
+            continue  # the field of the header itself counts
+        if key == "path":
+            header = header._replace(name=value.partition("\0")[0])
+        elif key == "linkpath":
+            header = header._replace(link=value.partition("\0")[0])
+        elif key == "size":
+            if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
+                raise DamagedHeader(f"{value!r} is not a valid size")
+            header = header._replace(size=int(value))
+        elif key == "mtime":
+            header = header._replace(mtime=_time(value))
+    if header.kind == FOLDER:
+        name = header.name.rstrip("/") or header.name
+        header = header._replace(type=b"5", name=name)
+    return header
+
+
+def _time(value: str) -> float:
+    try:
+        time = float(value)
+    except ValueError:
+        raise DamagedHeader(f"{value!r} is not a valid time") from None
+    return time if abs(time) < 1 << 62 else 0.0

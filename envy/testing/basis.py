@@ -1,0 +1,128 @@
+"""What a whole run rests on, apart from what the tests consulted: collected by a driver.
+
+It is observed when the packages are known and before anything is built, and confirmed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from envy.testing.consulted import Unkept
+from envy.testing.evidence import (
+    FILE,
+    LISTING,
+    MISSING,
+    REAL,
+    Fact,
+    Unknown,
+    Unsettled,
+    mark_of,
+    observe,
+    value_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildUnit:
+    """A part that binaries are built from: the units it uses, and the digests of its files."""
+
+    uses: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """The evidence of a run; `trees` are folders that count whole, such as a toolchain."""
+
+    facts: Sequence[Fact] = ()
+    trees: Sequence[str] = ()
+    unkept: str = ""  # why the run cannot be answered from evidence
+
+    def confirm(self, environment: Mapping[str, str]) -> str:
+        """Return what changed while the run lasted; "" if nothing did."""
+        for fact in self.facts:
+            if not fact.mark or mark_of(fact.subject) == fact.mark:
+                continue
+            # A test may make and remove a file in a folder; a file that was written is another.
+            if fact.kind == FILE or value_of(fact.kind, fact.subject, environment) != fact.value:
+                return f"{fact.subject} changed during the run"
+        return ""
+
+
+class Collector:
+    """Collects rows, each once."""
+
+    def __init__(self, environment: Mapping[str, str], since: int) -> None:
+        self._environment = environment
+        self._since = since
+        self._rows: dict[tuple[str, str], Fact] = {}
+
+    @property
+    def facts(self) -> list[Fact]:
+        """The rows so far."""
+        return list(self._rows.values())
+
+    def add(self, kind: str, subject: str) -> Fact:
+        """Add one row.
+
+        Raises:
+            Unkept: its value proves nothing.
+        """
+        fact = self._rows.get((kind, subject))
+        if fact is None:
+            try:
+                fact = observe(kind, subject, self._environment, since=self._since)
+            except Unsettled as error:
+                raise Unkept(
+                    f"{error.subject} changed just before the run, or during it"
+                ) from error
+            except Unknown as error:
+                raise Unkept(f"a file has a strange name, {str(error)!r}") from error
+            self._rows[kind, subject] = fact
+        return fact
+
+    def add_whole(self, top: str, *, kind: str = LISTING) -> None:
+        """Add every file and folder below a folder."""
+        for folder, names in walked(top, hidden=kind == LISTING):
+            self.add(kind, folder)
+            for name in names:
+                self.add(FILE, f"{folder}/{name}")
+
+    def add_program(self, word: str, path: str, here: str) -> str | None:
+        """Add a program as PATH finds it, and that no earlier folder has it; return its path."""
+        if os.sep in word:
+            candidates = [os.path.join(here, word)]
+        else:
+            candidates = [os.path.join(here, folder, word) for folder in path.split(os.pathsep)]
+        for candidate in candidates:
+            found = self.add(FILE, candidate)
+            if found.value != MISSING and os.access(candidate, os.X_OK):
+                self.add(REAL, candidate)
+                return candidate
+        return None
+
+
+def walked(top: str, *, hidden: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder below `top`, itself included, with the names of its files.
+
+    Links to folders are not followed, and count as files. Without `hidden`, names that start with .
+    or _ are left out.
+    """
+    stack = [top]
+    while stack:
+        folder = stack.pop()
+        names: list[str] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not hidden and entry.name[0] in "._":
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append(f"{folder}/{entry.name}")
+                    else:
+                        names.append(entry.name)
+        except OSError as error:
+            raise Unkept(f"{folder} cannot be read: {error.strerror}") from error
+        yield folder, names

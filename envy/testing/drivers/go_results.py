@@ -1,0 +1,108 @@
+"""The results of Go packages: which are kept, their keys, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from envy.testing.basis import Collector
+from envy.testing.consulted import Setting, rows_of
+from envy.testing.drivers.go_basis import OF_THE_RUNTIME, TIME_ZONE, testdata_of
+from envy.testing.drivers.go_flags import GoFlags
+from envy.testing.drivers.go_log import read_logs
+from envy.testing.drivers.go_toolchain import GoToolchain
+from envy.testing.evidence import FILE, REAL, Fact, digest_of, value_of
+from envy.testing.package import PackageRun, RunSettings, TestPackage
+
+_VERSION = "go-result-1"
+# The test flags that change nothing outside of the test process, and whose effect is in the key.
+_PLAIN = frozenset(
+    {
+        "short",
+        "cpu",
+        "parallel",
+        "fullpath",
+        "benchmem",
+        "benchtime",
+        "fuzztime",
+        "fuzzminimizetime",
+    }
+)
+_FOREIGN = ("-overlay", "-toolexec", "-pkgdir", "-compiler")
+
+
+def why_unkept(flags: GoFlags, toolchain: GoToolchain) -> str:
+    """Return why results with these flags are not kept; "" if they are."""
+    if toolchain.environment.get("GOCOVERDIR"):
+        return "GOCOVERDIR is set"
+    for word in flags.run:
+        name = word.removeprefix("-test.").partition("=")[0]
+        if name not in _PLAIN:
+            return f"-{name} is given"
+    for word in [*toolchain.common_flags, *flags.build]:
+        name = f"-{word.partition('=')[0].lstrip('-')}"
+        if name in _FOREIGN:
+            return f"{name} is given"
+    if flags.cover_profile:
+        return "-coverprofile is given"
+    if flags.execute_with:
+        return "-exec is given"
+    return "-fuzz is given" if flags.fuzz else ""
+
+
+def key_of(
+    run: PackageRun,
+    flags: GoFlags,
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    *,
+    count: int,
+) -> str:
+    """Return the key of what is known before the tests of a package run."""
+    selection = run.selection
+    names = selection.names
+    texts = [
+        _VERSION,
+        run.key,
+        run.package.name,
+        str(run.package.directory),
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        "*" if names is None else f"{len(names)} {' '.join(names)}",
+        selection.run,
+        selection.skip,
+        *flags.run,
+        "--",
+        *flags.arguments,
+        *(f"{name}={environment.get(name)}" for name in OF_THE_RUNTIME),
+        *(value_of(kind, TIME_ZONE, {}) for kind in (REAL, FILE)),
+    ]
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def consulted_by(
+    logs: Sequence[Path],
+    package: TestPackage,
+    names: Collection[str],
+    toolchain: GoToolchain,
+    *,
+    since: int,
+) -> list[Fact]:
+    """Return what the tests consulted, and the user's `testdata` of the package.
+
+    Raises:
+        Unkept: that is not known.
+    """
+    setting = Setting(
+        directory=str(package.directory),
+        names=names,
+        environment=toolchain.environment,
+        since=since,
+    )
+    found = rows_of(read_logs(logs), setting)
+    if package.directory.is_relative_to(toolchain.root):
+        return found
+    whole = Collector(toolchain.environment, since)
+    for path in testdata_of(package):
+        whole.add_whole(path)
+    known = {(fact.kind, fact.subject) for fact in found}
+    return [*found, *(fact for fact in whole.facts if (fact.kind, fact.subject) not in known)]

@@ -1,0 +1,80 @@
+"""The coverage of native tests, by LLVM's own tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from envy.errors import ScriptFailed
+from envy.host.children import Children
+from envy.host.process import ProcessSpec, run
+from envy.testing.drivers.native.toolchain import NativeToolchain
+from envy.testing.events import StreamEvent
+from envy.testing.package import Emit, PackageRun
+
+
+class Coverage:
+    """Collects the profiles of a session's processes, and reports each package's coverage."""
+
+    def __init__(self, toolchain: NativeToolchain, scratch: Path, children: Children) -> None:
+        self._toolchain = toolchain
+        self._scratch = scratch
+        self._children = children
+
+    def profile_of(self, package_run: PackageRun) -> str:
+        """Return the pattern of the profile files of a package, one for each process."""
+        return str(self._folder(package_run) / "%p.profraw")
+
+    def reporting(self, package_run: PackageRun, emit: Emit) -> Callable[[StreamEvent], None]:
+        """Return a function that passes on events, and adds the coverage before the last."""
+
+        def pass_on(event: StreamEvent) -> None:
+            if event.output_type == "frame" and not event.test and event.output:
+                text = self._measure(package_run)
+                emit(replace(event, output=f"coverage: {text}\n", output_type=""))
+            emit(event)
+
+        return pass_on
+
+    def _folder(self, package_run: PackageRun) -> Path:
+        return self._scratch / f"coverage-{package_run.key}"
+
+    def _measure(self, package_run: PackageRun) -> str:
+        folder = self._folder(package_run)
+        raw = sorted(str(path) for path in folder.glob("*.profraw"))
+        if not raw:
+            return "[no test ended]"
+        merged = folder / "merged"
+        names = folder / "raw-files"
+        names.write_text("\n".join(raw), encoding="utf-8")
+        self._run("llvm-profdata", "merge", "-sparse", f"--input-files={names}", "-o",
+                  str(merged))  # fmt: skip
+        report = self._run("llvm-cov", "export", "-summary-only", f"-instr-profile={merged}",
+                           "-ignore-filename-regex=(_test\\.[a-z]+$|dispatcher\\.c$|envy_test\\.h$)",
+                           str(package_run.binary))  # fmt: skip
+        try:
+            lines = json.loads(report)["data"][0]["totals"]["lines"]
+        except (ValueError, KeyError, IndexError, TypeError):
+            return "[not measured]"
+        return f"{lines['percent']:.1f}% of lines" if lines["count"] else "[no lines]"
+
+    def _run(self, name: str, *words: str) -> bytes:
+        assert self._toolchain.linker is not None
+        tool = self._toolchain.linker.resolve().parent / name
+        try:
+            completed = run(
+                ProcessSpec(
+                    argv=[str(tool), *words],
+                    command=name,
+                    cwd=self._scratch,
+                    environment=self._toolchain.environment,
+                    children=self._children,
+                    label=name,
+                    capture=True,
+                )
+            )
+        except ScriptFailed:
+            return b""
+        return completed.stdout

@@ -1,0 +1,188 @@
+"""The text of a package's module, `package.ll`: the tests in it, and the table of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+_DEFINE = re.compile(
+    r'^define (?P<before>[^@\n]*)@(?P<symbol>"[^"\n]+"|[\w.$-]+)\((?P<after>.*)$', re.MULTILINE
+)
+_DEBUG = re.compile(r"!dbg (!\d+)")
+_NODE = re.compile(
+    r"^(?P<id>!\d+) = (?:distinct )?"
+    r"!(?P<kind>DISubprogram|DICompileUnit|DIFile|DINamespace)\((?P<fields>.*)\)$",
+    re.MULTILINE,
+)
+_FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![\d]+|[^,()]+)')
+_TABLE = re.compile(r"^@envy_test_table = external [^\n]*$", re.MULTILINE)
+_COUNT = re.compile(r"^@envy_test_count = external [^\n]*$", re.MULTILINE)
+_BYTE = re.compile(rb"\\([0-9A-Fa-f]{2})")
+_RESULTS = {"i32": False, "void": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeTest:
+    """A test as the compiler saw it."""
+
+    name: str  # as in the source, with its namespaces
+    symbol: str  # as in the IR
+    unit: str  # the source that was compiled
+    line: int
+    returns_nothing: bool
+    problem: str = ""  # why it cannot be run
+
+
+@dataclass(slots=True)
+class _Nodes:
+    """The debug information that leads from a function to its name and source."""
+
+    kinds: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def get(self, reference: str, name: str) -> str:
+        return _unescaped(self.rows.get(reference, {}).get(name, "").strip('"'))
+
+
+def find_tests(text: str, test_sources: Iterable[str]) -> list[NativeTest]:
+    """Return the tests that the test sources define, by source and line."""
+    defined = [match for match in _DEFINE.finditer(text) if "test_" in match["symbol"]]
+    if not defined:
+        return []
+    nodes = _read_nodes(text)
+    given = list(test_sources)
+    order = {os.path.normpath(source): number for number, source in enumerate(given)}
+    tests = []
+    for match in defined:
+        test = _test(match, nodes)
+        number = order.get(os.path.normpath(test.unit)) if test is not None else None
+        if test is not None and number is not None:
+            tests.append((number, replace(test, unit=given[number])))
+    tests.sort(key=lambda row: (row[0], row[1].line, row[1].name))
+    return [test for _, test in tests]
+
+
+def _read_nodes(text: str) -> _Nodes:
+    nodes = _Nodes()
+    for match in _NODE.finditer(text):
+        nodes.kinds[match["id"]] = match["kind"]
+        nodes.rows[match["id"]] = dict(_FIELD.findall(match["fields"]))
+    return nodes
+
+
+def _test(match: re.Match[str], nodes: _Nodes) -> NativeTest | None:
+    before, after = match["before"].split(), match["after"]
+    if {"internal", "linkonce_odr", "private"} & set(before):
+        return None
+    debug = _DEBUG.search(after)
+    program = debug[1] if debug else ""
+    name = nodes.get(program, "name")
+    if not name.startswith("test_"):
+        return None
+    scopes = _scopes(nodes, nodes.get(program, "scope"))
+    if scopes is None:  # a member of a class
+        return None
+    unit = nodes.get(nodes.get(nodes.get(program, "unit"), "file"), "filename")
+    takes_nothing = after.startswith((")", "...)"))
+    returned = before[-1] if before else ""
+    problem = "" if takes_nothing and returned in _RESULTS and "zeroext" not in before else "wrong"
+    return NativeTest(
+        name="::".join([*scopes, name]),
+        symbol=match["symbol"],
+        unit=unit,
+        line=int(nodes.get(program, "line") or 0),
+        returns_nothing=_RESULTS.get(returned, False),
+        problem=problem,
+    )
+
+
+def _scopes(nodes: _Nodes, reference: str) -> list[str] | None:
+    scopes: list[str] = []
+    while reference not in {"", "null"} and nodes.kinds.get(reference) != "DIFile":
+        if nodes.kinds.get(reference) != "DINamespace":
+            return None
+        scopes.insert(0, nodes.get(reference, "name"))
+        reference = nodes.get(reference, "scope")
+    return scopes
+
+
+def with_table(text: str, tests: Iterable[NativeTest], *, opaque: bool) -> str:
+    """Return the module with the table of the tests, which the dispatcher declares."""
+    tests = list(tests)
+    pointer = "ptr" if opaque else "i8*"
+    row = f"{{ {pointer}, {pointer}, {pointer}, i32 }}"
+    lines, rows = [], []
+    for number, test in enumerate(tests):
+        texts = []
+        for kind, value in (("name", test.name), ("unit", test.unit)):
+            data = value.encode("utf-8", "surrogateescape") + b"\0"
+            name = f"@envy.{kind}.{number}"
+            array = f"[{len(data)} x i8]"
+            lines.append(f'{name} = private constant {array} c"{_escaped(data)}"')
+            texts.append(f"ptr {name}" if opaque else f"i8* bitcast ({array}* {name} to i8*)")
+        function = f"ptr @{test.symbol}"
+        if not opaque:
+            result = "void" if test.returns_nothing else "i32"
+            function = f"i8* bitcast ({result} ()* @{test.symbol} to i8*)"
+        rows.append(f"{row} {{ {', '.join([*texts, function])}, i32 {int(test.returns_nothing)} }}")
+    array = f"[{len(rows)} x {row}]"
+    lines.append(f"@envy.rows = private constant {array} [{', '.join(rows)}]")
+    table = "@envy_test_table = constant ptr @envy.rows"
+    if not opaque:
+        named = "%struct.envy_test_row*"
+        table = f"@envy_test_table = constant {named} bitcast ({array}* @envy.rows to {named})"
+    lines.append(table)
+    text = _TABLE.sub(lambda _: "\n".join(lines), text, count=1)
+    return _COUNT.sub(f"@envy_test_count = constant i32 {len(tests)}", text, count=1)
+
+
+def _unescaped(text: str) -> str:
+    """Return a text of a module with its bytes, which are two hexadecimal digits each."""
+    if "\\" not in text:
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    data = _BYTE.sub(lambda match: bytes([int(match[1], 16)]), data)
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _escaped(data: bytes) -> str:
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:./-+ "
+    return "".join(chr(byte) if byte in plain else f"\\{byte:02X}" for byte in data)
+
+
+def as_rows(tests: Iterable[NativeTest]) -> list[list[object]]:
+    """Return tests as plain data."""
+    return [[test.name, test.unit, test.line] for test in tests]
+
+
+_GLOBAL = re.compile(r"^@(?P<symbol>\"[^\"\n]+\"|[\w.$-]+) = (?P<words>[^@{\n]*)", re.MULTILINE)
+_WEAK = frozenset(
+    {"internal", "private", "linkonce", "linkonce_odr", "weak", "weak_odr", "common", "appending",
+     "available_externally", "external", "extern_weak"}
+)  # fmt: skip
+
+
+def strong_definitions(text: str) -> dict[str, int]:
+    """Return what a module defines for all others: symbols with their lines, 0 if unknown."""
+    nodes = _read_nodes(text)
+    found = {}
+    for match in _DEFINE.finditer(text):
+        if not _WEAK & set(match["before"].split()):
+            debug = _DEBUG.search(match["after"])
+            line = nodes.get(debug[1], "line") if debug else ""
+            found[match["symbol"].strip('"')] = int(line or 0)
+    for match in _GLOBAL.finditer(text):
+        words = set(match["words"].split())
+        if words & {"global", "constant"} and not _WEAK & words:
+            found[match["symbol"].strip('"')] = 0
+    return found
+
+
+def name_in_source(symbol: str, text: str) -> str:
+    """Return the name that the source gives to a symbol of C++, and that of C as it is."""
+    if not symbol.startswith("_Z"):
+        return symbol
+    found = re.search(rf'name: "([^"]+)", linkageName: "{re.escape(symbol)}"', text)
+    return found[1] if found else symbol

@@ -1,0 +1,158 @@
+"""The results of native packages: their keys, and what they rest on.
+
+No log tells what a C test reads. So a result rests on the whole environment, on all files below the
+package's folder, and on the `inputs` that the manifest names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from envy.cache.names import ASSET, MARKER
+from envy.testing.basis import Basis, Collector, walked
+from envy.testing.consulted import Unkept
+from envy.testing.drivers.native.sources import PASSED_OVER
+from envy.testing.drivers.native.toolchain import NativeToolchain
+from envy.testing.drivers.native.units import UnitState
+from envy.testing.evidence import FILE, FOLDER, LISTING, NAMES, REAL, VARIABLE, Fact, digest_of
+from envy.testing.package import PackageRun, RunSettings
+
+_VERSION = "native-result-1"
+MOST_FILES = 5_000  # below a package's folder
+# Variables that a terminal or a shell sets anew, and that say nothing about a test.
+_PASSING = frozenset(
+    {
+        *("_", "COLUMNS", "LINES", "LS_COLORS", "OLDPWD", "PWD", "SHLVL", "WINDOWID"),
+        *("DBUS_SESSION_BUS_ADDRESS", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "TMUX_PANE"),
+    }
+)
+
+
+def key_of(
+    run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
+) -> str:
+    """Return the key of what is known before the tests of a package run."""
+    names = run.selection.names
+    texts = [
+        _VERSION,
+        run.key,
+        run.package.name,
+        str(run.package.directory),
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        "*" if names is None else f"{len(names)} {' '.join(names)}",
+        run.selection.run,
+        run.selection.skip,
+        *(f"{name}={environment[name]}" for name in counting(environment)),
+    ]
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def counting(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that a result rests on."""
+    return sorted(name for name in environment if name not in _PASSING)
+
+
+def consulted_by(
+    directory: Path,
+    states: Iterable[UnitState],
+    folders: Iterable[str],
+    inputs: Iterable[Path],
+    *,
+    since: int,
+) -> list[Fact]:
+    """Return the files below a package's folder, its inputs, and what its executable is made of.
+
+    `folders` are those in which its includes are looked for.
+
+    Raises:
+        Unkept: There are too many, or one changed during the run.
+    """
+    rows = Collector({}, since)
+    for state in states:
+        for path, _ in state.files:
+            rows.add(FILE, path)
+    for folder in folders:
+        rows.add(LISTING, folder)
+    count = 0
+    for folder, names in walked(str(directory), hidden=False):
+        rows.add(FOLDER, folder)
+        count += len(names)
+        if count > MOST_FILES:
+            raise Unkept(f"its folder has more than {MOST_FILES} files")
+        for name in names:
+            rows.add(FILE, f"{folder}/{name}")
+    for given in inputs:
+        if given.is_dir():
+            rows.add_whole(str(given))
+        else:
+            rows.add(FILE, str(given))
+    return rows.facts
+
+
+def basis_of(
+    toolchain: NativeToolchain,
+    root: Path,
+    patterns: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    since: int,
+) -> Basis:
+    """Return what every native run rests on: variables, the compiler, and the folders searched."""
+    rows = Collector(environment, since)
+    trees: list[str] = []
+    try:
+        rows.add(NAMES, "")
+        for name in counting(environment):
+            rows.add(VARIABLE, name)
+        for folder in (root, *root.parents):
+            for name in ("go.mod", "go.work"):  # with these, a pattern may be one of Go, too
+                rows.add(FILE, str(folder / name))
+        _add_toolchain(rows, trees, toolchain, root, environment)
+        for pattern in patterns:
+            _add_pattern(rows, root, pattern)
+    except Unkept as error:
+        return Basis(unkept=str(error))
+    return Basis(facts=rows.facts, trees=trees)
+
+
+def _add_toolchain(
+    rows: Collector,
+    trees: list[str],
+    toolchain: NativeToolchain,
+    root: Path,
+    environment: Mapping[str, str],
+) -> None:
+    programs = [toolchain.program, *([toolchain.linker] if toolchain.linker else [])]
+    for program in programs:
+        rows.add(REAL, str(program))
+        rows.add(FILE, os.path.realpath(program))
+    if not toolchain.package:
+        path = environment.get("PATH", "")
+        # Whatever is found first decides, and so does that clang and llvm-link are not found.
+        for name in ("clang", "llvm-link", "zig"):
+            rows.add_program(name, path, str(root))
+    marker = f"{toolchain.root.parent}/{MARKER}"
+    if toolchain.root.name == ASSET and Path(marker).is_file():
+        rows.add(FILE, marker)
+    else:
+        trees.append(str(toolchain.root))
+
+
+def _add_pattern(rows: Collector, root: Path, pattern: str) -> None:
+    if not (pattern == "..." or pattern.endswith("/...")):
+        rows.add(FOLDER, os.path.normpath(root / pattern))
+        return
+    stack = [os.path.normpath(root / pattern[:-3])]
+    while stack:
+        folder = stack.pop()
+        rows.add(FOLDER, folder)
+        with os.scandir(folder) as entries:
+            stack += [
+                entry.path
+                for entry in entries
+                if entry.name[0] not in "._"
+                and entry.name not in PASSED_OVER
+                and entry.is_dir(follow_symlinks=False)
+            ]
