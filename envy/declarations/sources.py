@@ -331,10 +331,8 @@ def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | N
 def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
     kind = fields.text(table, "kind", origin=origin) or "wheel"
     if kind not in {"wheel", "sdist"}:
-        raise DeclarationError(
-            f'`kind` must be "wheel" or "sdist", not "{kind}"',
-            origin=fields.field_origin(origin, "kind"),
-        )
+        at = fields.field_origin(origin, "kind")
+        raise DeclarationError(f'`kind` must be "wheel" or "sdist", not "{kind}"', origin=at)
     return kind
 
 
