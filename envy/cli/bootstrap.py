@@ -43,7 +43,7 @@ from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
 from envy.transport.hash_list import is_for, make_hash_list
 from envy.transport.index_page import ReleaseFile
-from envy.transport.pip_configuration import default_index, pip_configuration
+from envy.transport.pip_configuration import pip_configuration, unconfigured_index
 from envy.transport.pypi import fetch_listed, listed_files
 from envy.transport.wheel_choice import files_by_version
 from envy.transport.wheel_metadata import WheelMetadata, metadata_of_wheel
@@ -222,7 +222,7 @@ def _made_list(request: _Request, folder: Path, settings: Settings) -> tuple[Wra
         pip_wheel=pip_wheel,
         pip_digest=pip_digest,
         index=request.index,
-        default_index="" if request.index else default_index(context),
+        default_index="" if request.index else unconfigured_index(context),
     )
     return facts, list_text(facts, found.releases)
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.console.text import safe_line, say
 from envy.host.children import Children
 from envy.host.process import run_argv
 from envy.transport.context import FetchContext
 
+if TYPE_CHECKING:
+    from envy.cache.downloads import Downloads
 
-def command_context(environment: Mapping[str, str], *, offline: bool = False) -> FetchContext:
+
+def command_context(
+    environment: Mapping[str, str],
+    *,
+    offline: bool = False,
+    progress: Callable[[str, int, int], None] = lambda _uri, _done, _total: None,
+    kept: Downloads | None = None,
+) -> FetchContext:
     """Return the context of fetches whose command ends at Ctrl-C like any program."""
     never = threading.Event()
 
@@ -23,11 +33,12 @@ def command_context(environment: Mapping[str, str], *, offline: bool = False) ->
     return FetchContext(
         cancelled=lambda: False,
         pause=pause,
-        progress=lambda _uri, _done, _total: None,
+        progress=progress,
         warn=lambda text: say(sys.stderr, safe_line(f"warning: {text}")),
         environment=environment,
         run=run_program,
         offline=offline,
+        kept=kept,
     )
 
 

@@ -41,6 +41,7 @@ class CommandEntry:
 COMMANDS: dict[str, CommandEntry] = {
     "init": CommandEntry("envy.cli.init:command", "Create envy.lua."),
     "add": CommandEntry("envy.cli.add:command", "Add packages to envy.lua, and install them."),
+    "new": CommandEntry("envy.cli.new:command", "Write a recipe, and add it to envy.lua."),
     "remove": CommandEntry("envy.cli.remove:command", "Remove packages from envy.lua."),
     "outdated": CommandEntry(
         "envy.cli.outdated:command", "Show which packages of envy.lua have newer versions."
@@ -92,6 +93,13 @@ COMMANDS: dict[str, CommandEntry] = {
     "import": CommandEntry(
         "envy.cli.import_packages:command", "Add exported packages to the cache."
     ),
+    "fetch": CommandEntry("envy.cli.fetch:command", "Fetch a file, a repository or a folder."),
+    "git-resolve": CommandEntry(
+        "envy.cli.git_resolve:command", "Print the commit that a branch or tag names."
+    ),
+    "extract": CommandEntry("envy.cli.extract:command", "Unpack an archive, or list it."),
+    "hash": CommandEntry("envy.cli.hash:command", "Print or check the digests of files."),
+    "lua": CommandEntry("envy.cli.lua:command", "Run a Lua script with envy's functions."),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
     ),

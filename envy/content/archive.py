@@ -251,6 +251,11 @@ def decompress_below(
 # --- formats ---------------------------------------------------------------------------------
 
 
+def archive_kind(path: Path) -> str:
+    """Return the kind of an archive by its first bytes, such as `zip`, `gz` or `deb`; or ""."""
+    return _kind_of(path)
+
+
 def _kind_of(path: Path) -> str:
     """Return `zip`, `tar`, the name of a compression, or "" for any other file."""
     with path.open("rb") as file:

@@ -71,6 +71,29 @@ def extract_seven_zip(job: Unpacking) -> None:
         raise ValueError(f"{type(error).__name__} {error}".rstrip()) from error
 
 
+def seven_zip_members(archive: Path) -> Iterator[tuple[SevenZipMember, int]]:
+    """Yield the entries of a 7z archive with their sizes; nothing is decompressed.
+
+    Raises:
+        UsageError: py7zr is not installed; ValueError: the archive is damaged.
+    """
+    try:
+        import py7zr
+    except ImportError as error:
+        raise missing_extra(f"listing {archive}", "py7zr", "7z") from error
+    from py7zr.exceptions import ArchiveError as LibraryError
+    from py7zr.exceptions import PasswordRequired
+
+    try:
+        with archive.open("rb") as file, py7zr.SevenZipFile(file) as opened:
+            for entry in opened.files:
+                yield _member(entry), int(entry.uncompressed or 0)
+    except PasswordRequired:
+        raise _locked(archive) from None
+    except (LibraryError, AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__} {error}".rstrip()) from error
+
+
 def _members(job: Unpacking, opened: Any) -> dict[str, SevenZipMember]:
     """Return the files and links by the names that py7zr asks for; create the folders."""
     members = {}

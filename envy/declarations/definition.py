@@ -39,7 +39,7 @@ from envy.declarations.tables import (
     parse_inputs,
     parse_stage_table,
 )
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import DeclarationError, SourceLocation
 from envy.host.platform import Platform, host_platform
 from envy.lua.values import LuaFunction
@@ -209,7 +209,7 @@ class _Parser:
             recheck=self._recheck(),
             user_managed="check" in values,
             excluded=not included,
-            warnings=self._warnings(),
+            warnings=typo_warnings(self.values, FIELDS, self.at),
         )
 
     def _check_identity(self) -> None:
@@ -390,9 +390,3 @@ class _Parser:
         if isinstance(value, LuaFunction):
             return value
         return parse_exports(value, self.at("exports"))
-
-    def _warnings(self) -> tuple[str, ...]:
-        return tuple(
-            f"{self.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(self.values, FIELDS)
-        )

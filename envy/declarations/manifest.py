@@ -29,7 +29,7 @@ from envy.declarations.spec import (
     source_text,
 )
 from envy.declarations.tables import is_included
-from envy.declarations.typos import misspelt
+from envy.declarations.typos import misspelt, typo_warnings
 from envy.errors import LuaScriptError, ManifestError, SourceLocation
 from envy.host.named_platforms import named_platform
 from envy.host.platform import Platform
@@ -124,10 +124,7 @@ def load_manifest(
         state=state,
         reads=state.reads,
         digest=blake3(content).hexdigest(),
-        warnings=tuple(
-            f"{source.at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
-            for name, meant in misspelt(values, FIELDS)
-        ),
+        warnings=typo_warnings(values, FIELDS, source.at),
         env=_parse_env(values.get("env"), source, path.parent),
         dotenv=_parse_dotenv(values, source, path.parent),
         launchers=_parse_launchers(values, source),

@@ -151,7 +151,7 @@ def git_address(item: SourceItem) -> str:
         source = source[4:]
     if _SCHEME.match(source) or _SCP_FORM.match(source):
         return source
-    return str(local_path(item))
+    return str(local_path(replace(item, source=source)))
 
 
 def location(item: SourceItem) -> str:

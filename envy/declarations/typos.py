@@ -3,7 +3,9 @@
 Owns how similar a name must be to a field. A global is not wrong by itself, so nothing here raises.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from envy.errors import SourceLocation
 
 _CHANGES = 2  # the most letters that are added, removed or replaced; a swap is two
 # Three of four letters in order: one replaced letter, or two swapped ones, in a word of four.
@@ -28,6 +30,16 @@ def misspelt(values: Mapping[str, object], known: Collection[str]) -> Iterator[t
             for field in get_close_matches(name, candidates, n=1, cutoff=_SIMILARITY):
                 if _changes(name, field) <= most:
                     yield name, field
+
+
+def typo_warnings(
+    values: Mapping[str, object], known: Collection[str], at: Callable[[str], SourceLocation]
+) -> tuple[str, ...]:
+    """Return a warning for each global that is probably a misspelt field."""
+    return tuple(
+        f"{at(name)}: envy does not use the global `{name}`; did you mean `{meant}`?"
+        for name, meant in misspelt(values, known)
+    )
 
 
 def _changes(name: str, field: str) -> int:

@@ -113,6 +113,14 @@ def _log(host: Host, level: bytes, message: bytes) -> Answer:
     return (True,)
 
 
+def _print(host: Host, message: bytes) -> Answer:
+    if host.settings.on_print is None:
+        return _log(host, b"info", message)
+    host.access.note_output()
+    host.settings.on_print(decode(message))
+    return (True,)
+
+
 def _stdout(host: Host, message: bytes) -> Answer:
     host.access.note_output()
     log = host.access.on_output
@@ -191,7 +199,7 @@ def without_shebang(content: bytes) -> bytes:
 
 def _module(host: Host, name: Any = None, *_: Any) -> Answer:
     module = _text(name, 1, "require")
-    if host.access.in_phase:
+    if host.access.in_phase and not host.access.loads_modules:
         raise LuaScriptError(
             f"module '{module}' was not loaded with the file: require it outside of functions, "
             "because modules are part of the recipe's key"
@@ -358,6 +366,7 @@ _NATIVES: Mapping[bytes, Callable[..., Answer]] = {
     b"field": _field,
     b"getenv": _getenv,
     b"log": _log,
+    b"print": _print,
     b"module": _module,
     b"nil_argument": _nil_argument,
     b"open": _open,

@@ -269,7 +269,7 @@ local function log(level, message) return answer(2, call_native("log", level, to
 function _G.print(...)
   local words = { ... }
   for i = 1, select("#", ...) do words[i] = tostring(words[i]) end
-  log("info", concat(words, "\t"))
+  return answer(2, call_native("print", concat(words, "\t")))
 end
 
 function _G.warn(...) log("warn", concat { ... }) end
@@ -412,10 +412,10 @@ local function run(f, ...)
   return lifted(xpcall(f, trace, ...))
 end
 
-local function run_file(text, source)
+local function run_file(text, source, ...)
   local chunk, problem = load(text, source, "t", environment)
   if not chunk then return false, problem end
-  return run(chunk)
+  return run(chunk, ...)
 end
 
 local function new_globals()

@@ -12,7 +12,7 @@ Guarantees
 
 import contextlib
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ _SHELLS = {encode(name): encode(value) for name, value in SHELL_CONSTANTS.items(
 _MAX_NESTED_CALLS = 40
 
 _COMPILED = b"\x1bLua"
+_SET_ARG = b"arg = { [0] = (...), select(2, ...) }"
 
 
 @functools.cache
@@ -141,6 +142,25 @@ class LuaState:
             LuaScriptError: the text is not valid Lua, or an error occurred while it ran.
             Cancelled: the run was stopped.
         """
+        self._run_text(path, content)
+
+    def run_script(self, path: Path, words: Sequence[str]) -> LuaValue:
+        """Run a file as a program, and return its first result.
+
+        `words` are its name, which is `arg[0]`, and its arguments, in `arg` and `...`.
+
+        Raises:
+            DeclarationError, LuaScriptError, Cancelled: as `load_file`.
+        """
+        self._check_usable()
+        encoded = [encode(word) for word in words]
+        with self._translated_errors():
+            self._first_result(self._run_file(_SET_ARG, b"=arg", *encoded))
+        result = self._run_text(path, None, *encoded[1:])
+        return self._bridge.to_python_or_opaque(self, result, name="the result")
+
+    def _run_text(self, path: Path, content: bytes | None, *arguments: bytes) -> Any:
+        """Run a file, and return its first result, which is still a value of Lua."""
         try:
             content = read_plain(str(path), LUA_MEMORY) if content is None else content
         except OSError as error:
@@ -164,11 +184,11 @@ class LuaState:
             self._host.enter()
             go_into_lua()
             try:
-                results = self._run_file(text, name)
+                results = self._run_file(text, name, *arguments)
             finally:
                 come_back_from_lua()
                 self._host.depth -= 1
-            self._first_result(results)
+            return self._first_result(results)
 
     def user_globals(self, names: Collection[str] | None = None) -> dict[str, LuaValue]:
         """Return the globals that loaded files defined, or only those among `names`.

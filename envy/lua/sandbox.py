@@ -62,6 +62,7 @@ class SandboxSettings:
     should_stop: Callable[[], bool]
     on_log: Callable[[str, str], None]
     on_stdout: Callable[[str], None]
+    on_print: Callable[[str], None] | None = None  # None: what is printed is logged at level info
     memory_limit: int = field(default_factory=lambda: LUA_MEMORY.value)
 
 
@@ -72,7 +73,7 @@ class PhaseAccess:
     `may_read` decides about files in `recipe_dir` that were not read while loading. `on_read` and
     `on_write` are called before a file is read, or written, and may raise. `on_output` receives the
     level and text of everything that is printed and logged. `on_clock` is called when the clock is
-    read.
+    read. With `loads_modules`, code may load modules: a phase may not, since they are in the key.
     """
 
     run_dir: Path
@@ -83,6 +84,7 @@ class PhaseAccess:
     on_write: Callable[[str], None] | None = None
     on_output: Callable[[str, str], None] | None = None
     on_clock: Callable[[], None] | None = None
+    loads_modules: bool = False
 
 
 class FileAccess:
@@ -107,6 +109,11 @@ class FileAccess:
     def in_phase(self) -> bool:
         """Whether the rules of a phase apply, not those of loading."""
         return self._phase is not None
+
+    @property
+    def loads_modules(self) -> bool:
+        """Whether modules may be loaded in this phase."""
+        return self._phase is not None and self._phase.loads_modules
 
     @property
     def on_output(self) -> Callable[[str, str], None] | None:

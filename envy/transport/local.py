@@ -34,6 +34,12 @@ def fetch_local(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
             uri=item.source,
             hint=f"relative sources are searched for in {item.base_dir}",
         )
+    if not source.is_file():
+        raise FetchError(
+            f"{source} is neither a file nor a folder",
+            uri=item.source,
+            hint="a pipe or a device may have no end",
+        )
     target = target_in(into, file_name(item))
     is_executable = item.is_executable or os.access(source, os.X_OK)
     return copy_file(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from envy.errors import FetchError, ScriptFailed
 from envy.transport.context import FetchContext
-from envy.transport.pip_files import index_in_modules, pip_files, read_settings
+from envy.transport.pip_files import default_index, pip_files, read_settings
 
 _PIPS = (["pip"], ["pip3"], ["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "pip"])
 # Later ones win, as in pip itself; `:env:` is what pip found in its environment.
@@ -57,9 +57,10 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
     return context.memo.once("pip configuration", lambda: _find(context))
 
 
-def default_index(context: FetchContext) -> str:
+def unconfigured_index(context: FetchContext) -> str:
     """Return the index that pip uses where none is configured; "" if there is no pip to ask."""
-    if index := index_in_modules(context.environment):
+    index = default_index(context.environment)
+    if index:
         return index
     for pip in _PIPS:
         found = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
@@ -70,7 +71,7 @@ def default_index(context: FetchContext) -> str:
 
 def _find(context: FetchContext) -> PipConfiguration:
     found = pip_settings(context)
-    index = found.index or index_in_modules(context.environment)
+    index = found.index or default_index(context.environment)
     index = index or _default_of([*found.pip] or _ask_pip(context)[0], context)
     return PipConfiguration(indexes=(index, *found.extra), certificates=found.certificates)
 

@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[tuple[str, str], str]:
     }
 
 
-def index_in_modules(environment: Mapping[str, str]) -> str:
+def default_index(environment: Mapping[str, str]) -> str:
     """Return the index that pip takes packages from by default, as its modules name it; or ""."""
     found = set()
     for prefix in pip_prefixes(environment):

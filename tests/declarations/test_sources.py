@@ -214,6 +214,8 @@ def test_local_path(source, path):
         ("git@host:x.git", "git@host:x.git"),
         ("../x.git", "/project/x.git"),
         ("git+file:///x", "file:///x"),
+        ("git:../x", "/project/x"),
+        ("git:/y/x", "/y/x"),
     ],
 )
 def test_git_address(source, address):

@@ -41,6 +41,7 @@ class FakeNpmRegistry:
         integrity: str | None = None,
         tarball: str = "",
         deprecated: str = "",
+        programs: Mapping[str, str] | None = None,
     ) -> None:
         """Publish a version; `integrity` is its value in the document, "" for a sha1 only."""
         path = f"{self._prefix}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
@@ -54,6 +55,8 @@ class FakeNpmRegistry:
         release: dict[str, object] = {"name": name, "version": version, "dist": dist}
         if deprecated:
             release["deprecated"] = deprecated
+        if programs:
+            release["bin"] = programs
         self._versions.setdefault(name, {})[version] = release
         self.server.routes[path] = lambda request: self._permitted(request, Reply(content))
         document = f"{self._prefix}/{name.replace('/', '%2F')}"

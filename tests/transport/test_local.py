@@ -77,6 +77,14 @@ def test_missing_file(tmp_path, recorder):
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("source", ["pipe", "/dev/zero"])
+def test_what_may_have_no_end(tmp_path, recorder, source):
+    """A pipe or a device is an error, and is not read."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FetchError, match="is neither a file nor a folder"):
+        fetch_source(item(tmp_path, source), tmp_path / "into", recorder.context())
+
+
 def test_folder_is_copied_with_its_links(tmp_path, recorder):
     """A folder is copied completely, links as links, in place of an earlier copy."""
     source = tmp_path / "src"

@@ -10,7 +10,7 @@ import pytest
 
 from envy.errors import FetchError
 from envy.transport.pip_configuration import parse_pip_settings
-from envy.transport.pip_files import index_in_modules, pip_files, pip_prefixes, read_settings
+from envy.transport.pip_files import default_index, pip_files, pip_prefixes, read_settings
 
 SECTIONS = ("global", "download", ":env:")
 PIP = importlib.util.find_spec("pip")
@@ -131,7 +131,7 @@ def test_one_of_several_environments(tmp_path):
     write(tmp_path / "versions/3.12/pip.conf", "")
     assert pip_files(environment) is None
     write(modules / "models/index.py", "PyPI = PackageIndex('https://y.invalid/')\n")
-    assert index_in_modules(environment) == ""
+    assert default_index(environment) == ""
 
 
 def test_the_default_index_of_an_environment(tmp_path):
@@ -142,9 +142,9 @@ def test_the_default_index_of_an_environment(tmp_path):
     source = tmp_path / "lib/python3.12/site-packages/pip/_internal/models/index.py"
     write(source, 'PyPI = PackageIndex(\n    "https://x.invalid/", file_storage_domain="f"\n)\n')
     environment = {"PATH": f"{tmp_path}/bin"}
-    assert index_in_modules(environment) == "https://x.invalid/simple"
+    assert default_index(environment) == "https://x.invalid/simple"
     write(source, "PyPI = other()\n")
-    assert index_in_modules(environment) == ""
+    assert default_index(environment) == ""
 
 
 @pytest.mark.parametrize("text", ["index-url = x\n", "[global]\na=1\na=2\n", "[global]\nx = \xff"])

@@ -31,9 +31,10 @@ _envy() {
   fi
   case $command,$current in
     ,-*) found=(--help --version --manifest --cache-root --jobs -j --fetch-jobs) ;;
-    ,*) found=(init add remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import doctor version trace-schema) ;;
+    ,*) found=(init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema) ;;
     init,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     add,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-install --no-progress --offline --quiet --trace --verbose --yes) ;;
+    new,-*) found=(--cache-root --check --fail-fast --fetch-jobs --help --install --jobs --library --locked --manifest --no-progress --offline --package --program --quiet --ref --requirement --trace --url --verbose --yes) ;;
     remove,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     outdated,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --min-age --no-progress --offline --quiet --trace --verbose --yes) ;;
     upgrade,-*) found=(--cache-root --fail-fast --fetch-jobs --global --help --jobs --locked --manifest --min-age --no-install --no-progress --offline --quiet --to --trace --verbose --yes) ;;
@@ -58,6 +59,11 @@ _envy() {
     why-rebuild,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     export,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --output --quiet --trace --verbose --yes) ;;
     import,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    fetch,-*) found=(--blake3 --cache-root --fail-fast --fetch-jobs --force --help --jobs --json --locked --manifest --no-progress --offline --quiet --ref --sha256 --trace --verbose --yes) ;;
+    git-resolve,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    extract,-*) found=(--cache-root --fail-fast --fetch-jobs --force --help --jobs --json --list --locked --manifest --no-progress --offline --quiet --strip --trace --verbose --yes) ;;
+    hash,-*) found=(--algorithm --cache-root --check --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
+    lua,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     doctor,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --json --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     version,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
     trace-schema,-*) found=(--cache-root --fail-fast --fetch-jobs --help --jobs --locked --manifest --no-progress --offline --quiet --trace --verbose --yes) ;;
