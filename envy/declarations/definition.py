@@ -24,7 +24,7 @@ from envy.declarations.options import (
     parse_declarations,
 )
 from envy.declarations.products import Product, parse_products
-from envy.declarations.requirements import Requirements, parse_requirements
+from envy.declarations.requirements import Requirements, requirements_of
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.declarations.spec import BUNDLED, NO_OVERRIDES, Address, Dependency, RecipeSpec
 from envy.declarations.tables import (
@@ -186,7 +186,7 @@ class _Parser:
             host=self._host(options),
             check=verbs["check"],
             fetch=self._fetch(),
-            requirements=self._requirements(options) if included else None,
+            requirements=requirements_of(values, options, self.at) if included else None,
             stage=self._stage(),
             build=verbs["build"],
             install=verbs["install"],
@@ -351,12 +351,6 @@ class _Parser:
         if value is None or isinstance(value, LuaFunction):
             return value
         return parse_source_items(value, origin=self.at("fetch"), base_dir=self.base_dir)
-
-    def _requirements(self, options: Mapping[str, OptionValue]) -> Requirements | None:
-        value = self.values.get("requirements")
-        if isinstance(value, LuaFunction):
-            value = value.state.call(value, dict(options))
-        return parse_requirements(value, self.at("requirements"))
 
     def _stage(self) -> StageTable | Verb:
         value = self.values.get("stage")

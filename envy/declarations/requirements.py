@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from envy.declarations import fields
 from envy.errors import DeclarationError, SourceLocation
+from envy.lua.values import LuaFunction
 
 OLDEST_PYTHON = "3.11"  # for requirements that name no Python
 _PYTHON = re.compile(r"3\.[0-9]{1,3}(\.[0-9]{1,3})?")
@@ -29,6 +30,18 @@ class Requirements:
     def subject(self) -> str:
         """What the requirements are for, as the lock calls it."""
         return f"python>={self.python or OLDEST_PYTHON}"
+
+
+def requirements_of(
+    values: Mapping[str, object],
+    options: Mapping[str, object],
+    at: Callable[[str], SourceLocation],
+) -> Requirements | None:
+    """Return the requirements among the globals of a recipe, which a function may return."""
+    value = values.get("requirements")
+    if isinstance(value, LuaFunction):
+        value = value.state.call(value, dict(options))
+    return parse_requirements(value, at("requirements"))
 
 
 def parse_requirements(value: object, origin: SourceLocation) -> Requirements | None:

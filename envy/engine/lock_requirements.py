@@ -134,6 +134,8 @@ class RequirementsResolver:
             except Cancelled:
                 raise
             except EnvyError as error:
+                if self._engine.cancellation is not None:
+                    raise self._engine.cancellation from error  # uv was ended with the run
                 said = error.tail if isinstance(error, ScriptFailed) else str(error)
                 raise LockError(f"the requirements of {package} do not resolve: {said}") from error
             return _releases_in(folder / "pylock.toml", package, oldest)

@@ -52,6 +52,8 @@ _LENGTHS = {  # without md5 and sha1, which verify nothing
     "blake2b": 128,
 }
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# It becomes a line of a requirements file: nothing in it may begin another line, or a comment.
+_RELEASE_OF = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*(; [A-Za-z0-9._'\"<>=!~ (),*+/-]+)?")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _LONGEST_NAME = 255
 _OURS, _BASE, _THEIRS, _AFTER = "<<<<<<<", "|||||||", "=======", ">>>>>>>"
@@ -240,6 +242,8 @@ class _Reader:
         package, kind, platform, subject, *values = words
         shown = f"{package} {kind} {subject}"
         problem = _problem(package, kind, values)
+        if not problem and kind == RELEASE and not _RELEASE_OF.fullmatch(subject):
+            problem = "it is not about a project of the package index"
         if not problem and platform not in {EVERYWHERE, *self._platforms}:
             problem = f"the platform {platform} is not one of this lock"
         if problem:

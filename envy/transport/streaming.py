@@ -126,8 +126,7 @@ def _download_rest(
                 raise IncompleteRead(0, content.total)
         if not content.done:
             content.begin(response.headers)
-            if content.total:
-                _check_size(request, content, content.total, is_all=True)
+            _check_size(request, content, content.total, is_all=True)
         elif not content.continues(response.headers):
             if not content.taken:
                 raise _changed(request)
@@ -172,7 +171,7 @@ def _read(
 
 def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:
     # What is sent in an encoding has another size; what an earlier process left may be damaged.
-    if not content.encoding and not content.taken:
+    if size and not content.encoding and not content.taken:
         check_size(request.uri, size, request.expected, is_all=is_all)
 
 

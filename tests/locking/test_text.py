@@ -167,6 +167,18 @@ def test_a_damaged_line_names_its_entry(row, message):
     assert str(caught.value).endswith(": run `envy lock`, or restore envy.lock")
 
 
+@pytest.mark.parametrize(
+    "subject", ["six", '"pypi:six\\n-e ."', '"pypi:six; a # b"', "pypi:six[a]"]
+)
+def test_a_release_is_a_line_of_requirements_and_nothing_else(subject):
+    """What a lock says of a release cannot become another line of a requirements file."""
+    row = f"local.z@r1 release * {subject} 1.0 a.whl {DIGEST} -\n"
+    with pytest.raises(LockError, match="is not about a project of the package index"):
+        parse_lock(
+            TEXT.replace("local.z@r1 requirements", row + "local.z@r1 requirements").encode()
+        )
+
+
 def test_what_stands_after_the_end():
     """Two locks behind each other are not one, and neither is a lock without its first line."""
     with pytest.raises(LockError, match=r"envy\.lock:18: format: it stands after the end"):
