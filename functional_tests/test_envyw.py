@@ -28,11 +28,19 @@ QUOTED = 'it\'s a "folder" $HOME'  # for paths
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The wheel of envy, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
+    fcntl = pytest.importorskip("fcntl")
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # one for all workers
+    folder = root / "envy-wheel"
     words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, CHECKOUT]
-    run = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    with (root / "envy-wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            subprocess.run([sys.executable, *words], capture_output=True, check=False)
     found = list(folder.glob("*.whl"))
-    if run.returncode or not found:
+    if not found:
         pytest.skip("the wheel of envy cannot be built: pip cannot have hatchling, or is missing")
     return found[0]
 
@@ -153,12 +161,20 @@ def test_what_bootstrap_writes(project, index, wheel, tmp_path):
     assert "is not a wheel of envy-tool" in bootstrap("--wheel", foreign, code=2).err
     foreign.write_text("no zip")
     assert "is not a wheel: " in bootstrap("--wheel", foreign, code=1).err
+    renamed = tmp_path / "envy.whl"
+    renamed.write_bytes(wheel.read_bytes())
+    run = bootstrap("--wheel", renamed, code=2)
+    assert f"is not named like a wheel of envy-tool {__version__}" in run.err
 
     index.add("envy-tool", wheel.name, wheel.read_bytes())
     assert (
         f"has no wheel of envy-tool 7; it has {__version__}"
         in bootstrap("--version", "7", code=1).err
     )
+    project.manifest('requires_envy = ">=7"\npackages = {}\n')
+    assert f"envy.lua needs envy >=7, and envyw would run {__version__}" in bootstrap(code=1).err
+    assert not script.exists()
+    project.manifest("packages = {}\n")
     run = bootstrap(cwd=project.write("sub/file", "").parent)
     assert f"envyw runs envy {__version__} on Python " in run.err
     assert script.stat().st_mode & 0o777 == 0o755
@@ -175,6 +191,11 @@ def test_what_bootstrap_writes(project, index, wheel, tmp_path):
     bootstrap()
     assert tree(project.root) == before
     bootstrap("--check")
+    bootstrap("--index-url", index.url)
+    bootstrap("--upgrade")  # keeps the index
+    assert f"\n--index-url {index.url}\n" in (project.root / "envyw.txt").read_text()
+    bootstrap("--index-url", "")
+    assert tree(project.root) == before
     run = bootstrap("--check", "--version", "7", code=1)
     assert f"envyw runs envy {__version__}, not 7\n  hint: envy bootstrap --version 7" in run.err
     project.write("envyw.txt", listed.replace("--hash", "--hash ", 1))

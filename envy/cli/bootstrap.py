@@ -33,6 +33,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_search import find_manifest
+from envy.declarations.required_envy import satisfies_written, written_requirement
 from envy.declarations.sources import SourceItem
 from envy.errors import EnvyError, FetchError, UsageError
 from envy.extras import DISTRIBUTION
@@ -43,7 +44,7 @@ from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
 from envy.transport.hash_list import is_for, make_hash_list
 from envy.transport.index_page import ReleaseFile
-from envy.transport.pip_configuration import pip_configuration, unconfigured_index
+from envy.transport.pip_configuration import default_of_pip, pip_configuration
 from envy.transport.pypi import fetch_listed, listed_files
 from envy.transport.wheel_choice import files_by_version
 from envy.transport.wheel_metadata import WheelMetadata, metadata_of_wheel
@@ -95,18 +96,24 @@ def command(
     folder = manifest.parent
     if check:
         return _check(folder, version or __version__)
-    if index_url is not None:
-        _check_index(index_url)
+    index = _former_index(folder) if index_url is None else index_url
+    if index:
+        _check_index(index)
     script = _text_of(folder / SCRIPT_NAME)
     if script is not None and not is_script_of_envy(script):
         raise EnvyError(
             f"{shown_path(folder / SCRIPT_NAME)} exists already, and envy did not write it",
             hint="rename it, and run the command again",
         )
-    request = _Request(version=version, upgrades=upgrade, index=index_url or "", wheel=wheel)
+    request = _Request(version=version, upgrades=upgrade, index=index, wheel=wheel)
     _unwind_at_signals()
     with released():
         facts, text = _made_list(request, folder, settings)
+    _check_required(manifest, facts.version)
+    if wheel is not None:
+        copy = folder / WHEELS_NAME / wheel.name
+        _write(copy, _read_wheel(wheel)[1], 0o644)
+        tell(settings, f"wrote {shown_path(copy)}; commit it, too")
     _write(folder / LIST_NAME, text.encode(), 0o644)
     _write(folder / SCRIPT_NAME, script_text(facts, text).encode(), 0o755)
     for name in (SCRIPT_NAME, LIST_NAME):
@@ -158,6 +165,27 @@ def _check(folder: Path, version: str) -> int:
             hint=hint,
         )
     return 0
+
+
+def _check_required(manifest: Path, version: str) -> None:
+    """Check that the version for envyw is what the manifest asks for.
+
+    Raises:
+        EnvyError: it is not.
+    """
+    text = _text_of(manifest) or ""
+    if not satisfies_written(text, version):
+        raise EnvyError(
+            f"{shown_path(manifest)} needs envy {written_requirement(text)}, "
+            f"and envyw would run {version}",
+            hint="--version names another version",
+        )
+
+
+def _former_index(folder: Path) -> str:
+    """Return the index that an earlier run was given; "" if there is none."""
+    facts = facts_of(_text_of(folder / LIST_NAME) or "")
+    return facts.index if facts is not None else ""
 
 
 def _check_index(address: str) -> None:
@@ -212,7 +240,7 @@ def _made_list(request: _Request, folder: Path, settings: Settings) -> tuple[Wra
         remember_address(index)
     with scratch_folder("bootstrap") as scratch:
         releases = _Index(context, scratch)
-        root, wheels = _root(request, folder, releases, settings)
+        root, wheels = _root(request, folder, releases)
         preferred = _no_version if request.upgrades else _installed_version
         found = make_hash_list(root, wheels, releases, preferred)
     pip_wheel, pip_digest = _pip_of(context, found.pythons[-1])
@@ -222,13 +250,13 @@ def _made_list(request: _Request, folder: Path, settings: Settings) -> tuple[Wra
         pip_wheel=pip_wheel,
         pip_digest=pip_digest,
         index=request.index,
-        default_index="" if request.index else unconfigured_index(context),
+        default_index="" if request.index else default_of_pip(context),
     )
     return facts, list_text(facts, found.releases)
 
 
 def _root(
-    request: _Request, folder: Path, releases: _Index, settings: Settings
+    request: _Request, folder: Path, releases: _Index
 ) -> tuple[WheelMetadata, Sequence[ReleaseFile]]:
     """Return the release of envy to install, and its wheels.
 
@@ -243,9 +271,6 @@ def _root(
         found, data = _read_wheel(path)
         if request.version is not None and found.version != request.version:
             raise UsageError(f"{shown_path(path)} is a wheel of {found.version}, not {wanted}")
-        if request.wheel is not None:
-            _write(folder / WHEELS_NAME / path.name, data, 0o644)
-            tell(settings, f"wrote {shown_path(folder / WHEELS_NAME / path.name)}; commit it, too")
         digest = hashlib.sha256(data).hexdigest()
         return found, [ReleaseFile(name=path.name, url="", page="", digest=("sha256", digest))]
     if wanted not in by_version:
@@ -272,7 +297,7 @@ def _kept_wheel(folder: Path, version: str) -> Path | None:
 
 
 def _read_wheel(path: Path) -> tuple[WheelMetadata, bytes]:
-    from packaging.utils import canonicalize_name
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
     try:
         data = read_plain(str(path), UNPACKED_SIZE)
@@ -280,8 +305,17 @@ def _read_wheel(path: Path) -> tuple[WheelMetadata, bytes]:
         why = error.strerror if isinstance(error, OSError) else f"it {error}"
         raise EnvyError(f"{shown_path(path)} cannot be read: {why}") from error
     found = metadata_of_wheel(path)
-    if canonicalize_name(found.name) != DISTRIBUTION or not path.name.endswith(".whl"):
+    if canonicalize_name(found.name) != DISTRIBUTION:
         raise UsageError(f"{shown_path(path)} is not a wheel of {DISTRIBUTION}")
+    try:
+        name, version, *_ = parse_wheel_filename(path.name)
+    except InvalidWheelFilename:
+        name, version = canonicalize_name(""), None
+    if (name, str(version)) != (DISTRIBUTION, found.version):
+        raise UsageError(
+            f"{shown_path(path)} is not named like a wheel of {DISTRIBUTION} {found.version}",
+            hint="pip finds it by its name: keep the one that pip gave it",
+        )
     return found, data
 
 

@@ -18,6 +18,20 @@ def written_requirement(text: str) -> str | None:
     return found[2] if found else None
 
 
+def satisfies_written(text: str, version: str) -> bool:
+    """Return whether a version is what the text of a manifest asks for, if that is valid."""
+    written = written_requirement(text)
+    try:
+        return not written or satisfies(_release(version), parse_constraint(written))
+    except DeclarationError:
+        return True  # a sync says what is wrong with it
+
+
+def _release(version: str) -> str:
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return found[0] if found else version
+
+
 def check_required_envy(value: object, source: SourceText, *, version: str = __version__) -> None:
     """Check that this version of envy is one that the manifest asks for.
 
@@ -40,10 +54,9 @@ def check_required_envy(value: object, source: SourceText, *, version: str = __v
         raise ManifestError(
             f"`{_NAME}`: {error.message}", origin=source.at(_NAME), hint=error.hint
         ) from error
-    release = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    if not satisfies(release[0] if release else version, clauses):
+    if not satisfies(_release(version), clauses):
         raise ManifestError(
             f"this project needs envy {value.strip()}, and this is envy {version}",
             origin=source.at(_NAME),
-            hint="install a version of envy that satisfies this",
+            hint="install a version of envy that satisfies this, or run ./envyw if there is one",
         )

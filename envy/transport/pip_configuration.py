@@ -57,16 +57,14 @@ def pip_configuration(context: FetchContext) -> PipConfiguration:
     return context.memo.once("pip configuration", lambda: _find(context))
 
 
-def unconfigured_index(context: FetchContext) -> str:
+def default_of_pip(context: FetchContext) -> str:
     """Return the index that pip uses where none is configured; "" if there is no pip to ask."""
-    index = default_index(context.environment)
-    if index:
-        return index
-    for pip in _PIPS:
-        found = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
-        if found is not None:
-            return found[1]
-    return ""
+    found = default_index(context.environment)
+    for pip in () if found else _PIPS:
+        named = _DEFAULT.search(_output_of([*pip, "help", "download"], context) or "")
+        if named is not None:
+            return named[1]
+    return found
 
 
 def _find(context: FetchContext) -> PipConfiguration:

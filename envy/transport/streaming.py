@@ -6,6 +6,7 @@ Owns what happens when a connection breaks, or an answer does not continue what 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
 from envy.transport.addresses import redacted
@@ -16,6 +17,9 @@ from envy.transport.digests import ExpectedDigest, Hasher, check_size
 from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
 from envy.transport.retries import Retries
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 _CHUNK = 1 << 18
 _BREAKS = 5
@@ -133,20 +137,27 @@ def _download_rest(request: Request, content: PartFile, context: FetchContext) -
                 raise _changed(request)
             content.start_over()
             raise IncompleteRead(0, content.total)
-        reported = content.done
-        pace = Pace(idle_seconds(context.environment))
-        while data := response.read1(_CHUNK, decode_content=False):
-            context.check_cancelled()
-            content.write(data)
-            pace.note(len(data))
-            _check_size(request, content, content.done)
-            if content.done - reported >= _CHUNK:
-                reported = content.done
-                context.progress(request.uri, content.done, content.total)
+        _receive(response, request, content, context)
     if content.done != (content.total or content.done):
         # The server sent less than the range that was requested.
         raise IncompleteRead(content.done, content.total - content.done)
     context.progress(request.uri, content.done, content.total)
+
+
+def _receive(
+    response: "BaseHTTPResponse", request: Request, content: PartFile, context: FetchContext
+) -> None:
+    """Write what a response brings, and report it now and then."""
+    reported = content.done
+    pace = Pace(idle_seconds(context.environment))
+    while data := response.read1(_CHUNK, decode_content=False):
+        context.check_cancelled()
+        content.write(data)
+        pace.note(len(data))
+        _check_size(request, content, content.done)
+        if content.done - reported >= _CHUNK:
+            reported = content.done
+            context.progress(request.uri, content.done, content.total)
 
 
 def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:
