@@ -47,7 +47,7 @@ DECLARATIONS = [
     (
         'fetch = { source = "a", shasum = "x" }',
         'FILE:2: a source has no field "shasum"',
-        "known names: blake3",
+        "known names: auth, blake3",
     ),
     ("fetch = 3", "FILE:2: a source must be a string or a table with `source`, not a number"),
     (

@@ -145,7 +145,8 @@ def test_one_pattern_may_leave_out_what_another_names(project):
             "twice, with different `exclude` or `follow`",
         ),
         (source("vcs = true", "vendor/a.txt"), "is a file, and `vcs` is for folders"),
-        (source('exclude = { "x" }', "https://h/x"), "`exclude` is for folders of this machine"),
+        (source("follow = true", "https://h/x"), "`follow` is for folders of this machine"),
+        (source('exclude = { "x" }', "x.git"), "`exclude` is for archives and for folders"),
         (source("vcs = true", "x.git"), "`vcs` is for folders of this machine"),
     ],
 )
