@@ -104,7 +104,7 @@ def test_a_project_without_a_network(
         f"recipes/local.all@r1.lua:3: {http_server.url}/new is needed, and envy works offline"
     ) in run.err
     assert "local.all@r1: fetch failed" in run.err
-    assert "hint: run this once online: envy sync local.all@r1; without a digest" in run.err
+    assert "once online: envy sync local.all@r1; a download without a digest is not" in run.err
     project.recipe("local.all@r1", f'fetch = function(ctx) ctx.fetch("{http_server.url}/new") end')
     assert "/new is needed, and envy works offline" in project.envy("sync", code=1, **offline).err
     assert len(http_server.paths()) == asked

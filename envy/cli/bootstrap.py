@@ -268,9 +268,10 @@ def _root(
         return found, [ReleaseFile(name=path.name, url="", page="", digest=("sha256", digest))]
     if wanted not in by_version:
         where = " and ".join(map(redacted, releases.indexes))
+        has = "have" if len(releases.indexes) > 1 else "has"
         others = ", ".join(versions_of(DISTRIBUTION, files)[:3])
         raise EnvyError(
-            f"{where} has no wheel of {DISTRIBUTION} {wanted}"
+            f"{where} {has} no wheel of {DISTRIBUTION} {wanted}"
             + (f"; it has {others}" if others else ""),
             hint="--version names another one, --index-url another index; of a version that is not "
             f"released, make a wheel ({wheel_command()}) and give it: --wheel PATH",

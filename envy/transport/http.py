@@ -21,9 +21,7 @@ from envy.transport.retries import Retries
 from envy.transport.streaming import stream
 from envy.transport.target import make_executable, reusable, target_in
 
-_CHUNK = 1 << 18
-_BREAKS = 5
-_NOT_KEPT = "without a digest in its recipe, it is not kept"
+_NOT_KEPT = "a download without a digest is not kept"
 
 
 def fetch_http(item: SourceItem, into: Path, context: FetchContext) -> Fetched:

@@ -181,7 +181,7 @@ def test_a_download_without_a_digest_is_not_kept(fetch, http_server, tmp_path):
         fetch(f"{http_server.url}/x.tar.gz", offline=True)
     assert str(raised.value).splitlines() == [
         f"{http_server.url}/x.tar.gz is needed, and envy works offline (--offline, ENVY_OFFLINE)",
-        "  hint: run it once online; without a digest in its recipe, it is not kept",
+        "  hint: run it once online; a download without a digest is not kept",
     ]
     assert raised.value.origin == SourceLocation(tmp_path / "recipe.lua", 7)
 
