@@ -22,7 +22,7 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
-from envy.transport.context import FetchContext, NoAnswer, NotFound
+from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
 from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.retries import Retries, is_passing, seconds_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 30.0
 _REDIRECTS = 20
+_MOST_SAID = 4096
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _HOW_TO_GIVE_CREDENTIALS = (
@@ -50,11 +51,13 @@ def get(
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
     is_pinned: bool = False,
+    signed_for: str = "",
 ) -> Iterator[tuple["BaseHTTPResponse", str]]:
     """Request a URL, follow redirects, and yield the response and its final URL.
 
     The body of the response is not read yet. `is_pinned` allows a redirect from https to http, for
-    content that is verified by a digest, unless credentials were sent.
+    content that is verified by a digest, unless credentials were sent. A URL that is signed has all
+    credentials in itself, and messages call it `signed_for`.
 
     Raises:
         Offline: envy works offline.
@@ -63,25 +66,26 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
-    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc:
+    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc and not signed_for:
         authorization = netrc_authorization(url, context)
         if authorization:
             sent[AUTHORIZATION] = authorization
     for _ in range(_REDIRECTS):
-        response = _request(url, context, sent, certificates)
+        response = _request(url, context, sent, certificates, signed_for)
         try:
             to = response.get_redirect_location()
             if not to:
                 accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
                 if response.status not in accepted:
-                    raise _status_error(response.status, requested, url, sent)
+                    raise _status_error(response, requested, url, sent, signed_for)
                 yield response, url
                 return
         finally:
             response.close()
         url, sent = _redirected(url, to, sent, is_pinned=is_pinned)
     raise FetchError(
-        f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
+        f"{signed_for or redacted(requested)} redirects more than {_REDIRECTS} times",
+        uri=signed_for or redacted(requested),
     )
 
 
@@ -102,10 +106,14 @@ def _redirected(
 
 
 def _request(
-    url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
+    url: str,
+    context: FetchContext,
+    headers: Mapping[str, str],
+    certificates: str,
+    signed_for: str = "",
 ) -> "BaseHTTPResponse":
     if context.offline:  # masking an address takes longer than anything else here
-        context.check_online(redacted(url))
+        context.check_online(signed_for or redacted(url))
     import urllib3
 
     context.check_cancelled()
@@ -128,7 +136,7 @@ def _request(
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if _is_final(error) or not retries.wait():
-                raise request_error(url, error, context) from error
+                raise request_error(url, error, context, signed_for=signed_for) from error
             continue
         after = seconds_of(response.headers.get("retry-after", ""))
         if not is_passing(response.status) or not retries.wait(after):
@@ -253,8 +261,15 @@ def _is_in_network(host: str, network: str) -> bool:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def _status_error(status: int, requested: str, url: str, sent: Mapping[str, str]) -> FetchError:
-    where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
+def _status_error(
+    response: "BaseHTTPResponse",
+    requested: str,
+    url: str,
+    sent: Mapping[str, str],
+    signed_for: str,
+) -> FetchError:
+    status, uri = response.status, signed_for or redacted(requested)
+    where = uri + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
         204: ("was answered without content", "check the URL: it names something without content"),
         206: ("was answered with a part of its content only", "try again, or use another server"),
@@ -267,10 +282,16 @@ def _status_error(status: int, requested: str, url: str, sent: Mapping[str, str]
     }.get(status, (_other_meaning(status), ""))
     if status == 401 and (AUTHORIZATION in sent or "@" in urlsplit(url).netloc):
         meaning = "does not accept the credentials that were sent"
-    kind = NotFound if status in {404, 410} else FetchError
+    kind = NotFound if status in {404, 410} else Answered
     if status == 429 or status >= 500:
         kind = NoAnswer
-    return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+    error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
+    error.status = status
+    error.headers = {name.lower(): value for name, value in response.headers.items()}
+    if signed_for:  # what such a server says is worth more than its status
+        with contextlib.suppress(Exception):
+            error.said = response.read(_MOST_SAID)
+    return error
 
 
 def _other_meaning(status: int) -> str:
@@ -279,7 +300,9 @@ def _other_meaning(status: int) -> str:
     return "was refused" if status < 500 else "could not be served"
 
 
-def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:
+def request_error(
+    url: str, error: Exception, context: FetchContext, *, signed_for: str = ""
+) -> FetchError:
     """Return the error for a request without an answer, or with an incomplete one."""
     import urllib3.exceptions as kinds
 
@@ -308,7 +331,8 @@ def request_error(url: str, error: Exception, context: FetchContext) -> FetchErr
         what = f"{host} {cause}"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
         what = "the connection broke before the content was complete"
-    return NoAnswer(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
+    uri = signed_for or redacted(url)
+    return NoAnswer(f"could not fetch {uri}: {what}", uri=uri, hint=hint)
 
 
 def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:
