@@ -6,6 +6,7 @@ as a header to the host of that URL only, and never appear in a message.
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
+from envy.transport.certificates import tls_context, tls_reason
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
 from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 30.0
 _REDIRECTS = 20
 _MOST_SAID = 4096
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _HOW_TO_GIVE_CREDENTIALS = (
     'give them in ~/.netrc, or as a token: auth = { env = "NAME" } in the source; those of a '
     "registry belong into the configuration of pip or npm"
 )
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @contextlib.contextmanager
@@ -77,7 +79,9 @@ def get(
             if not to:
                 accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
                 if response.status not in accepted:
-                    raise _status_error(response, requested, url, sent, signed_for)
+                    raise _status_error(
+                        response, requested, url, sent, context=context, signed_for=signed_for
+                    )
                 yield response, url
                 return
         finally:
@@ -145,12 +149,13 @@ def _request(
 
 
 def _is_final(error: Exception) -> bool:
-    """Return whether a repeat would end in the same way: an invalid address, or certificate."""
+    """Return whether a repeat would end alike: a bad address or certificate, a refusal."""
     from urllib3.exceptions import LocationValueError
 
     causes = (error, getattr(error, "reason", None), error.__cause__, error.__context__)
     return isinstance(error, LocationValueError) or any(
-        isinstance(cause, ssl.SSLCertVerificationError) for cause in causes
+        isinstance(cause, ssl.SSLCertVerificationError) or 400 <= _tunnel_status(cause) < 500
+        for cause in causes
     )
 
 
@@ -208,25 +213,6 @@ def _new_pool(
     )
 
 
-def tls_context(environment: Mapping[str, str], certificates: str = "") -> ssl.SSLContext:
-    """Return a context that trusts `certificates`, a file, or else what the environment names.
-
-    Raises:
-        FetchError: the certificates cannot be read.
-    """
-    named = [certificates, *(environment.get(name, "") for name in CERTIFICATE_VARIABLES)]
-    file = next((name for name in named if name), None)
-    folder = environment.get("SSL_CERT_DIR") or None
-    try:
-        return ssl.create_default_context(cafile=file, capath=folder)
-    except OSError as error:
-        raise FetchError(
-            f"the certificates in {file or folder} cannot be read: {error.strerror or error}",
-            uri=str(file or folder),
-            hint=f"check {', '.join(CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
-        ) from error
-
-
 def proxy_for(url: str, environment: Mapping[str, str]) -> str:
     """Return the proxy that the environment names for a URL, or ""."""
     parts = urlsplit(url)
@@ -266,6 +252,8 @@ def _status_error(
     requested: str,
     url: str,
     sent: Mapping[str, str],
+    *,
+    context: FetchContext,
     signed_for: str,
 ) -> FetchError:
     status, uri = response.status, signed_for or redacted(requested)
@@ -276,10 +264,11 @@ def _status_error(
         401: ("requires credentials", _HOW_TO_GIVE_CREDENTIALS),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
         404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
-        407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
     }.get(status, (_other_meaning(status), ""))
+    if status == 407:
+        meaning, hint = _refused_by_proxy(url, context)
     if status == 401 and (AUTHORIZATION in sent or "@" in urlsplit(url).netloc):
         meaning = "does not accept the credentials that were sent"
     kind = NotFound if status in {404, 410} else Answered
@@ -292,6 +281,36 @@ def _status_error(
         with contextlib.suppress(Exception):
             error.said = response.read(_MOST_SAID)
     return error
+
+
+def _refused_by_proxy(url: str, context: FetchContext) -> tuple[str, str]:
+    proxy = proxy_for(url, context.environment)
+    has_given = "@" in urlsplit(proxy).netloc
+    return (
+        f"is refused by the proxy {redacted(proxy)}, which "
+        + ("does not accept the credentials for it" if has_given else "requires credentials"),
+        f"set {urlsplit(url).scheme}_proxy to http://USER:PASSWORD@HOST:PORT in your environment",
+    )
+
+
+def _proxy_reason(url: str, error: BaseException, context: FetchContext) -> tuple[str, str]:
+    """Return why a proxy makes no connection, and what to do about it."""
+    status, host = _tunnel_status(error), urlsplit(url).hostname or ""
+    if status == 407:
+        meaning, hint = _refused_by_proxy(url, context)
+        return f"it {meaning} (HTTP 407)", hint
+    proxy = redacted(proxy_for(url, context.environment))
+    hint = "check https_proxy, http_proxy and no_proxy"
+    if not status:
+        return f"the proxy {proxy} failed: {error}", hint
+    verb = "does not allow" if status < 500 else "could not make"
+    return f"the proxy {proxy} {verb} a connection to {host} (HTTP {status})", hint
+
+
+def _tunnel_status(error: BaseException | None) -> int:
+    """Return the status that a proxy answered with when it was asked for a connection; else 0."""
+    found = _TUNNEL.search(str(error))
+    return int(found[1]) if found else 0
 
 
 def _other_meaning(status: int) -> str:
@@ -310,13 +329,11 @@ def request_error(
     while isinstance(cause, kinds.MaxRetryError) and cause.reason is not None:
         cause = cause.reason
     host = urlsplit(url).hostname or ""
-    proxy = proxy_for(url, context.environment)
     what, hint = f"{type(cause).__name__}: {cause}", ""
     if isinstance(cause, kinds.ProxyError):
-        what = f"the proxy {redacted(proxy)} failed: {cause.original_error}"
-        hint = "check https_proxy, http_proxy and no_proxy"
+        what, hint = _proxy_reason(url, cause.original_error, context)
     elif isinstance(cause, (kinds.SSLError, ssl.SSLError)):
-        what, hint = _tls_reason(host, cause)
+        what, hint = tls_reason(host, cause)
     elif isinstance(cause, kinds.NameResolutionError) or _is_lookup_failure(cause):
         what = f"the host name {host} could not be resolved"
         hint = "check the name and the network; if a proxy is needed, set https_proxy"
@@ -333,15 +350,6 @@ def request_error(
         what = "the connection broke before the content was complete"
     uri = signed_for or redacted(url)
     return NoAnswer(f"could not fetch {uri}: {what}", uri=uri, hint=hint)
-
-
-def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:
-    text = str(cause)
-    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text.lower():
-        reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-        what = f"the certificate of {host} is not trusted" + (f" ({reason})" if reason else "")
-        return what, "set SSL_CERT_FILE to the certificate of your own certificate authority"
-    return f"an encrypted connection to {host} could not be established ({text})", ""
 
 
 def _is_lookup_failure(cause: BaseException) -> bool:
