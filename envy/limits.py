@@ -97,6 +97,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+NPM_PACKAGES = Limit(
+    "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -139,6 +142,7 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        NPM_PACKAGES,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,

@@ -57,6 +57,7 @@ class SourceItem:
     overlay: bool = False
     python: str = ""
     kind: str = "wheel"
+    shrinkwrap: bool = False
     mirrors: tuple[str, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
     profile: str = ""
@@ -95,6 +96,7 @@ _BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
     **dict.fromkeys(("mirrors", "headers"), ({Scheme.HTTP}, "http: and https: sources")),
     "auth": (BY_ADDRESS, "http:, https: and s3: sources"),
     "profile": ({Scheme.S3}, "s3: sources"),
+    "shrinkwrap": ({Scheme.NPM}, "npm: sources"),
     **dict.fromkeys(FOLDER_FIELDS, ({Scheme.LOCAL, Scheme.FILE}, "folders of this machine")),
     **dict.fromkeys(
         SELECTION_FIELDS, (_ALL - {Scheme.GIT}, "archives and for folders of this machine")
@@ -321,7 +323,8 @@ def _item_of_table(
         into=fields.inner_path(table, "into", origin=origin),
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
-        kind=_kind(table, origin=origin),
+        kind=fields.choice(table, "kind", ("wheel", "sdist"), origin=origin),
+        shrinkwrap=fields.flag(table, "shrinkwrap", origin=origin),
         mirrors=own_mirrors(table, origin=origin),
         headers=parse_headers(table, origin=origin),
         profile=fields.text(table, "profile", origin=origin),
@@ -351,14 +354,6 @@ def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | N
             origin=fields.field_origin(origin, name),
         )
     return given
-
-
-def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
-    kind = fields.text(table, "kind", origin=origin) or "wheel"
-    if kind not in {"wheel", "sdist"}:
-        at = fields.field_origin(origin, "kind")
-        raise DeclarationError(f'`kind` must be "wheel" or "sdist", not "{kind}"', origin=at)
-    return kind
 
 
 def _check_form(item: SourceItem) -> None:
