@@ -63,6 +63,9 @@ DECODED_DOWNLOAD = Limit(
     "the size of a download that its server encoded, decoded",
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+EXPORT_FILES = Limit(
+    "export-files", 1_000_000, "the files of one package in an export file", unit="files"
+)
 EXPORT_RECORD = Limit(
     "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
 )
@@ -131,6 +134,7 @@ LIMITS = {
         CAPTURED_OUTPUT,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
+        EXPORT_FILES,
         EXPORT_RECORD,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
