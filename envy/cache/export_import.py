@@ -147,7 +147,7 @@ def _entries_of(
     stream: Iterator[tuple[Header, Iterator[bytes]]],
     accept: Accept | None,
 ) -> Generator[UnpackedEntry]:
-    expected, stream = _opened(exported, scratch, stream, accept)
+    expected, stream = opened_export(exported, scratch, stream, accept)
     current: UnpackedEntry | None = None
     try:
         for member, content in stream:
@@ -172,23 +172,27 @@ def _entries_of(
         raise _refusal(exported, min(expected), "is in its index, but has no files")
 
 
-def _opened(
+def opened_export(
     exported: Path,
     scratch: str,
     stream: Iterator[tuple[Header, Iterator[bytes]]],
     accept: Accept | None,
 ) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
-    """Read the index and the signature; return the entries to expect, and the rest of the file."""
+    """Read the index and the signature; return the entries to expect, and the rest of the file.
+
+    Raises:
+        ArchiveError: it is not an export file, or is damaged; what `accept` raises.
+    """
     first = next(stream, None)
     if first is None or first[0].name != INDEX or first[0].kind != FILE:
         raise ArchiveError(
             f"{exported} was not written by envy export", archive=exported, hint="see envy export"
         )
-    index = _record(exported, *first)
+    index = record_of(exported, *first)
     rows = _parse_index(exported, index, scratch)
     signature, second = b"", next(stream, None)
     if second is not None and second[0].name == SIGNATURE and second[0].kind == FILE:
-        signature = _record(exported, *second)
+        signature = record_of(exported, *second)
     elif second is not None:
         stream = itertools.chain([second], stream)
     if accept is not None:
@@ -198,7 +202,12 @@ def _opened(
     return {row.name: row for row in rows}, stream
 
 
-def _record(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+    """Return the content of a member that is a record.
+
+    Raises:
+        ArchiveError: it is larger than a record may be.
+    """
     if member.size > EXPORT_RECORD.value:
         raise ArchiveError(
             f"{exported} cannot be imported: {member.name} is larger than {EXPORT_RECORD.shown}, "
@@ -241,7 +250,7 @@ def _unpack(
     content: Iterator[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
-        entry.texts[path] = _record(exported, member, content)
+        entry.texts[path] = record_of(exported, member, content)
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:

@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -22,7 +23,7 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
-from envy.transport.context import FetchContext, NoAnswer, NotFound
+from envy.transport.context import FetchContext, Forbidden, NoAnswer, NotFound
 from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.retries import Retries, is_passing, seconds_of
@@ -83,6 +84,50 @@ def get(
     raise FetchError(
         f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
     )
+
+
+def send(
+    method: str,
+    url: str,
+    context: FetchContext,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: Path | None = None,
+) -> int:
+    """Send a request with the content of a file, follow no redirect, and return the status.
+
+    Raises:
+        Offline: envy works offline; FetchError: the server did not answer.
+    """
+    context.check_online(redacted(url))
+    import urllib3
+
+    bare, credentials = _without_credentials(url)
+    sent = {"user-agent": "envy", **(headers or {})}
+    if credentials and AUTHORIZATION not in sent:
+        sent.update(urllib3.make_headers(basic_auth=credentials))
+    elif AUTHORIZATION not in sent:
+        authorization = netrc_authorization(url, context)
+        sent |= {AUTHORIZATION: authorization} if authorization else {}
+    pool = _pool_for(bare, context, "")
+    retries = Retries(context)
+    while True:
+        context.check_cancelled()
+        try:
+            with contextlib.ExitStack() as closing:
+                content = closing.enter_context(body.open("rb")) if body else None
+                if body:
+                    sent["content-length"] = str(body.stat().st_size)
+                response = pool.request(
+                    method, bare, headers=sent, body=content, redirect=False, retries=False
+                )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if _is_final(error) or not retries.wait():
+                raise request_error(url, error, context) from error
+            continue
+        after = seconds_of(response.headers.get("retry-after", ""))
+        if not is_passing(response.status) or not retries.wait(after):
+            return response.status
 
 
 def _redirected(
@@ -267,7 +312,7 @@ def _status_error(status: int, requested: str, url: str, sent: Mapping[str, str]
     }.get(status, (_other_meaning(status), ""))
     if status == 401 and (AUTHORIZATION in sent or "@" in urlsplit(url).netloc):
         meaning = "does not accept the credentials that were sent"
-    kind = NotFound if status in {404, 410} else FetchError
+    kind = {404: NotFound, 410: NotFound, 403: Forbidden}.get(status, FetchError)
     if status == 429 or status >= 500:
         kind = NoAnswer
     return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)

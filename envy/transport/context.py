@@ -60,6 +60,10 @@ class NotFound(FetchError):
     """The server answered that the resource does not exist."""
 
 
+class Forbidden(FetchError):
+    """The server gives the resource to no user, or does not say that it does not exist."""
+
+
 class Offline(FetchError):
     """Something is needed from elsewhere, and envy works offline; `origin` declares it."""
 
