@@ -27,7 +27,7 @@ from envy.declarations.signature import Signature
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchError
 from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
 from envy.sharing.shelf import Shelf, StoredObject
-from envy.transport.context import FetchContext, Forbidden, NotFound
+from envy.transport.context import Answered, FetchContext, NotFound
 from envy.transport.minisign import verify_text
 
 _MOST_DAMAGED = 3
@@ -106,17 +106,21 @@ class OpenDepot:
                 raise
             except NotFound:
                 missed = missed or "it does not have it"
-            except Forbidden as error:
+            except EnvyError as error:
+                if not _is_refused(error):
+                    return Taken(missed=self._why_missed(name, error, context))
                 # Some servers answer so for what they do not have.
                 self._warn_once(f"{error.message}; what it refuses counts as missing", context)
                 missed = "it refused to answer"
-            except _Unusable as unusable:
-                return Taken(missed=unusable.why)
-            except (ArchiveError, _BadSignature) as error:
-                return Taken(missed=self._is_damaged(name, error, context))
-            except EnvyError as error:
-                return Taken(missed=self._switch_off(error, context))
         return Taken(missed=missed)
+
+    def _why_missed(self, name: str, error: EnvyError, context: FetchContext) -> str:
+        """Return why an object is not taken, and warn if the depot is to blame."""
+        if isinstance(error, _Unusable):
+            return error.why
+        if isinstance(error, (ArchiveError, _BadSignature)):
+            return self._is_damaged(name, error, context)
+        return self._switch_off(error, context)
 
     def _take_object(
         self,
@@ -295,6 +299,10 @@ class _Unusable(EnvyError):
 
 class _BadSignature(EnvyError):
     """An object is not signed by a key of the project."""
+
+
+def _is_refused(error: EnvyError) -> bool:
+    return isinstance(error, Answered) and error.status == 403
 
 
 def _content(row: Row | None) -> tuple[object, ...]:

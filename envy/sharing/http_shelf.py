@@ -12,10 +12,10 @@ from envy.declarations.depots import Depot
 from envy.errors import FetchError, UsageError
 from envy.sharing.shelf import ReadOnly, StoredObject
 from envy.transport.addresses import redacted
-from envy.transport.connection import send
 from envy.transport.context import FetchContext
 from envy.transport.credentials import headers_of
 from envy.transport.request import Request
+from envy.transport.sending import send
 from envy.transport.streaming import stream
 
 _STORED = frozenset({200, 201, 204})

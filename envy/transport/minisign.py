@@ -17,7 +17,7 @@ from pathlib import Path
 from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
-from envy.declarations.sources import SourceItem
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import FetchError
 from envy.extras import missing_extra
 from envy.limits import SIGNED_FILE
@@ -54,11 +54,20 @@ class SignatureFile:
 def signature_source(item: SourceItem, signature: Signature) -> SourceItem:
     """Return the source of the signature of a source."""
     source = signature.source
-    if not source:
+    if scheme_of(item.source) is Scheme.S3:
+        source = source or f"{item.source}.minisig"
+    elif not source:
         address, rest = re.fullmatch(r"([^?#]*)(.*)", item.source, re.DOTALL).groups()  # type: ignore[union-attr]
         source = f"{address}.minisig{rest}"
+    is_beside = scheme_of(item.source) is scheme_of(source) is Scheme.S3
     return SourceItem(
-        source=source, dest="signature", extract=False, origin=item.origin, base_dir=item.base_dir
+        source=source,
+        dest="signature",
+        extract=False,
+        headers=item.headers if is_beside else (),
+        profile=item.profile if is_beside else "",
+        origin=item.origin,
+        base_dir=item.base_dir,
     )
 
 
