@@ -8,11 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from exported_members import exported_members
 from loopback.depot_server import DepotServer
+from loopback.object_store import serving_objects
 from project import Project, envy_command
 
 # Each script leaves a line in a file outside of the cache, so that a test sees which ones ran.
@@ -371,6 +373,42 @@ def test_offline(machines, server, tmp_path):
             first, "depot", "push", "--offline", "--depot", server.url, "--depot-unsigned", code=2
         ).err
     )
+
+
+def test_a_bucket(machines, tmp_path):
+    """A bucket is a depot: signed requests, a list of its objects, and no metadata service."""
+    pytest.importorskip("obstore", reason="obstore, the extra s3, is missing")
+    first, second = machines
+    secret, public = new_key(tmp_path)
+    for project in machines:
+        project.manifest(
+            f'packages = {{ "local.app@r1" }}\ndepot = "s3://tools/a/b/"\ndepot_keys = "{public}"'
+        )
+    with serving_objects() as store:
+        store.put("/tools")
+        env = {**store.variables, "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "false"}
+        anonymous = {"AWS_ENDPOINT_URL": store.url, "HOME": str(tmp_path)}
+        run(first, "sync", env=env)
+        assert scripts(first) == ["app", "lib", "tool"]
+        run(first, "depot", "push", env={**env, "ENVY_DEPOT_KEY": str(secret)})
+        again = run(first, "depot", "push", env={**env, "ENVY_DEPOT_KEY": str(secret)})
+        assert {event["bytes"] for event in again.named("entry_stored")} == {0}
+        assert "2 taken from depots" in run(second, "sync", env=env).err
+        assert scripts(second) == []
+        third = ("--cache-root", str(tmp_path / "third"))
+        refused = run(second, "depot", "pull", *third, env=anonymous, code=1)
+        assert refused.err.count("requires credentials") == 1
+        assert "counts as missing" in refused.err
+        assert "verified 3 objects" in run(second, "depot", "verify", env=env).out
+        assert (
+            "removed 0 objects" in run(second, "depot", "prune", "--unused-for", "1h", env=env).out
+        )
+        ends = time.time() + 1  # the times of such a store are in whole seconds
+        while time.time() < ends:
+            time.sleep(0.1)
+        pruned = run(second, "depot", "prune", "--unused-for", "0m", env=env)
+        assert "removed 3 objects" in pruned.out
+        assert "verified 0 objects" in run(second, "depot", "verify", env=env).out
 
 
 def test_minisign_itself_accepts_the_signature(machines, tmp_path):

@@ -10,7 +10,8 @@ from envy.cli.options import HELP_OPTIONS, CommandGroup, common_options
 
 command = CommandGroup(
     name="depot",
-    help="""Share finished packages between machines, on plain storage: a folder or an HTTP server.
+    help="""Share finished packages between machines, on plain storage: a folder, a server or a
+    bucket.
 
     A depot has one object for each package, named by its platform and its entry key, so a package
     is found if it was built of the same ingredients. `envy sync` asks the depots of --depot, of

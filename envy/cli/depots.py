@@ -99,10 +99,15 @@ def open_depots(
 
 
 def _shelf(depot: Depot, *, makes: bool) -> Shelf:
+    """Return the place of a depot."""
     if depot.is_local:
         from envy.sharing.folder_shelf import FolderShelf
 
         return FolderShelf(depot.url, makes=makes)
+    if depot.url.startswith("s3:"):
+        from envy.sharing.s3_shelf import S3Shelf
+
+        return S3Shelf(depot)
     from envy.sharing.http_shelf import HttpShelf
 
     return HttpShelf(depot)

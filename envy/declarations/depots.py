@@ -1,7 +1,7 @@
 """The fields `depot` and `depot_keys` of a manifest, and the depots of options and variables.
 
-A depot is a place where finished packages are shared: a folder, or an HTTP server. Opens nothing:
-see `sharing`.
+A depot is a place where finished packages are shared: a folder, an HTTP server or a bucket. Opens
+nothing: see `sharing`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from envy.errors import DeclarationError, SourceLocation, UsageError
 from envy.masking import masked_address, remember_address
 
 NONE = "none"  # ends a list of depots: those that are named elsewhere are not used
-SCHEMES = ("file", "http", "https")
+SCHEMES = ("file", "http", "https", "s3")
 _FIELDS = frozenset({"url", "auth", "headers"})
-_FORMS = "a depot is file:///FOLDER or https://HOST/PATH"
+_FORMS = "a depot is file:///FOLDER, https://HOST/PATH or s3://BUCKET/PREFIX"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext
 from envy.transport.credentials import headers_of
 from envy.transport.request import Request
+from envy.transport.s3 import SignedMethod
 from envy.transport.sending import send
 from envy.transport.streaming import stream
 
@@ -29,11 +30,12 @@ _REFUSED = {
     507: "is full",
     413: "does not take objects of this size",
 }
-_HOW_TO = "give credentials in ~/.netrc, or by `auth` beside the depot's `url` in envy.lua"
 
 
 class HttpShelf:
     """A server with objects below a URL."""
+
+    _how_to = "give credentials in ~/.netrc, or by `auth` beside the depot's `url` in envy.lua"
 
     def __init__(self, depot: Depot) -> None:
         self.shown = redacted(depot.url)
@@ -42,27 +44,22 @@ class HttpShelf:
     @contextlib.contextmanager
     def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
         """Download the object into a file in `into`, which is removed afterwards."""
-        url = f"{self._depot.url}/{name}"
+        url, headers = self._addressed("GET", name, context)
         into.mkdir(parents=True, exist_ok=True)
         path = into / "envy-depot-object"
-        request = Request(
-            url=url,
-            uri=redacted(url),
-            headers=headers_of(self._depot.headers, url, context),
-        )
         try:
-            stream(request, path, context, name=path.name)
+            self._download(Request(url=url, uri=redacted(url), headers=headers), path, context)
             yield path
         finally:
             path.unlink(missing_ok=True)
 
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Upload the object, unless the server has one with this name."""
-        url = f"{self._depot.url}/{name}"
-        headers = headers_of(self._depot.headers, url, context)
         # Asked first, because the answer to a PUT comes only after all bytes were sent.
+        url, headers = self._addressed("HEAD", name, context)
         if send("HEAD", url, context, headers=headers) == 200:
             return False
+        url, headers = self._addressed("PUT", name, context)
         sent = {**headers, "if-none-match": "*", "content-type": "application/zstd"}
         status = send("PUT", url, context, headers=sent, body=content)
         if status in _THERE:
@@ -81,14 +78,25 @@ class HttpShelf:
 
     def remove(self, name: str, context: FetchContext) -> None:
         """Delete the object."""
-        url = f"{self._depot.url}/{name}"
-        status = send("DELETE", url, context, headers=headers_of(self._depot.headers, url, context))
+        url, headers = self._addressed("DELETE", name, context)
+        status = send("DELETE", url, context, headers=headers)
         if status not in _REMOVED:
             raise self._refused(status, f"removing {name}")
 
+    def _download(self, request: Request, path: Path, context: FetchContext) -> None:
+        stream(request, path, context, name=path.name)
+
+    def _addressed(
+        self, method: SignedMethod, name: str, context: FetchContext
+    ) -> tuple[str, dict[str, str]]:
+        """Return the address and the headers of a request."""
+        del method
+        url = f"{self._depot.url}/{name}"
+        return url, headers_of(self._depot.headers, url, context)
+
     def _refused(self, status: int, doing: str) -> FetchError:
         if status in _REFUSED:
-            hint = _HOW_TO if status in {401, 403} else ""
+            hint = self._how_to if status in {401, 403} else ""
             message = f"the depot {self.shown} {_REFUSED[status]} (HTTP {status})"
             return ReadOnly(message, uri=self.shown, hint=hint)
         return FetchError(f"the depot {self.shown} refused {doing} (HTTP {status})", uri=self.shown)
