@@ -109,6 +109,9 @@ REGISTRY_VALUES = Limit(
 REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
+RELOCATED_FILE = Limit(
+    "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"
+)
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
@@ -146,6 +149,7 @@ LIMITS = {
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,
+        RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
         TEST_RESULT,
