@@ -121,11 +121,11 @@ def _request(
     import urllib3
 
     context.check_cancelled()
-    bare, credentials = _without_credentials(url)
+    bare, credentials = without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
     if credentials and AUTHORIZATION not in sent:
         sent.update(urllib3.make_headers(basic_auth=credentials))
-    pool = _pool_for(bare, context, certificates)
+    pool = pool_for(bare, context, certificates)
     retries = Retries(context)
     while True:
         try:
@@ -139,7 +139,7 @@ def _request(
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if _is_final(error) or not retries.wait():
+            if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error
             continue
         after = seconds_of(response.headers.get("retry-after", ""))
@@ -148,7 +148,7 @@ def _request(
         response.close()
 
 
-def _is_final(error: Exception) -> bool:
+def is_final(error: Exception) -> bool:
     """Return whether a repeat would end alike: a bad address or certificate, a refusal."""
     from urllib3.exceptions import LocationValueError
 
@@ -159,7 +159,8 @@ def _is_final(error: Exception) -> bool:
     )
 
 
-def _without_credentials(url: str) -> tuple[str, str]:
+def without_credentials(url: str) -> tuple[str, str]:
+    """Return a URL without the credentials in it, and these as `NAME:PASSWORD`."""
     user, at, host = urlsplit(url).netloc.rpartition("@")
     if not at:
         return url, ""
@@ -173,7 +174,8 @@ def _without_credentials(url: str) -> tuple[str, str]:
 # --- pools, proxies, certificates -------------------------------------------------------------
 
 
-def _pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+def pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+    """Return the connections for a URL: through its proxy, with its certificates."""
     proxy = proxy_for(url, context.environment)
     is_encrypted = urlsplit(url).scheme == "https"
     key = ("http", proxy, certificates, is_encrypted)
@@ -193,7 +195,7 @@ def _new_pool(
     tls = tls_context(context.environment, certificates) if is_encrypted else None
     if not proxy:
         return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
-    bare, credentials = _without_credentials(proxy)
+    bare, credentials = without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:
         raise FetchError(
             f"the proxy {bare} is not supported",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
@@ -24,7 +24,9 @@ from envy.transport.streaming import stream
 from envy.transport.target import target_in
 
 if TYPE_CHECKING:
-    from obstore.store import S3Credential
+    from obstore.store import S3Credential, S3Store
+
+SignedMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
 
 _VALID = timedelta(minutes=15)  # each request is signed anew
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
@@ -44,7 +46,7 @@ def fetch_s3(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     """
 
     def transfer(request: Request, part: Path, context: FetchContext, name: str) -> Hasher:
-        return _transfer(request, part, context, name, aws_access(item, context))
+        return transfer_object(request, part, context, name, aws_access(item, context))
 
     return download(
         item.source,
@@ -56,9 +58,14 @@ def fetch_s3(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     )
 
 
-def _transfer(
+def transfer_object(
     request: Request, part: Path, context: FetchContext, name: str, access: AwsAccess
 ) -> Hasher:
+    """Download an object to `part`; the region of its bucket is found and remembered.
+
+    Raises:
+        FetchError: it cannot be downloaded; UsageError: the library that signs is missing.
+    """
     bucket = request.url.split("/")[2]
     regions = context.memo.once(("s3 regions", access.endpoint), dict[str, str])
     region = regions.get(bucket, access.region)
@@ -75,7 +82,7 @@ def _transfer(
             regions[bucket] = region = right
 
 
-def signer(bucket: str, access: AwsAccess) -> Callable[[str], str]:
+def signer(bucket: str, access: AwsAccess, *, method: SignedMethod = "GET") -> Callable[[str], str]:
     """Return what makes the address of a request for an object; anonymous ones are not signed.
 
     Raises:
@@ -84,6 +91,28 @@ def signer(bucket: str, access: AwsAccess) -> Callable[[str], str]:
     try:
         import obstore
         from obstore.exceptions import BaseError
+    except ImportError as error:
+        raise missing_extra("a source s3://BUCKET/KEY", "the library obstore", "s3") from error
+
+    def sign(url: str) -> str:
+        try:
+            store = opened_store(bucket, access)
+            signed: str = obstore.sign(store, method, url.split("/", 3)[3], _VALID)
+        except (BaseError, TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise FetchError(f"{url} cannot be requested: {reason}", uri=url) from error
+        return signed if access.key_id else signed.partition("?")[0]
+
+    return sign
+
+
+def opened_store(bucket: str, access: AwsAccess) -> "S3Store":
+    """Return a bucket for obstore.
+
+    Raises:
+        UsageError: the library is not installed; obstore.exceptions.BaseError: a value is invalid.
+    """
+    try:
         from obstore.store import S3Store
     except ImportError as error:
         raise missing_extra("a source s3://BUCKET/KEY", "the library obstore", "s3") from error
@@ -96,24 +125,16 @@ def signer(bucket: str, access: AwsAccess) -> Callable[[str], str]:
             "expires_at": None,
         }
 
-    def sign(url: str) -> str:
-        try:
-            # Whatever is not named here would be taken from variables, or asked for elsewhere.
-            store = S3Store(
-                bucket,
-                credential_provider=credential,
-                endpoint=access.endpoint or _service_in(access.region),
-                region=access.region,
-                s3_express=False,
-                virtual_hosted_style_request=False,
-            )
-            signed: str = obstore.sign(store, "GET", url.split("/", 3)[3], _VALID)
-        except (BaseError, TypeError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            raise FetchError(f"{url} cannot be requested: {reason}", uri=url) from error
-        return signed if access.key_id else signed.partition("?")[0]
-
-    return sign
+    # Whatever is not named here would be taken from variables, or asked for elsewhere.
+    return S3Store(
+        bucket,
+        credential_provider=credential,
+        endpoint=access.endpoint or _service_in(access.region),
+        region=access.region,
+        s3_express=False,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": access.endpoint.startswith("http:")},
+    )
 
 
 def _service_in(region: str) -> str:
