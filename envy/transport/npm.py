@@ -33,12 +33,13 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
 
     With `shrinkwrap`, it becomes a folder that also has the packages which the release pins.
     """
+    name, version = _parts_of(item)
+    plain = _tarball_name(item)
     if item.shrinkwrap:
         from envy.transport.npm_tree import fetch_tree
 
-        return fetch_tree(item, into, context, fetch_tarball=fetch_npm)
-    name, version = _parts_of(item)
-    plain = _tarball_name(item)
+        target = target_in(into, file_name(item) or plain.removesuffix(".tgz"))
+        return fetch_tree(item, target, context, fetch_tarball=fetch_npm)
     found = take_known(item, into, context, name=plain)
     if found is not None:
         return found

@@ -17,7 +17,7 @@ from envy.content.brought import LeadsOutside
 from envy.content.extraction import judge_links
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_open_file, read_plain
-from envy.declarations.sources import SourceItem, file_name
+from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, FetchError
 from envy.host.platform import host_platform
 from envy.limits import REGISTRY_DOCUMENT, REGISTRY_VALUES
@@ -27,37 +27,35 @@ from envy.transport.npm_configuration import npm_configuration
 from envy.transport.npm_shrinkwrap import FILE, PinnedPackage, is_for, pinned_packages, programs_of
 from envy.transport.npm_tarball import Tarball, download_tarball, integrity_of
 from envy.transport.source_tree import tree_size
-from envy.transport.target import make_executable, target_in
+from envy.transport.target import make_executable
 
 
 def fetch_tree(
     item: SourceItem,
-    into: Path,
+    target: Path,
     context: FetchContext,
     *,
     fetch_tarball: Callable[[SourceItem, Path, FetchContext], Fetched],
 ) -> Fetched:
-    """Fetch a release and what it pins; the result is a folder with `node_modules`.
+    """Fetch a release and what it pins as the folder `target`, which has `node_modules`.
 
     Raises:
         FetchError: the release pins nothing, or something that cannot be fetched as it is pinned.
     """
     _check_fields(item)
     plain = replace(item, shrinkwrap=False, dest="")
-    with temporary_beside(target_in(into, "shrinkwrap")) as scratch:
+    with written_whole(target) as part, temporary_beside(part) as scratch:
+        part.mkdir()
         scratch.mkdir()
         release = fetch_tarball(plain, scratch, context)
-        target = target_in(into, file_name(item) or release.path.name.removesuffix(".tgz"))
-        with written_whole(target) as part:
-            part.mkdir()
-            with open_below(part) as below:
-                _unpack(release.path, below, "", item)
-                wanted = _wanted(below, item, context)
-                archives = _download_all(wanted, scratch, item, context)
-                for package, archive in zip(wanted, archives, strict=True):
-                    _unpack(archive, below, package.path, item)
-                judge_links(below)
-            _link_programs(part, wanted)
+        with open_below(part) as below:
+            _unpack(release.path, below, "", item)
+            wanted = _wanted(below, item, context)
+            archives = _download_all(wanted, scratch, item, context)
+            for package, archive in zip(wanted, archives, strict=True):
+                _unpack(archive, below, package.path, item)
+            judge_links(below)
+        _link_programs(part, wanted)
     return Fetched(
         path=target,
         bytes=tree_size(target),
@@ -68,8 +66,12 @@ def fetch_tree(
 
 
 def _check_fields(item: SourceItem) -> None:
-    given = {"extract": item.extract is not None, "strip": item.strip, "subdir": item.subdir}
-    given["executable"] = item.executable
+    given: dict[str, object] = {
+        "extract": item.extract is not None,
+        "strip": item.strip,
+        "subdir": item.subdir,
+    }
+    given |= {"executable": item.executable, "only": item.only, "exclude": item.exclude}
     for name in [name for name, is_given in given.items() if is_given]:
         raise DeclarationError(
             f"`{name}` cannot be used with shrinkwrap = true: the release becomes a folder",

@@ -13,7 +13,7 @@ from envy.declarations.sources import SourceItem
 from envy.errors import ArchiveError, DeclarationError, FetchError
 from envy.host.platform import Platform
 from envy.limits import adopt_limits
-from envy.transport import fetch_source
+from envy.transport import fetch_all, fetch_source
 from envy.transport.context import Offline
 
 LINUX = Platform(os="linux", arch="x86_64", libc="gnu")
@@ -241,9 +241,29 @@ def test_a_link_out(npm_registry, fetch, tmp_path, monkeypatch):
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("fields", [{"strip": 1}, {"subdir": "x"}, {"extract": False}])
+@pytest.mark.parametrize(
+    "fields", [{"strip": 1}, {"subdir": "x"}, {"extract": False}, {"exclude": ("x",)}]
+)
 def test_fields_that_mean_nothing(fetch, tmp_path, fields):
     """A field for archives is refused: the release becomes a folder."""
     (tmp_path / "into").mkdir()
     with pytest.raises(DeclarationError, match="cannot be used with shrinkwrap = true"):
         fetch(**fields)
+
+
+def test_several_at_once(fetch, npm_registry, recorder, tmp_path):
+    """Two releases are fetched beside each other, with what both need."""
+    fetch()
+    text = json.dumps({"packages": {"node_modules/a": pinned("a")}})
+    other = make_npm_tarball({"package.json": "{}", "npm-shrinkwrap.json": text})
+    npm_registry.add("other", "1.0.0", other)
+    items = [
+        SourceItem(source=f"npm:{name}@1.0.0", base_dir=tmp_path, shrinkwrap=True, dest=dest)
+        for name, dest in (("tool", ""), ("other", ""), ("other", "again"), ("tool", "more"))
+    ]
+    context = recorder.context({"npm_config_registry": npm_registry.url}, platform=LINUX)
+    fetched = fetch_all(items, tmp_path / "all", context, parallel=4)
+    names = ["tool-1.0.0", "other-1.0.0", "again", "more"]
+    assert [each.path.name for each in fetched] == names
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == sorted(names)
+    assert all((each.path / "node_modules/a/cli.js").is_file() for each in fetched)
