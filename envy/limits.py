@@ -57,6 +57,9 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+CHECKSUM_FILE = Limit(
+    "checksum-file", 16 << 20, "a checksum file that `sha256sums` or `sha512sums` names"
+)
 DECODED_DOWNLOAD = Limit(
     "decoded-download",
     16 << 30,
@@ -138,6 +141,7 @@ LIMITS = {
         BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        CHECKSUM_FILE,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
         EXPORT_FILES,
