@@ -124,6 +124,7 @@ SCRIPT_LOG = Limit(
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -160,6 +161,7 @@ LIMITS = {
         RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,
