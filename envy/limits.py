@@ -57,6 +57,9 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+CHECKSUM_FILE = Limit(
+    "checksum-file", 16 << 20, "a checksum file that `sha256sums` or `sha512sums` names"
+)
 DECODED_DOWNLOAD = Limit(
     "decoded-download",
     16 << 30,
@@ -121,6 +124,7 @@ SCRIPT_LOG = Limit(
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -138,6 +142,7 @@ LIMITS = {
         BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        CHECKSUM_FILE,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
         EXPORT_FILES,
@@ -156,6 +161,7 @@ LIMITS = {
         RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,
