@@ -1,9 +1,11 @@
-"""Sources in an object store: moto's, started by the test."""
+"""Sources in an object store and in an OCI registry: real ones, started by the test."""
 
 import hashlib
 
 import pytest
+from archives import make_tar
 from loopback.object_store import serving_objects
+from loopback.oci_registry import push_blob, serving_registry
 
 KEY = "dir/a b+c.txt"
 DIGEST = hashlib.sha256(b"content").hexdigest()
@@ -74,6 +76,28 @@ def test_recipes_of_a_store(project, object_store):
     run = project.envy("sync", env=object_store.variables)
     assert run.named("recipe_complete", recipe="acme.one@r1")
     project.envy("sync", "--offline", trace=False)
+
+
+@pytest.mark.needs("docker-registry")
+def test_blobs_of_a_registry(project, tmp_path):
+    """A blob is a package, pinned by its address, in the lock, and found again offline."""
+    with serving_registry(tmp_path / "registry") as host:
+        source = push_blob(host, "acme/tool", make_tar({"bin/tool": "1"}))
+        project.manifest('require_digest = true\npackages = { "local.one@r1" }')
+        project.recipe("local.one@r1", f'fetch = "{source}"')
+        run = project.envy("sync")
+        assert (run.folder("local.one@r1") / "bin/tool").read_text() == "1"
+        assert "has no digest" not in run.err
+        project.envy("lock")
+        assert f"{source} tool {source.rpartition('@')[2]}" in (
+            " ".join((project.root / "envy.lock").read_text().split())
+        )
+        other = source[:-4] + "0000"
+        project.recipe("local.one@r1", f'fetch = "{other}"')
+        run = project.envy("sync", code=1)
+        assert f"{other} does not exist: its registry has no such blob" in run.err
+    project.recipe("local.one@r1", f'fetch = "{source}"\nwritable = true')
+    project.envy("sync", "--offline", "--locked")
 
 
 def _has(path, secret):
