@@ -157,3 +157,42 @@ def test_a_python_environment(tmp_path):
             "'", ""
         ).replace('"', "")
         assert "0 damaged" in other.envy("cache", "verify").out
+
+
+PADDED = """
+host = { "cc" }
+relocate = "padded"
+stage = "echo 'int main(void) { return __builtin_puts(__FILE__ PREFIX) < 0; }' > main.c"
+build = function(ctx)
+  ctx.run("mkdir -p sub/folder")
+  ctx.exec({ "cc", "-g", "-DPREFIX=\\":" .. ctx.install_dir .. "\\"", "-o", "program",
+    ctx.stage_dir .. "/main.c" }, { cwd = "sub/folder" })
+  ctx.copy(ctx.stage_dir .. "/sub/folder/program", ctx.install_dir .. "/bin/")
+end
+install = "echo $PWD > where; test -f bin/program"
+products = { program = "bin/program" }
+"""
+
+
+@needs_cc
+def test_a_padded_package(tmp_path):
+    """`relocate = "padded"` builds under a path with room for every usual root."""
+    recipes = {"local.padded@r1": PADDED}
+    one = machine(tmp_path, "c", recipes)
+    asset = one.envy("sync").folder("local.padded@r1")
+    padded = one.cache / ("_" * (127 - len(str(one.cache))))
+    assert (asset / "where").read_text() == f"{padded / asset.relative_to(one.cache)}\n"
+    [row] = json.loads(one.envy("cache", "--json").out)["entries"]
+    assert (row["relocatable"], row["longest_root"]) == (True, 128)
+    assert "1 cached" in one.envy("sync").err
+    one.envy("export", "padded", "-o", "padded.tar.zst")
+    one.envy("cache", "clear")
+    assert not one.cache.exists()
+
+    two = machine(tmp_path, "a-cache-with-a-longer-path", recipes)
+    assert two.envy("import", "padded.tar.zst").out == "imported local.padded@r1\n"
+    asset = two.envy("sync").folder("local.padded@r1")
+    assert (asset / "where").read_text() == f"{asset}\n"
+    file, prefix = two.envy("run", "program", trace=False).out.strip().split(":")
+    assert os.path.normpath(prefix) == str(asset)
+    assert os.path.normpath(file).startswith(f"{asset.parent}/work/stage/")
