@@ -1,6 +1,10 @@
 """Sources in an object store and in an OCI registry: real ones, started by the test."""
 
 import hashlib
+import os
+import socket
+import subprocess
+import sys
 
 import pytest
 from archives import make_tar
@@ -20,13 +24,20 @@ def object_store():
         yield store
 
 
-def test_objects(project, object_store, http_server, tmp_path):
+@pytest.fixture
+def metadata_service():
+    """A socket in the place of the metadata service of a cloud machine, which never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        yield service
+
+
+def test_objects(project, object_store, metadata_service, tmp_path):
     """Objects are packages, locked, kept and verified; no metadata service is asked for keys."""
     # What the tools of AWS would ask for credentials, if there are no others.
+    address = f"http://127.0.0.1:{metadata_service.getsockname()[1]}"
     traps = {
-        "AWS_METADATA_ENDPOINT": http_server.url,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": http_server.url,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{http_server.url}/container",
+        "AWS_METADATA_ENDPOINT": address,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": address,
         "AWS_SESSION_TOKEN": "",
         "HOME": str(tmp_path),
     }
@@ -61,9 +72,30 @@ def test_objects(project, object_store, http_server, tmp_path):
     fetched = project.envy("fetch", "s3://tools/plain.txt", "got.txt", env=env)
     assert (project.root / "got.txt").read_bytes() == b"two"
 
-    assert http_server.requests == []
+    metadata_service.setblocking(False)
+    with pytest.raises(BlockingIOError):  # nobody has connected
+        metadata_service.accept()
     assert not [path for path in project.cache.rglob("*") if _has(path, secret)]
     assert secret not in fetched.err + run.err + f"{run.events}"
+
+
+def test_the_trap_works(metadata_service):
+    """The library itself asks the metadata service, where it is not given any credentials."""
+    program = (
+        "import obstore, datetime; from obstore.store import S3Store\n"
+        "obstore.sign(S3Store('bucket'), 'GET', 'key', datetime.timedelta(minutes=1))"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    address = f"http://127.0.0.1:{metadata_service.getsockname()[1]}"
+    words = [sys.executable, "-c", program]
+    process = subprocess.Popen(words, env={**kept, "AWS_METADATA_ENDPOINT": address})
+    try:
+        metadata_service.settimeout(60)
+        connection, _ = metadata_service.accept()
+        connection.close()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_recipes_of_a_store(project, object_store):
