@@ -105,7 +105,7 @@ def find_suites(
         NoSuchFolder: a suite names a folder that is not there.
     """
     if suites is None:
-        suites = [SuiteSettings(name=name, kind=name) for name in kinds]
+        suites = [SuiteSettings(name=name, kind=name) for name in kinds if name != COMMAND]
     searched = {
         kinds[suite.kind]
         for suite in suites

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from envy.testing.drivers.projects.cargo.kind import CargoKind
 from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.kind import TestKind
 
-KINDS: dict[str, TestKind] = {kind.name: kind for kind in (CommandKind(),)}
+_ALL: tuple[TestKind, ...] = (
+    CargoKind(),
+    CommandKind(),
+)
+KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}
