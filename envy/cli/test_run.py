@@ -43,6 +43,7 @@ def run_session(
     settings: SessionSettings,
     views: Sequence[View],
     *,
+    live: Sequence[View] = (),
     patterns: Sequence[str] | None = None,
     toolchains: Toolchains | None = None,
     remembered: RememberedRun | None = None,
@@ -50,13 +51,15 @@ def run_session(
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given.
 
+    `live` receive the events of packages that run at once as they come, not in order.
+
     A remembered run whose evidence is unchanged is shown again, before any toolchain is started.
     """
     if settings.results is not None:
         settings.results.begin()
     make_flags(context.options, context.directory)  # a flag that is refused is refused first
     if remembered is not None:
-        answered = remembered.answer(views)
+        answered = remembered.answer([*live, *views])
         if answered is not None:
             context.last_run.save(answered.recorder)
             return answered
@@ -99,7 +102,12 @@ def _run_tests(
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(
-            driver, settings, events=context.events, children=context.children, views=views
+            driver,
+            settings,
+            events=context.events,
+            children=context.children,
+            views=views,
+            live=live,
         )
         if remembered is not None:
             observe = remembered.observe
