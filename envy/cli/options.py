@@ -159,6 +159,13 @@ def common_options() -> list[click.Parameter]:
             "Take packages that nobody signed from servers, too.",
             flag,
         ),
+        (
+            "--remote",
+            _value("remote"),
+            "Share packages and test results by this server: grpc[s]://HOST[/INSTANCE].",
+            {"metavar": "URL"},
+        ),
+        ("--remote-read-only", _value("remote_read_only"), "Store nothing there.", flag),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),
         (
