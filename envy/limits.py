@@ -57,6 +57,9 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+CHECKSUM_FILE = Limit(
+    "checksum-file", 16 << 20, "a checksum file that `sha256sums` or `sha512sums` names"
+)
 DECODED_DOWNLOAD = Limit(
     "decoded-download",
     16 << 30,
@@ -100,6 +103,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+NPM_PACKAGES = Limit(
+    "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -118,6 +124,7 @@ SCRIPT_LOG = Limit(
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -135,6 +142,7 @@ LIMITS = {
         BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        CHECKSUM_FILE,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
         EXPORT_FILES,
@@ -146,12 +154,14 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        NPM_PACKAGES,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,
         RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,

@@ -44,7 +44,10 @@ ZIG_CACHE_FOLDER = "zig"  # what zig compiles of its own, such as parts of the C
 TEST_RESULTS_FOLDER = "last"
 TEST_KEPT_FOLDER = "results"  # what the tests of a package did
 TEST_RUNS_FOLDER = "runs"  # what a whole command did
-TEST_RECORD_FOLDERS = (TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER)
+TEST_LISTINGS_FOLDER = "listings"  # the tests of a project
+TEST_RECORD_FOLDERS = (
+    TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER, TEST_LISTINGS_FOLDER,
+)  # fmt: skip
 
 # -- in an entry -----------------------------------------------------------------------------------
 

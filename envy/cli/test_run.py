@@ -68,7 +68,8 @@ def run_session(
         )
         if remembered is not None:
             observe = remembered.observe
-            session.on_discovered = lambda packages: observe(driver, packages, asked)
+            search = toolchains.search
+            session.on_discovered = lambda packages: observe(driver, packages, asked, search)
         context.control.attend(session)
         if on_session is not None:
             on_session(session)

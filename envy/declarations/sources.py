@@ -18,6 +18,12 @@ from envy.declarations.file_names import check_file_names
 from envy.declarations.mirrors import own_mirrors
 from envy.declarations.request_headers import RequestHeader, parse_headers
 from envy.declarations.signature import Signature, parse_signature
+from envy.declarations.source_digests import (
+    CHECKSUM_FIELDS,
+    DIGEST_LENGTHS,
+    checksum_address,
+    digest,
+)
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -47,6 +53,8 @@ class SourceItem:
     sha256: str = ""
     blake3: str = ""
     sha512: str = ""
+    sha256sums: str = ""
+    sha512sums: str = ""
     ref: str = ""
     dest: str = ""
     executable: bool | tuple[str, ...] = False
@@ -57,6 +65,7 @@ class SourceItem:
     overlay: bool = False
     python: str = ""
     kind: str = "wheel"
+    shrinkwrap: bool = False
     mirrors: tuple[str, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
     profile: str = ""
@@ -84,7 +93,6 @@ class SourceItem:
 SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), s3:, pypi:, npm:"
 BY_ADDRESS = frozenset({Scheme.HTTP, Scheme.S3})  # one file each, which only a digest pins
 FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
-DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
 FOLDER_FIELDS = ("follow", "vcs")
 SELECTION_FIELDS = ("only", "exclude")
 _ALL = frozenset(Scheme)
@@ -93,8 +101,9 @@ _BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
     **dict.fromkeys(("ref", "submodules", "lfs"), ({Scheme.GIT}, "git sources")),
     **dict.fromkeys(("python", "kind"), ({Scheme.PYPI}, "pypi: sources")),
     **dict.fromkeys(("mirrors", "headers"), ({Scheme.HTTP}, "http: and https: sources")),
-    "auth": (BY_ADDRESS, "http:, https: and s3: sources"),
+    **dict.fromkeys(("auth", *CHECKSUM_FIELDS), (BY_ADDRESS, "http:, https: and s3: sources")),
     "profile": ({Scheme.S3}, "s3: sources"),
+    "shrinkwrap": ({Scheme.NPM}, "npm: sources"),
     **dict.fromkeys(FOLDER_FIELDS, ({Scheme.LOCAL, Scheme.FILE}, "folders of this machine")),
     **dict.fromkeys(
         SELECTION_FIELDS, (_ALL - {Scheme.GIT}, "archives and for folders of this machine")
@@ -109,7 +118,6 @@ _BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
-_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
@@ -197,6 +205,7 @@ def location(item: SourceItem) -> str:
         address = git_address(item) if scheme is Scheme.GIT else item.source
     parts = ["submodules" if item.submodules else "", "lfs" if item.lfs else ""]
     parts += [item.signature.pin] if item.signature else []
+    parts += [f"{name}:{sums}" for name in CHECKSUM_FIELDS if (sums := getattr(item, name))]
     pins = (item.ref, item.subdir, item.sha256, item.blake3, item.sha512, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
@@ -312,6 +321,8 @@ def _item_of_table(
         sha256=digest(table, "sha256", origin=origin),
         blake3=digest(table, "blake3", origin=origin),
         sha512=digest(table, "sha512", origin=origin),
+        sha256sums=checksum_address(table, "sha256sums", origin=origin),
+        sha512sums=checksum_address(table, "sha512sums", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=fields.inner_path(table, "dest", origin=origin),
         executable=fields.flag_or_patterns(table, "executable", origin=origin),
@@ -321,7 +332,8 @@ def _item_of_table(
         into=fields.inner_path(table, "into", origin=origin),
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
-        kind=_kind(table, origin=origin),
+        kind=fields.choice(table, "kind", ("wheel", "sdist"), origin=origin),
+        shrinkwrap=fields.flag(table, "shrinkwrap", origin=origin),
         mirrors=own_mirrors(table, origin=origin),
         headers=parse_headers(table, origin=origin),
         profile=fields.text(table, "profile", origin=origin),
@@ -338,27 +350,6 @@ def _item_of_table(
     _check_form(item)
     _check_belongs(table, item)
     return item
-
-
-def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """Return a field that is a digest, in lower case; "" if it is missing."""
-    given = fields.text(table, name, origin=origin).strip().lower()
-    length = DIGEST_LENGTHS[name]
-    if given and (len(given) != length or not _HEXADECIMAL.fullmatch(given)):
-        characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
-        raise DeclarationError(
-            f"`{name}` must be {length} hexadecimal digits, not {characters}: {given}",
-            origin=fields.field_origin(origin, name),
-        )
-    return given
-
-
-def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
-    kind = fields.text(table, "kind", origin=origin) or "wheel"
-    if kind not in {"wheel", "sdist"}:
-        at = fields.field_origin(origin, "kind")
-        raise DeclarationError(f'`kind` must be "wheel" or "sdist", not "{kind}"', origin=at)
-    return kind
 
 
 def _check_form(item: SourceItem) -> None:
