@@ -27,6 +27,9 @@ RUN_ONCE_FOLDER = "x"
 TRASH_FOLDER = "trash"
 UV_FOLDER = "uv"
 
+# The name of the link to the root itself has so many of it that the path gets a certain length.
+PADDING = "_"
+
 # Below the folder of locks.
 EXCLUSIVE_FOLDER = "exclusive"
 SHARED_FOLDER = "cache"

@@ -147,6 +147,7 @@ class Placement:
     inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
+    padded: EntryPaths | None = None  # the entry by its padded path, for `relocate = "padded"`
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -291,6 +292,18 @@ class Recipe:
         """The entry key, or "" before it is computed."""
         placement = self.placement_or_none
         return placement.entry_key if placement is not None else ""
+
+    @property
+    def work_paths(self) -> EntryPaths:
+        """The entry by the path that its phases see while it is being made."""
+        padded = self.placement.padded if self.is_padded else None
+        return padded or self.placement.entry
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether its phases see a padded path now."""
+        placement = self.placement_or_none
+        return self.work.attempt is not None and placement is not None and bool(placement.padded)
 
     @property
     def asset_dir(self) -> Path | None:
