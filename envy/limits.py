@@ -115,6 +115,9 @@ REGISTRY_VALUES = Limit(
 REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
+REFUSED_DOWNLOADS = Limit(
+    "refused-downloads", 1 << 30, "all downloads with a wrong digest that are kept aside"
+)
 RELOCATED_FILE = Limit(
     "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"
 )
@@ -155,6 +158,7 @@ LIMITS = {
         LUA_MEMORY,
         LUA_STEPS,
         NPM_PACKAGES,
+        REFUSED_DOWNLOADS,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,

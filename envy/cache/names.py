@@ -38,6 +38,7 @@ SHARED_FOLDER = "cache"
 DOWNLOAD_ALGORITHMS = ("sha256", "blake3", "sha512", "sha384")
 DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
 PARTIALS_FOLDER = "partial"  # downloads that are not complete
+REFUSED_FOLDER = "refused"  # downloads with another digest than they must have
 PARTIAL_RECORD = ".json.new"  # beside one: what is known about it
 
 # Below the folder of tests.
