@@ -299,19 +299,11 @@ def test_lookups_are_sent_together(tmp_path):
     project.packages(*names)
     for name in names:
         project.recipe(name, 'install = "echo > x"')
-    with RemoteServer(delay=0.02) as server:
-        most = [0, 0]
-        lock = server.lock
-
-        def fault(method):
-            return ""
-
-        server.fault = fault
+    with RemoteServer(delay=0.05) as server:
         project.envy("sync", "--remote", server.url, "--remote-read-only")
-        assert lock
-        assert server.calls.count("GetActionResult") == 200
         assert server.calls[:1] == ["GetCapabilities"]
-        assert most == [0, 0]
+        assert server.calls.count("GetActionResult") == 200
+        assert server.most_at_once > 20  # which one connection and 8 threads would not reach
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,30 @@ def common_options() -> list[click.Parameter]:
         ),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
         ("--locked", _value("locked"), "Fail unless envy.lock is there and complete.", flag),
+        *_sharing_options(flag),
+        ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
+        ("-q --quiet", _quiet, "Print only errors.", flag),
+        (
+            "--trace",
+            _traces,
+            "Write every event: as JSON lines (file), or for Perfetto (timeline).",
+            trace,
+        ),
+        ("--no-progress", _no_progress, "Print plain lines instead of a live display.", flag),
+    ]
+    return [
+        CommonOption(
+            names.split(), expose_value=False, callback=_recorder(meaning), help=text, **attributes
+        )
+        for names, meaning, text, attributes in rows
+    ]
+
+
+def _sharing_options(
+    flag: dict[str, Any],
+) -> list[tuple[str, Callable[[Any], dict[str, Any]], str, dict[str, Any]]]:
+    """Return the rows of the options for packages from elsewhere."""
+    return [
         (
             "--depot",
             _depots,
@@ -166,21 +190,6 @@ def common_options() -> list[click.Parameter]:
             {"metavar": "URL"},
         ),
         ("--remote-read-only", _value("remote_read_only"), "Store nothing there.", flag),
-        ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
-        ("-q --quiet", _quiet, "Print only errors.", flag),
-        (
-            "--trace",
-            _traces,
-            "Write every event: as JSON lines (file), or for Perfetto (timeline).",
-            trace,
-        ),
-        ("--no-progress", _no_progress, "Print plain lines instead of a live display.", flag),
-    ]
-    return [
-        CommonOption(
-            names.split(), expose_value=False, callback=_recorder(meaning), help=text, **attributes
-        )
-        for names, meaning, text, attributes in rows
     ]
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from envy.environment import set_for_libraries
 from envy.errors import UsageError
 from envy.extras import missing_extra
 
@@ -51,6 +52,7 @@ def remote_server(settings: Settings) -> RemoteServer:
     from envy.sharing.remote.location import parse_location
 
     location = parse_location(settings.remote, what="--remote")
+    set_for_libraries("GRPC_VERBOSITY", "NONE")  # it writes to standard error by itself
     try:
         import buildgrid.common.protos  # noqa: F401
         import grpc  # noqa: F401

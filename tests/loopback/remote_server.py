@@ -33,6 +33,7 @@ class RemoteServer:
         self.fault = lambda _method: ""
         self.token, self.read_only, self.functions = token, read_only, functions
         self.delay = delay
+        self._at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(64))
         services.add_CapabilitiesServicer_to_server(_Capabilities(self), self._server)
@@ -57,7 +58,11 @@ class RemoteServer:
         with self.lock:
             self.calls.append(method)
             fault = self.fault(method)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
         time.sleep(self.delay)
+        with self.lock:
+            self._at_once -= 1
         if self.token:
             given = dict(context.invocation_metadata()).get("authorization", "")
             if given != f"Bearer {self.token}":

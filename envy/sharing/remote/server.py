@@ -5,13 +5,10 @@ Owns the channel, the credentials, and what the statuses of gRPC mean.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-os.putenv("GRPC_VERBOSITY", "NONE")  # its library would write to standard error by itself
 
 import grpc
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
