@@ -60,6 +60,7 @@ MARKER = "envy-complete"
 FINGERPRINT = "envy-fingerprint.blake3"
 INGREDIENTS = "envy-ingredients.json"
 DEPLOYED = "envy-deployed"
+FILE_DIGESTS = "envy-sha256.json"  # of the payload's files, for servers that name them so
 ASSET = "asset"
 FETCH = "fetch"
 WORK = "work"
