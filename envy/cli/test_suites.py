@@ -59,6 +59,7 @@ class TestSuites:
                 settings=run_settings(context.settings, options),
                 build_jobs=options.build_jobs or available_cores(),
                 arguments=options.arguments,
+                machine_path=context.environment.get("PATH", ""),
             )
             place = SuitePlace(
                 manifest_folder=self.folder,

@@ -160,7 +160,7 @@ def _relay(watch: "_Watch", spec: ProcessSpec) -> Captured:
         with released():
             chunks = watch.wait()
         for stream, chunk in chunks:
-            if spec.capture:
+            if spec.capture and stream != "events":
                 captured.add(stream, chunk)
             if spec.on_output is not None:
                 spec.on_output(stream, chunk)

@@ -78,6 +78,7 @@ class CommandKind(TestKind):
             argv,
             on_stdout=reader.feed if report_path is None else job.report.stray,
             judges_exit=False,
+            tells_starts=settings.format == "test2json",
         )
         if report_path is not None and not _feed_file(job, reader, report_path, before):
             return

@@ -77,6 +77,7 @@ class ProjectDriver:
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
         """Return the packages that the patterns match, sorted by name."""
+        self._tools = replace(self._tools, ends_at=self.ends_at)
         found = []
         for project in self._suite.projects:
             found += self._listed(project)
@@ -228,7 +229,7 @@ class ProjectDriver:
             run.selection.run,
             run.selection.skip,
         ]
-        if run.package.tests != _detail(run).tests:  # those of a file
+        if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
         return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 

@@ -153,7 +153,7 @@ def _search_pattern(search: _Search, root: Path, pattern: str) -> None:
     if not folder.is_dir():
         return
     above: frozenset[str] = frozenset()
-    for parent in _folders_above(folder):
+    for parent in _folders_above(folder, root):
         names, _ = _entries(str(parent))
         if names is not None:
             above = search.look(str(parent), names, above)
@@ -165,8 +165,11 @@ def _search_pattern(search: _Search, root: Path, pattern: str) -> None:
         search.look(str(folder), names, above)
 
 
-def _folders_above(folder: Path) -> list[Path]:
-    """Return the folders above one, from the top of its repository or manifest down."""
+def _folders_above(folder: Path, root: Path) -> list[Path]:
+    """Return the folders above one, from the top of its repository or manifest down.
+
+    Without these, the folder of the command is the top.
+    """
     if any((folder / name).exists() for name in _TOPS):
         return []
     found = []
@@ -174,7 +177,7 @@ def _folders_above(folder: Path) -> list[Path]:
         found.append(parent)
         if any((parent / name).exists() for name in _TOPS):
             return found[::-1]
-    return []
+    return found[found.index(root) :: -1] if root in found else []
 
 
 def split_pattern(root: Path, pattern: str) -> tuple[Path, bool]:
@@ -196,7 +199,7 @@ def may_match(root: Path, pattern: str, project: Path, name: str) -> bool:
 def matching(
     root: Path, patterns: Sequence[str], found: Sequence[ProjectTests]
 ) -> list[ProjectTests]:
-    """Return the packages that the patterns match, those of a file with its tests only."""
+    """Return the packages that the patterns match; of a file or folder, with its tests only."""
     kept = []
     for tests in found:
         files: list[str] = []
@@ -211,20 +214,24 @@ def matching(
             ):
                 is_whole = True
                 break
-            if named.is_file() and tests.directory in named.parents:
-                files.append(named.relative_to(tests.directory).as_posix())
+            if tests.directory in named.parents:
+                inner = named.relative_to(tests.directory).as_posix()
+                files.append(f"{inner}/" if named.is_dir() else inner)
         if is_whole:
             kept.append(tests)
         elif files:
             names = tuple(name for name in tests.tests if any(_is_of(name, file) for file in files))
             if names:
-                tests.tests = names
+                tests.tests, tests.is_partial = names, True
                 kept.append(tests)
     return kept
 
 
 def _is_of(test: str, file: str) -> bool:
+    is_folder = file.endswith("/")
     file = file.replace("/", "%2F")
+    if is_folder:
+        return test.startswith(file)
     return test == file or test.startswith(f"{file}::")
 
 

@@ -25,7 +25,7 @@ class JobOwner(Protocol):
     ) -> Completed:  # fmt: skip
         """Run a process, and fail the tests that it leaves running."""
 
-    def deadline_of(self, report: SuiteReport) -> Callable[[], float | None]:
+    def deadline_of(self, report: SuiteReport, *, tells_starts: bool) -> Callable[[], float | None]:
         """Return a function that returns when the process is to be ended."""
 
     def must_stop(self, report: SuiteReport) -> bool:
@@ -63,6 +63,7 @@ class SuiteJob:
         ending_signal: signal.Signals = signal.SIGKILL,
         judges_exit: bool = True,
         ends_running: bool = True,
+        tells_starts: bool = True,
     ) -> Completed:
         """Run a process, and fail the tests that it leaves running.
 
@@ -70,7 +71,8 @@ class SuiteJob:
         that runs; with `on_stdout`, standard output goes there instead, with `on_output` all of it.
         `on_end` is called before it is judged how the process ended. Unless `judges_exit` is
         False, a process that fails without a failed test fails the package. Without `ends_running`,
-        tests that run when it ends are left to the caller, unless it took too long.
+        tests that run when it ends are left to the caller, unless it took too long. The limit of a
+        test begins with the test, or, without `tells_starts`, with the end of the one before.
 
         Raises:
             Cancelled: the command is ending.
@@ -90,7 +92,7 @@ class SuiteJob:
                 label=self.name,
                 on_output=self._sorted(channel, on_stdout or on_output),
                 merged=on_stdout is None,
-                moving_deadline=self.owner.deadline_of(self.report),
+                moving_deadline=self.owner.deadline_of(self.report, tells_starts=tells_starts),
                 ending_signal=ending_signal,
                 looks_for_leftovers=True,
                 event_pipe=channel.pipe if channel is not None else None,

@@ -7,11 +7,13 @@ from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.pytest_kind import PytestKind
 
 _ALL: tuple[TestKind, ...] = (
     CargoKind(),
     CommandKind(),
     CTestKind(),
     GTestKind(),
+    PytestKind(),
 )
 KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class ProjectTests:
     directory: Path
     tests: tuple[str, ...] = ()
     is_open: bool = False
+    is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
     name: str = ""  # "": the folder below that of the command
     problem: str = ""  # why these tests cannot be built, as lines
     data: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Tools:
     settings: RunSettings
     build_jobs: int = 1
     arguments: tuple[str, ...] = ()  # after `--` on the command line
+    ends_at: float | None = None  # the deadline of the session, by time.monotonic
+    machine_path: str = ""  # PATH without what the manifest's packages put in front
 
     def environment_of(self, project: SuiteProject) -> dict[str, str]:
         """Return the variables that programs of a project run with."""
@@ -104,6 +108,10 @@ class Tools:
                 return str(path)
         return None
 
+    def is_provided(self, program: str) -> bool:
+        """Return whether a program is in a folder that the manifest's packages put on PATH."""
+        return os.path.dirname(program) not in self.machine_path.split(os.pathsep)  # noqa: PTH120
+
     def capture(
         self,
         argv: Sequence[str],
@@ -111,7 +119,6 @@ class Tools:
         cwd: Path,
         environment: Mapping[str, str],
         label: str,
-        timeout: float | None = None,
         event_pipe: tuple[int, int] | None = None,
         on_output: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
@@ -120,6 +127,7 @@ class Tools:
         Raises:
             ScriptFailed: it could not be started; Cancelled: the command is ending.
         """
+        timeout = None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
         return run(
             ProcessSpec(
                 argv=argv,

@@ -22,6 +22,9 @@ from envy.testing.drivers.projects.report import SuiteReport
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 
+# Seconds until a process begins its first test, or the next one, if the limit of a test is shorter.
+_LONGEST_START = 60.0
+
 
 class SuiteRunner:
     """Runs the tests of one package, once."""
@@ -104,7 +107,7 @@ class SuiteRunner:
             name=self._name,
             package=self._package,
             tests=tuple(group),
-            is_whole=len(group) == len(self._package.tests),
+            is_whole=not self._package.is_partial and len(group) == len(self._package.tests),
             environment=self._tools.environment_of(self._package.project),
             tools=self._tools,
             report=report,
@@ -199,14 +202,16 @@ class SuiteRunner:
         over = {name for name, since in tops.items() if since <= limit}
         return [name for name in report.running if name.partition("/")[0] in over]
 
-    def deadline_of(self, report: SuiteReport) -> Callable[[], float | None]:
+    def deadline_of(self, report: SuiteReport, *, tells_starts: bool) -> Callable[[], float | None]:
         """Return a function that returns when the process is to be ended."""
+        limit = self._settings.timeout
+        idle = max(limit, _LONGEST_START) if tells_starts else limit
 
         def deadline() -> float | None:
             moments = [self._ends_at] if self._ends_at is not None else []
-            if self._settings.timeout > 0:
+            if limit > 0:
                 begun = [since for name, since in report.running.items() if "/" not in name]
-                moments.append(min(begun, default=report.last_change) + self._settings.timeout)
+                moments.append(min(begun) + limit if begun else report.last_change + idle)
             return min(moments, default=None)
 
         return deadline
