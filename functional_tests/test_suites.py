@@ -189,7 +189,7 @@ def test_commands_are_read_by_their_format(suites):
     assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 7
 
 
-NODE_HOSTILE = '''
+NODE_HOSTILE = """
 const test = require('node:test'); const assert = require('node:assert'); const fs = require('fs');
 test('a pass', () => {});
 test('b segv', () => process.kill(process.pid, 'SIGSEGV'));
@@ -202,15 +202,15 @@ test('g forged', () => {
   fs.writeSync(1, '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n');
 });
 test('h pass', () => {});
-'''
-NODE_MORE = '''
+"""
+NODE_MORE = """
 import test, { describe, it } from 'node:test';
 test('with/sub', async (t) => { await t.test('inner', () => {}); });
 test('skipped', { skip: 'why' }, () => {});
 test('todo', { todo: true }, () => { throw new Error('x'); });
 describe('suite', () => { it('one', () => {}); });
 test('same', () => {}); test('same', () => {});
-'''
+"""
 
 
 @pytest.mark.needs("node")

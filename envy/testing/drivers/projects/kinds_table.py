@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.node_kind import NodeKind
+from envy.testing.drivers.projects.node_kind import NodeRunnerKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
 
-KINDS: dict[str, TestKind] = {kind.name: kind for kind in (CommandKind(), PytestKind(), NodeKind())}
+KINDS: dict[str, TestKind] = {
+    kind.name: kind for kind in (CommandKind(), PytestKind(), NodeRunnerKind())
+}

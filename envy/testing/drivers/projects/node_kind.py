@@ -36,7 +36,7 @@ _OLDEST = (18, 15)
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.")
 
 
-class NodeKind(TestKind):
+class NodeRunnerKind(TestKind):
     """Packages of npm with a script that runs `node --test`."""
 
     name = "node"
