@@ -7,6 +7,7 @@ from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.node_kind import NodeRunnerKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
 
 _ALL: tuple[TestKind, ...] = (
@@ -14,6 +15,7 @@ _ALL: tuple[TestKind, ...] = (
     CommandKind(),
     CTestKind(),
     GTestKind(),
+    NodeRunnerKind(),
     PytestKind(),
 )
 KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}
