@@ -38,6 +38,8 @@ OPTION_VARIABLES = {
     "locked": "ENVY_LOCKED",
     "depot_write": "ENVY_DEPOT_WRITE",
     "depot_unsigned": "ENVY_DEPOT_UNSIGNED",
+    "remote": "ENVY_REMOTE",
+    "remote_read_only": "ENVY_REMOTE_READ_ONLY",
 }
 DEFAULT = "default"
 
@@ -73,6 +75,7 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
         "locked",
         "depot_write",
         "depot_unsigned",
+        "remote_read_only",
         "verbose",
         "quiet",
         "progress",

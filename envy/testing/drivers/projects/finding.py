@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.declarations.suite_settings import COMMAND, SuiteSettings
+from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import EnvyError
 from envy.testing.drivers.native.sources import PASSED_OVER
 from envy.testing.drivers.projects.inputs import Snapshot
@@ -105,11 +105,11 @@ def find_suites(
         NoSuchFolder: a suite names a folder that is not there.
     """
     if suites is None:
-        suites = [SuiteSettings(name=name, kind=name) for name in kinds]
+        suites = [SuiteSettings(name=name, kind=name) for name in kinds if _is_found(kinds[name])]
     searched = {
         kinds[suite.kind]
         for suite in suites
-        if not suite.folders and suite.kind in kinds and suite.kind != COMMAND
+        if not suite.folders and suite.kind in kinds and _is_found(kinds[suite.kind])
     }
     search = _Search([kind for kind in kinds.values() if kind in searched], snapshot)
     if searched:
@@ -119,7 +119,7 @@ def find_suites(
     for suite in suites:
         if suite.kind not in kinds:
             continue
-        folders = _folders_of(suite, search, manifest_folder)
+        folders = _folders_of(suite, kinds[suite.kind], search, manifest_folder)
         projects = [
             SuiteProject(directory=folder, settings=suite)
             for folder in folders
@@ -132,9 +132,16 @@ def find_suites(
     return found
 
 
-def _folders_of(suite: SuiteSettings, search: _Search, manifest_folder: Path) -> list[Path]:
+def _is_found(kind: TestKind) -> bool:
+    """Return whether projects of a kind are found by their files, not only by the manifest."""
+    return bool(kind.project_files)
+
+
+def _folders_of(
+    suite: SuiteSettings, kind: TestKind, search: _Search, manifest_folder: Path
+) -> list[Path]:
     """Return the folders of a suite: those it names, that of the manifest, or where its kind is."""
-    named = suite.folders or ((".",) if suite.kind == COMMAND else ())
+    named = suite.folders or (() if _is_found(kind) else (".",))
     if named:
         return [_named_folder(suite, manifest_folder, name) for name in named]
     return [Path(folder) for folder in search.found.get(suite.kind, ())]

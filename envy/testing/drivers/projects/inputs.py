@@ -60,6 +60,11 @@ class Snapshot:
             self.add(kind, subject)
 
     @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """What was observed, as rows of (kind, subject)."""
+        return list(self._rows)
+
+    @property
     def digest(self) -> str:
         """The digest of all values."""
         rows = sorted(f"{fact.kind} {fact.value} {fact.subject}" for fact in self._rows.values())
@@ -153,6 +158,13 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
                 )
                 return
             snapshot.add(FILE, path)
+
+
+def folder_rows(top: str) -> list[tuple[str, str]]:
+    """Return rows for what git does not ignore below a folder outside the project."""
+    snapshot = Snapshot({})
+    _add_folder(snapshot, top)
+    return snapshot.subjects
 
 
 def program_rows(program: str) -> list[tuple[str, str]]:

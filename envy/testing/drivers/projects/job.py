@@ -20,8 +20,9 @@ class JobOwner(Protocol):
     reason: str
 
     def start(
-        self, job: SuiteJob, spec: ProcessSpec, *, judges_exit: bool, ends_running: bool
-    ) -> Completed:
+        self, job: SuiteJob, spec: ProcessSpec, *,
+        on_end: Callable[[], None], judges_exit: bool, ends_running: bool,
+    ) -> Completed:  # fmt: skip
         """Run a process, and fail the tests that it leaves running."""
 
     def deadline_of(self, report: SuiteReport) -> Callable[[], float | None]:
@@ -57,6 +58,8 @@ class SuiteJob:
         environment: Mapping[str, str] | None = None,
         channel: EventChannel | None = None,
         on_stdout: Callable[[bytes], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+        on_end: Callable[[], None] = lambda: None,
         ending_signal: signal.Signals = signal.SIGKILL,
         judges_exit: bool = True,
         ends_running: bool = True,
@@ -64,7 +67,8 @@ class SuiteJob:
         """Run a process, and fail the tests that it leaves running.
 
         The channel's events go to the function that it was made with. Output belongs to the test
-        that runs; with `on_stdout`, standard output goes there instead. Unless `judges_exit` is
+        that runs; with `on_stdout`, standard output goes there instead, with `on_output` all of it.
+        `on_end` is called before it is judged how the process ended. Unless `judges_exit` is
         False, a process that fails without a failed test fails the package. Without `ends_running`,
         tests that run when it ends are left to the caller, unless it took too long.
 
@@ -84,13 +88,14 @@ class SuiteJob:
                 ),
                 children=self.tools.children,
                 label=self.name,
-                on_output=self._sorted(channel, on_stdout),
+                on_output=self._sorted(channel, on_stdout or on_output),
                 merged=on_stdout is None,
                 moving_deadline=self.owner.deadline_of(self.report),
                 ending_signal=ending_signal,
                 looks_for_leftovers=True,
                 event_pipe=channel.pipe if channel is not None else None,
             ),
+            on_end=on_end,
             judges_exit=judges_exit,
             ends_running=ends_running,
         )

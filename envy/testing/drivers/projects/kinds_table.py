@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from envy.testing.drivers.projects.cargo.kind import CargoKind
 from envy.testing.drivers.projects.command import CommandKind
+from envy.testing.drivers.projects.ctest.kind import CTestKind
+from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
 
-KINDS: dict[str, TestKind] = {kind.name: kind for kind in (CommandKind(),)}
+_ALL: tuple[TestKind, ...] = (
+    CargoKind(),
+    CommandKind(),
+    CTestKind(),
+    GTestKind(),
+)
+KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}

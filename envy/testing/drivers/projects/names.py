@@ -17,6 +17,11 @@ def test_name(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def raw_name(name: str) -> str:
+    """Return what `test_name` was given, if it was short and printable."""
+    return name.replace("%2F", "/")
+
+
 test_name.__test__ = False  # type: ignore[attr-defined]
 
 

@@ -148,15 +148,18 @@ class SuiteRunner:
     # -- one process -----------------------------------------------------------------------------
 
     def start(
-        self, job: SuiteJob, spec: ProcessSpec, *, judges_exit: bool, ends_running: bool
-    ) -> Completed:
+        self, job: SuiteJob, spec: ProcessSpec, *,
+        on_end: Callable[[], None], judges_exit: bool, ends_running: bool,
+    ) -> Completed:  # fmt: skip
         """Run a process for a job, and fail the tests that it leaves running."""
         report = job.report
         report.last_change = time.monotonic()
         failed = sum(end == "fail" for end in report.ended.values())
         try:
             completed = run(spec)
+            on_end()
         except Cancelled:
+            on_end()
             for test in reversed(report.running):
                 report.fail_running(test, "cancelled")
             raise
