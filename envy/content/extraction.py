@@ -76,7 +76,10 @@ def parts_of(job: Unpacking, member: str) -> Parts:
         raise job.refuse(member, "is an absolute path")
     if ".." in member and ".." in re.split(r"[/\\]", member):
         raise job.refuse(member, 'contains ".."')
-    return tuple(part for part in member.split("/") if part not in {"", "."})
+    parts = member.split("/")
+    if "" in parts or "." in parts:
+        parts = [part for part in parts if part not in {"", "."}]
+    return tuple(parts)
 
 
 def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:

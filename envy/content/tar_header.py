@@ -33,6 +33,7 @@ EXTENDED = frozenset({LONG_NAME, LONG_LINK, GLOBAL, b"x", b"X"})
 _WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 _GNU_MAGIC = b"ustar  \0"
 _MOST_DIGITS = 20
+_AFTER_DIGITS = b"\0 "
 _RECORD = re.compile(rb"([0-9]{1,20}) ")
 
 
@@ -84,7 +85,7 @@ def parse_header(block: bytes) -> Header:
     return Header(
         block[156:157],
         name,
-        _text(block[157:257]),
+        _text(block[157:257]) if block[157] else "",
         size,
         _number(block[100:108]),
         _number(block[136:148]),
@@ -102,6 +103,11 @@ def _text(field: bytes) -> str:
 
 def _number(field: bytes) -> int:
     """Return an octal number, or one of GNU tar with the bytes themselves as digits."""
+    if field[-1] in _AFTER_DIGITS and field[:-1].isdigit():  # as all programs write most of them
+        try:
+            return int(field[:-1], 8)
+        except ValueError:
+            pass  # 8 and 9 are digits, too
     if field[0] in {0o200, 0o377}:
         value = int.from_bytes(field[1:], "big")
         return value if field[0] == 0o200 else value - (1 << 8 * (len(field) - 1))
@@ -144,7 +150,7 @@ def with_extensions(header: Header, extended: dict[str, str]) -> Header:
     Raises:
         DamagedHeader: a size or time is not valid.
     """
-    if any(key.startswith("GNU.sparse.") for key in extended):
+    if extended and any(key.startswith("GNU.sparse.") for key in extended):
         header = header._replace(type=b"S")
     for key, value in extended.items():
         if not value:

@@ -58,12 +58,28 @@ class _Chunks:
             size -= len(data)
             yield data
 
+    def skip(self, size: int) -> None:
+        """Pass the next `size` bytes by.
+
+        Raises:
+            EOFError: there are fewer.
+        """
+        if len(self._chunk) - self._at >= size:
+            self._at += size
+            return
+        for _ in self.pieces(size):
+            pass
+
     def block(self) -> bytes:
         """Return the next block; b"" at the end.
 
         Raises:
             EOFError: the stream ends within it.
         """
+        begin = self._at
+        if len(self._chunk) - begin >= BLOCK:
+            self._at = begin + BLOCK
+            return self._chunk[begin : self._at]
         data = self.piece(BLOCK)
         while data and len(data) < BLOCK:
             more = self.piece(BLOCK - len(data))
@@ -81,11 +97,12 @@ class _Headers:
         self._chunks = chunks
         self._global: dict[str, str] = {}
         self._left = 0
+        self._most = ARCHIVE_HEADER.value
         self._is_first = True
 
     def next(self) -> Header | None:
         """Return the header of the next member; None at the end of the archive."""
-        self._left = ARCHIVE_HEADER.value
+        self._left = self._most
         extended: dict[str, str] = {}
         for count in range(_MOST_HEADERS):
             self._take(BLOCK)
@@ -107,8 +124,7 @@ class _Headers:
         """Add what an extended header says; what an earlier one of the member says stays."""
         self._take(header.size)
         content = b"".join(self._chunks.pieces(header.size))
-        for _ in self._chunks.pieces(-header.size % BLOCK):
-            pass
+        self._chunks.skip(-header.size % BLOCK)
         if header.type == LONG_NAME:
             extended.setdefault("path", long_text(content))
         elif header.type == LONG_LINK:
@@ -156,8 +172,7 @@ def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header,
         yield header, content
         for _ in content:
             pass
-        for _ in stream.pieces(-size % BLOCK):
-            pass
+        stream.skip(-size % BLOCK)
     # The checksum of a compressed stream is at its end.
     while stream.piece(1 << 30):
         pass

@@ -64,7 +64,10 @@ class WrittenDigests:
 
     def _holds_needle(self, piece: bytes, tail: bytes) -> bool:
         seam = tail + piece[: self._overlap] if tail else b""
-        return any(needle in piece or needle in seam for needle in self.needles)
+        for needle in self.needles:  # noqa: SIM110 - a generator for each file is dearer
+            if needle in piece or (seam and needle in seam):
+                return True
+        return False
 
     def _tail(self, tail: bytes, piece: bytes) -> bytes:
         size = self._overlap
@@ -79,8 +82,9 @@ class WrittenDigests:
 
     def forget(self, status: os.stat_result) -> None:
         """Forget a file, whose inode may be that of one that was removed."""
-        for records in (self._fresh, self._known):
-            records.pop(_key(status), None)
+        key = _key(status)
+        self._fresh.pop(key, None)
+        self._known.pop(key, None)
 
     def settle(self) -> None:
         """Let the files count that could not be changed any more without a change of their status.

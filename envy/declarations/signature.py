@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from envy.declarations import fields
+from envy.declarations.http_address import is_http_address
 from envy.errors import DeclarationError, SourceLocation
+from envy.masking import remember_address
 
 _ALGORITHM = b"Ed"
 _SIZES = (2, 8, 32)  # bytes: algorithm, number of the key, key
@@ -59,7 +61,14 @@ def parse_signature(value: object, *, origin: SourceLocation | None) -> Signatur
             origin=origin,
             hint="it is the second line of the file minisign.pub, 56 characters",
         )
-    return Signature(key, fields.text(table, "source", origin=origin))
+    source = fields.text(table, "source", origin=origin)
+    if "@" in source:
+        remember_address(source)
+    if source[:4].lower() == "http" and ":" in source and not is_http_address(source):
+        raise DeclarationError(
+            f'`signature.source` is not of the form https://HOST/PATH: "{source}"', origin=origin
+        )
+    return Signature(key, source)
 
 
 def _is_key(text: str) -> bool:

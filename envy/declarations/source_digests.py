@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from envy.declarations import fields
+from envy.declarations.http_address import is_http_address
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -35,7 +36,10 @@ def checksum_address(
 ) -> str:
     """Return a field that is the address of a checksum file; "" if it is missing."""
     given = fields.text(table, name, origin=origin).strip()
-    if name in table and not _ADDRESS.match(given):
+    if "@" in given:
+        remember_address(given)
+    is_valid = _ADDRESS.match(given) and (given[0] in "sS" or is_http_address(given))
+    if name in table and not is_valid:
         digits = DIGEST_LENGTHS[CHECKSUM_FIELDS[name]]
         is_digest = len(given) == digits and _HEXADECIMAL.fullmatch(given.lower())
         raise DeclarationError(
@@ -45,6 +49,4 @@ def checksum_address(
             if is_digest
             else f"what is in a file of yours can be written as `{CHECKSUM_FIELDS[name]}`",
         )
-    if "@" in given:
-        remember_address(given)
     return given

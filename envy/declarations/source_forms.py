@@ -5,12 +5,14 @@ An address in an OCI registry has its digest in itself, so such a source is alwa
 
 import re
 
+from envy.declarations.http_address import is_http_address
+
 _PYPI = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
 _S3 = re.compile(
     r"s3://[A-Za-z0-9][\w.-]+[A-Za-z0-9](?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+", re.ASCII
 )
-_HTTP = re.compile(r"https?://[^/].*", re.IGNORECASE | re.DOTALL)
+_HTTP = re.compile(r"https?://.*", re.IGNORECASE | re.DOTALL)
 _OCI_NAME = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _OCI = re.compile(
     r"oci:(?P<host>(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?)/"
@@ -34,7 +36,11 @@ def missing_form(scheme: str, source: str) -> str:
     """Return the form that a source should have, "" if it has it."""
     pattern, form = _FORMS.get(scheme, (None, ""))
     is_right = pattern is None or pattern.fullmatch(source) is not None
-    return "" if is_right and (scheme != "oci" or oci_parts(source)) else form
+    if scheme == "oci":
+        is_right = is_right and oci_parts(source) is not None
+    elif scheme == "http":
+        is_right = is_http_address(source)
+    return "" if is_right else form
 
 
 def oci_parts(source: str) -> tuple[str, str, str, str] | None:

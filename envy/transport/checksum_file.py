@@ -42,7 +42,8 @@ def with_listed(item: SourceItem, fetch: Fetch, context: FetchContext) -> FetchC
         address = getattr(item, field)
         if not address:
             continue
-        uri, name = redacted(address), last_part(item)
+        uri = redacted(address)
+        name = last_part(item) or item.dest.rpartition("/")[2]
         content = _content(item, address, fetch, context)
         listed = ListedDigest(
             algorithm=algorithm, hexdigest=digest_in(content, name, algorithm, uri=uri), by=uri

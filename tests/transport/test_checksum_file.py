@@ -2,12 +2,14 @@
 
 import pytest
 
+from envy.declarations.http_address import is_http_address
 from envy.declarations.sources import parse_source_item
 from envy.errors import DeclarationError, FetchError
 from envy.transport.checksum_file import digest_in
 
 A, B = "a" * 64, "b" * 64
 LONG = "c" * 128
+KEY = "RWRZpcF42b/YKn0Se8WTHms1sI9RyClUzAzfjXMU1ne1i5itWYJfJlMg"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,11 @@ def test_what_is_wrong(content, message):
         ({"sha256sums": ""}, "sha256sums"),
         ({"sha512sums": "file:///SUMS"}, "`sha512sums` must be the address"),
         ({"sha256sums": 1}, "sha256sums"),
+        ({"sha256sums": "https://h:99999/s"}, "`sha256sums` must be the address"),
+        ({"sha256sums": "https://[::1/s"}, "`sha256sums` must be the address"),
+        ({"source": "https://h:99999/f"}, "is not of the form https://HOST/PATH"),
+        ({"source": "https://[::1/f"}, "is not of the form https://HOST/PATH"),
+        ({"signature": {"minisign": KEY, "source": "http://h:x/s"}}, "`signature.source` is not"),
         ({"source": "npm:a@1", "sha256sums": "https://h/s"}, "is for http:, https: and s3:"),
     ],
 )
@@ -73,3 +80,11 @@ def test_a_wrong_declaration(tmp_path, given, message):
             {"source": "https://h/f", "sha256sums": A}, origin=None, base_dir=tmp_path
         )
     assert caught.value.hint == "a digest belongs into `sha256`"
+
+
+def test_valid_addresses():
+    """Hosts may be names, IPv4 and IPv6, with credentials and a port; ports end at 65535."""
+    for rest in ("h", "h/f", "h:80/f", "u:p@ss@h:1/f", "[::1]:65535/f", "bücher.example/f", "h?q"):
+        assert is_http_address(f"https://{rest}"), rest
+    for rest in ("", "/f", "h:65536/f", "[::1/f", "h:p/f", "u@/f", ":80/f", "a b/f", "h]/f"):
+        assert not is_http_address(f"http://{rest}"), rest
