@@ -205,6 +205,7 @@ test('h pass', () => {});
 """
 NODE_MORE = """
 import test, { describe, it } from 'node:test';
+await test('first', () => {});
 test('with/sub', async (t) => { await t.test('inner', () => {}); });
 test('skipped', { skip: 'why' }, () => {});
 test('todo', { todo: true }, () => { throw new Error('x'); });
@@ -248,6 +249,7 @@ def test_hostile_tests_of_node_have_their_own_results(suites):
     suites.write("test/script.js", "console.log('no test')\n")
     run = suites.envy_test("--json")
     assert outcomes(run) == {
+        "more.test.mjs::first": "pass",
         "more.test.mjs::with%2Fsub": "pass", "more.test.mjs::with%2Fsub/inner": "pass",
         "more.test.mjs::skipped": "skip", "more.test.mjs::todo": "skip",
         "more.test.mjs::suite": "pass", "more.test.mjs::suite/one": "pass",
