@@ -162,10 +162,10 @@ def test_a_python_environment(tmp_path):
 PADDED = """
 host = { "cc" }
 relocate = "padded"
-stage = "echo 'int main(void) { return __builtin_puts(__FILE__ PREFIX) < 0; }' > main.c"
+stage = "echo 'int main(void) { return __builtin_puts(PREFIX) < 0; }' > main.c"
 build = function(ctx)
   ctx.run("mkdir -p sub/folder")
-  ctx.exec({ "cc", "-g", "-DPREFIX=\\":" .. ctx.install_dir .. "\\"", "-o", "program",
+  ctx.exec({ "cc", "-g", "-DPREFIX=\\"" .. ctx.install_dir .. "\\"", "-o", "program",
     ctx.stage_dir .. "/main.c" }, { cwd = "sub/folder" })
   ctx.copy(ctx.stage_dir .. "/sub/folder/program", ctx.install_dir .. "/bin/")
 end
@@ -193,6 +193,43 @@ def test_a_padded_package(tmp_path):
     assert two.envy("import", "padded.tar.zst").out == "imported local.padded@r1\n"
     asset = two.envy("sync").folder("local.padded@r1")
     assert (asset / "where").read_text() == f"{asset}\n"
-    file, prefix = two.envy("run", "program", trace=False).out.strip().split(":")
-    assert os.path.normpath(prefix) == str(asset)
-    assert os.path.normpath(file).startswith(f"{asset.parent}/work/stage/")
+    prefix = two.envy("run", "program", trace=False).out.strip()
+    assert (len(prefix) - len(str(asset)), os.path.normpath(prefix)) == (
+        128 - len(str(two.cache)),
+        str(asset),
+    )
+
+
+MAPPED = """
+host = { "cc" }
+stage = "mkdir sub; echo 'int main(void) { return __builtin_puts(__FILE__) < 0; }' > sub/main.c"
+build = [[
+cc -g -O0 "$ENVY_STAGE_DIR/sub/main.c" -o "$ENVY_INSTALL_DIR/program"
+echo "${CFLAGS-unset}" > "$ENVY_INSTALL_DIR/flags"
+cd sub && cc -g -c main.c -o "$ENVY_INSTALL_DIR/object.o"
+echo 'int main(void) { return 0; }' > plain.c
+mkdir with without
+cc -O2 plain.c -o with/plain
+echo "$LIBRARY_PATH" > "$ENVY_INSTALL_DIR/variable"
+unset LIBRARY_PATH CCC_OVERRIDE_OPTIONS
+cc -O2 plain.c -o without/plain
+cmp with/plain without/plain
+]]
+pass_env = { "LIBRARY_PATH" }
+products = { program = "program" }
+"""
+
+
+@needs_cc
+def test_debug_information_without_paths(tmp_path):
+    """Compilers leave the paths of the cache out, and a build has its own flags."""
+    one = machine(tmp_path, "c", {"local.mapped@r1": MAPPED})
+    run = one.envy("sync", env={"LIBRARY_PATH": "/nowhere"})
+    asset = run.folder("local.mapped@r1")
+    assert (asset / "variable").read_text().partition("\n")[0].split(":")[0] == "/nowhere"
+    assert (asset / "flags").read_text() == "unset\n"
+    for name in ("program", "object.o"):
+        assert b"/assets/local.mapped" not in (asset / name).read_bytes()
+    assert text_of(asset / "program") == "./sub/main.c\n"
+    [row] = json.loads(one.envy("cache", "--json").out)["entries"]
+    assert (row["relocatable"], row["longest_root"]) == (True, None)

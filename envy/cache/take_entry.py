@@ -12,14 +12,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from envy.cache.export_import import (
-    Accept,
-    UnpackedEntry,
-    checked_entry,
-    put_in_place,
-    unpacked_entries,
-)
+from envy.cache.export_import import Accept, checked_entry, unpacked_entries
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, TMP, WORK
 from envy.cache.write import begin_attempt, clear_away

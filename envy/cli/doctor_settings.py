@@ -13,7 +13,7 @@ from envy.cli.listeners import can_draw
 from envy.cli.options import Invocation
 from envy.cli.settings import Settings, current_directory, merge_settings, take_limits
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
-from envy.console.styled import has_colours
+from envy.console.colours import has_colours
 from envy.declarations.manifest_search import (
     MANIFEST_NAME,
     find_manifest,

@@ -63,8 +63,17 @@ def rendered_spans(line: str) -> list[Span]:
     return spans
 
 
+def without_selections(text: str) -> str:
+    """Return a text without sequences that select colours; other control characters stay."""
+    return _SELECT.sub("", text)
+
+
 def without_colours(line: str) -> str:
     """Return a line as safe text that is not coloured."""
+    if "\x1b" in line:
+        text = _SELECT.sub("", line)
+        if text.isascii() and text.isprintable() and masked(text) == text:
+            return text
     return "".join(text for text, _ in rendered_spans(line))
 
 

@@ -135,6 +135,9 @@ class RecipeFunctions:
     live: Mapping[str, LuaFunction] = field(default_factory=dict)
 
 
+_MAKING = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Placement:
     """The cache entry of a recipe, and what its key was computed from."""
@@ -293,17 +296,10 @@ class Recipe:
         placement = self.placement_or_none
         return placement.entry_key if placement is not None else ""
 
-    @property
-    def work_paths(self) -> EntryPaths:
-        """The entry by the path that its phases see while it is being made."""
-        padded = self.placement.padded if self.is_padded else None
+    def work_paths(self, phase: RecipePhase) -> EntryPaths:
+        """Return the entry by the path that a phase sees: the padded one while it is being made."""
+        padded = self.placement.padded if phase in _MAKING else None
         return padded or self.placement.entry
-
-    @property
-    def is_padded(self) -> bool:
-        """Whether its phases see a padded path now."""
-        placement = self.placement_or_none
-        return self.work.attempt is not None and placement is not None and bool(placement.padded)
 
     @property
     def asset_dir(self) -> Path | None:

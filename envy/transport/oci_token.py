@@ -25,7 +25,8 @@ HOW_TO_GIVE = (
     "log in with `docker login HOST` or write the credentials into ~/.netrc, or write "
     'auth = { env = "NAME" } in the source, with a variable that has a token'
 )
-_PARAMETER = re.compile(r'([A-Za-z]+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
+_PARAMETER = re.compile(r'([A-Za-z]{1,32})\s{0,9}=\s{0,9}(?:"([^"]*)"|([^\s",]+))')
+_LONGEST_CHALLENGE = 8192
 
 
 def registry_authorization(challenge: str, registry: str, uri: str, context: FetchContext) -> str:
@@ -35,7 +36,7 @@ def registry_authorization(challenge: str, registry: str, uri: str, context: Fet
         FetchError: the token cannot be requested.
     """
     own = _of_user(registry, context)
-    scheme, _, rest = challenge.strip().partition(" ")
+    scheme, _, rest = challenge[:_LONGEST_CHALLENGE].strip().partition(" ")
     if scheme.lower() == "basic":
         return own
     if scheme.lower() != "bearer":

@@ -22,7 +22,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
 )
 
-from envy.cache.export_import import UnpackedEntry
+from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import read_marker
@@ -162,6 +162,7 @@ class RemoteCache:
 
         def unpack(folder: str) -> UnpackedEntry:
             unpacked = UnpackedEntry(entry.name, key_hex, fingerprint.root, folder, {}, records)
+            unpacked.recorded = fingerprint
             unpacked.payload = open_below(os.path.join(folder, ASSET))
             unpacked.folders.add(())
             try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -26,7 +26,7 @@ from envy.console.text import safe_line
 from envy.testing.views.tui.clipboard import copy
 from envy.testing.views.tui.controller import EVERYTHING, Controller, Message, RunRequest
 from envy.testing.views.tui.help import KEYS, HelpScreen
-from envy.testing.views.tui.locations import editor_command, editor_of, place_in
+from envy.testing.views.tui.locations import editor_command, editor_of, place_named
 from envy.testing.views.tui.model import RunModel
 from envy.testing.views.tui.node import top_of
 from envy.testing.views.tui.status import header_text, outcome_of
@@ -148,6 +148,8 @@ class TestApp(App[int]):
         while self.messages and time.perf_counter() < ends:
             for _ in range(min(100, len(self.messages))):
                 self.messages.popleft()(self.model)
+        if was_active is not (self.model.end is None):
+            self._spare_the_collector(at_rest=was_active)
         self._show_header()
         if self.model.changes != self._seen:
             self._seen = self.model.changes
@@ -157,6 +159,13 @@ class TestApp(App[int]):
                 self.log_view.update()
         if was_active and self.model.end is not None and self._may_show_failure():
             self.test_tree.seek(by=1)
+
+    def _spare_the_collector(self, *, at_rest: bool) -> None:
+        """Let the garbage collector leave out a tree that does not change; it would delay keys."""
+        if at_rest:
+            gc.freeze()
+        else:
+            gc.unfreeze()
 
     def _may_show_failure(self) -> bool:
         """Return whether the log of the first failure may be shown: the cursor was never moved."""
@@ -350,10 +359,8 @@ class TestApp(App[int]):
         node = self.log_view.node if self.in_log else self.test_tree.current()
         if node is None:
             return
-        lines = self.model.log(node, raw=False)
-        from_here = lines[self.log_view.cursor :] if self.in_log else []
-        folders = [Path(self.model.folders.get(node.package, ".")), Path()]
-        place = place_in([*from_here, *lines], folders)
+        at = self.log_view.cursor if self.in_log else None
+        place = place_named(self.model, node, at=at, raw=self.in_log and self.log_view.raw)
         if place is None:
             self.notice("the log names no file that is here")
             return

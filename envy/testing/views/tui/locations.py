@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+from envy.testing.views.tui.model import RunModel
+from envy.testing.views.tui.node import Node
+from envy.testing.views.tui.tree import innermost_failures
 
 # A path with a suffix, a colon and a line: `a/b_test.go:12`; or as Python names it.
 _COLON = re.compile(r"(?P<file>(?:[A-Za-z]:)?[^\s:\"'()\[\]<>|]+\.\w{1,8}):(?P<line>\d{1,7})\b")
 _PYTHON = re.compile(r"File \"(?P<file>[^\"]{1,4096})\", line (?P<line>\d{1,7})")
 _LONGEST = 500  # characters of a line that are searched
+_MOST = 10_000  # lines that are searched
 
 _WITH_PLUS = frozenset(
     {
@@ -34,14 +40,37 @@ class Place:
 
 def place_in(lines: Iterable[str], folders: Sequence[Path]) -> Place | None:
     """Return the first place in these lines whose file exists, looking below each folder."""
+    missing: set[str] = set()
     for line in lines:
         text = line[:_LONGEST]
         for found in (*_PYTHON.finditer(text), *_COLON.finditer(text)):
-            for folder in folders:
-                path = folder / found["file"]
+            name = found["file"]
+            for folder in () if name in missing else folders:
+                path = folder / name
                 if _is_file(path):
                     return Place(path.absolute(), int(found["line"]))
+            missing.add(name)
     return None
+
+
+def place_named(model: RunModel, node: Node, *, at: int | None, raw: bool) -> Place | None:
+    """Return the place that the log of a node names, from line `at` on if there is one.
+
+    Without a line, the log of the first failure in the node counts most.
+    """
+    return place_in(
+        islice(_lines(model, node, at, raw=raw), _MOST),
+        [Path(model.folders.get(node.package, ".")), Path()],
+    )
+
+
+def _lines(model: RunModel, node: Node, at: int | None, *, raw: bool) -> Iterator[str]:
+    failing = next(innermost_failures(node), node)
+    if at is None and failing is not node:
+        yield from model.log(failing, raw=False)
+    lines = model.log(node, raw=raw)
+    yield from lines[at or 0 :]
+    yield from lines[: at or 0]
 
 
 def _is_file(path: Path) -> bool:

@@ -72,17 +72,18 @@ def _matching(node: Node, failures: bool, text: str) -> list[Node]:  # noqa: FBT
 
 def failures_of(model: RunModel) -> list[Node]:
     """Return the innermost nodes that fail, in the order of the tree, folded or not."""
-    return [node for package in _sorted(model) for node in _innermost(package)]
+    return [node for package in _sorted(model) for node in innermost_failures(package)]
 
 
-def _innermost(node: Node) -> Iterator[Node]:
+def innermost_failures(node: Node) -> Iterator[Node]:
+    """Yield the innermost nodes that fail, from a node on."""
     if not node.failing:
         return
     inside = node.failing - node.broken
     if not inside:
         yield node
     for child in node.children.values() if inside else ():
-        yield from _innermost(child)
+        yield from innermost_failures(child)
 
 
 def neighbour(model: RunModel, at: Node | None, *, by: int, unbuilt: bool = False) -> Node | None:

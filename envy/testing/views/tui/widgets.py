@@ -11,7 +11,14 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 
-from envy.console.renditions import PLAIN_RENDITION, Colour, Rendition, rendered_spans
+from envy.console.renditions import (
+    PLAIN_RENDITION,
+    Colour,
+    Rendition,
+    rendered_spans,
+    without_colours,
+    without_selections,
+)
 from envy.console.text import cell_width, safe_lines
 from envy.testing.views.tui.lines import Lines
 from envy.testing.views.tui.model import RunModel
@@ -205,7 +212,8 @@ class Log(Lines):
 
     def text_of(self, index: int) -> str:
         """Return a line as safe text without colours."""
-        return "".join(text for text, _ in self._spans(index))
+        line = self.lines[index]
+        return safe_lines(line)[0] if self.raw else without_colours(line)
 
     def texts(self) -> list[str]:
         """Return all lines as safe text without colours."""
@@ -233,7 +241,8 @@ class Log(Lines):
     # -- wrapping ------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        layout = (self.width, self.wraps)
+        width = self.width
+        layout = (width, self.wraps)
         if layout == self._layout:
             return
         self._layout = layout
@@ -241,11 +250,13 @@ class Log(Lines):
             self._rows = len(self.lines)
             return
         self._starts, row = [], 0
-        for index, line in enumerate(self.lines):
+        text = "\n".join(self.lines)
+        lines = self.lines if self.raw else without_selections(text).split("\n")
+        for index, line in enumerate(lines):
             self._starts.append(row)
             plain = line.isascii() and line.isprintable()
             cells = len(line) if plain else cell_width(self.text_of(index))
-            row += max(1, -(-cells // self.width))
+            row += max(1, -(-cells // width))
         self._rows = row
 
     def height_of_all(self) -> int:

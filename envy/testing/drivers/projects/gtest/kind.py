@@ -33,7 +33,6 @@ from envy.testing.drivers.projects.project import (
 from envy.testing.drivers.projects.serial import SerialProcess, in_groups
 
 _PROGRAM = "program"
-_LISTING_TIME = 60.0  # seconds
 _OWN = ("TESTBRIDGE_TEST_ONLY", "TEST_TOTAL_SHARDS", "TEST_SHARD_INDEX", "TEST_SHARD_STATUS_FILE",
         "XML_OUTPUT_FILE", "TEST_PREMATURE_EXIT_FILE")  # fmt: skip
 
@@ -127,7 +126,6 @@ def _listed(project: SuiteProject, tools: Tools, path: Path) -> ProjectTests:
         cwd=project.directory,
         environment=without_steering(tools.environment_of(project)),
         label="gtest",
-        timeout=_LISTING_TIME,
     )
     names = parse_tests(completed.stdout.decode("utf-8", "replace"))
     if completed.exit_code or not names:
