@@ -205,12 +205,30 @@ test('h pass', () => {});
 """
 NODE_MORE = """
 import test, { describe, it } from 'node:test';
+await test('first', () => {});
 test('with/sub', async (t) => { await t.test('inner', () => {}); });
 test('skipped', { skip: 'why' }, () => {});
 test('todo', { todo: true }, () => { throw new Error('x'); });
 describe('suite', () => { it('one', () => {}); });
 test('same', () => {}); test('same', () => {});
 """
+
+
+def test_what_is_missing_is_named(suites):
+    """A folder, a program or a test that is not there; flags and arguments without a receiver."""
+    suites.write("envy.lua", 'packages = {}\ntests = { pytest = { folder = "nowhere" } }\n')
+    missing = suites.envy_test(code=3).err
+    assert "tests.pytest of the manifest names the folder nowhere, which does not exist" in missing
+    suites.write("envy.lua", 'packages = {}\ntests = { pytest = {}, x = { kind = "node" } }\n')
+    suites.write("pytest.ini", "[pytest]\n")
+    suites.write("tests/test_a.py", "def test_a(): pass\n")
+    without = suites.envy_test(env={"PATH": "/nowhere"}, code=3).out
+    assert "there is no pytest for" in without
+    assert 'options = { requirements = { "pytest" } }' in without
+    assert "-race is a flag of Go" in suites.envy_test("-race", code=2).err
+    assert "leaves no test" in suites.envy_test("--run", "nothing", code=4).err
+    assert "unrecognized arguments: --nonsense" in suites.envy_test("--", "--nonsense", code=3).out
+    assert "(1 test)" in suites.envy_test("pytest", "--", "-k", "test_a").out
 
 
 @pytest.mark.needs("node")
@@ -231,6 +249,7 @@ def test_hostile_tests_of_node_have_their_own_results(suites):
     suites.write("test/script.js", "console.log('no test')\n")
     run = suites.envy_test("--json")
     assert outcomes(run) == {
+        "more.test.mjs::first": "pass",
         "more.test.mjs::with%2Fsub": "pass", "more.test.mjs::with%2Fsub/inner": "pass",
         "more.test.mjs::skipped": "skip", "more.test.mjs::todo": "skip",
         "more.test.mjs::suite": "pass", "more.test.mjs::suite/one": "pass",

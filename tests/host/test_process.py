@@ -12,6 +12,7 @@ from bounded import outcome_of
 
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
+from envy.host import process
 from envy.host.children import Children, watch_exit_by_thread
 from envy.host.process import run_argv
 from envy.host.process_table import is_alive
@@ -473,3 +474,27 @@ def test_a_run_after_termination_is_refused(children):
     children.terminate_all()
     with pytest.raises(Cancelled):
         sh(children, "true")
+
+
+def test_events_have_a_pipe_of_their_own(children):
+    """What a child writes to it is a stream beside its output, and is not captured."""
+    ends = os.pipe()
+    told = []
+    script = f"import os; print('out'); os.write({ends[1]}, b'event'); os.write({ends[1]}, b'more')"
+    done = process.run(
+        process.ProcessSpec(
+            argv=[sys.executable, "-c", script],
+            command="python",
+            cwd=Path("/"),
+            environment=environment(),
+            children=children,
+            capture=True,
+            on_output=lambda stream, chunk: told.append((stream, chunk)),
+            event_pipe=ends,
+        )
+    )
+    os.close(ends[0])
+    assert done.stdout == b"out\n"
+    assert b"".join(chunk for stream, chunk in told if stream == "events") == b"eventmore"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(ends[1])

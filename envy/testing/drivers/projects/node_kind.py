@@ -56,7 +56,7 @@ class NodeRunnerKind(TestKind):
         return [*path_rows("node", path, project.folder), *installed]
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
-        """Return the tests of all files; each file is loaded, and ended before its first test."""
+        """Return the tests of all files, which are loaded; a hook stops the bodies of tests."""
         node = _node(project, tools)
         command = _command(project)
         files = test_files(project, project.settings.files or command.files)
@@ -190,6 +190,7 @@ def _listed(
                 "PWD": project.folder,
             },
             label=project.settings.name,
+            timeout=tools.settings.timeout or None,
             event_pipe=channel.pipe,
             on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
         )

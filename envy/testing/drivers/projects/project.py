@@ -119,6 +119,7 @@ class Tools:
         cwd: Path,
         environment: Mapping[str, str],
         label: str,
+        timeout: float | None = None,
         event_pipe: tuple[int, int] | None = None,
         on_output: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
@@ -127,7 +128,9 @@ class Tools:
         Raises:
             ScriptFailed: it could not be started; Cancelled: the command is ending.
         """
-        timeout = None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+        if self.ends_at is not None:
+            left = max(0.0, self.ends_at - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
         return run(
             ProcessSpec(
                 argv=argv,

@@ -28,7 +28,7 @@ from envy.testing.drivers.projects.project import (
     SuiteProject,
     Tools,
 )
-from envy.testing.drivers.projects.python_program import environment_rows, find_pytest
+from envy.testing.drivers.projects.python_program import ADD_PYTEST, environment_rows, find_pytest
 from envy.testing.drivers.projects.report import SuiteReport
 
 _REPORTER = "envy_pytest_reporter"
@@ -110,7 +110,8 @@ class PytestKind(TestKind):
         if completed.timed_out:
             raise NotTestable(f"the run took too long while pytest collected the tests\n{output}")
         if collection.status is None or completed.exit_code not in {0, _NO_TESTS, 2}:
-            raise NotTestable(_why_not(argv, output, completed.exit_code))
+            hint = ADD_PYTEST if "No module named pytest" in output else ""
+            raise NotTestable(_why_not(argv, output, completed.exit_code), hint=hint)
         if collection.errors and completed.exit_code:
             raise NotTestable("\n".join(["pytest cannot collect all tests", *collection.errors]))
         return collection.packages(project)

@@ -11,9 +11,8 @@ from envy.testing.evidence import FILE, LISTING
 
 _ENVIRONMENTS = (".venv", "venv")
 _TOPS = (".git", "envy.lua")
-MANIFEST_LINE = (
-    '{ recipe = "envy.python@r1", options = { requirements = { "pytest" } } }'  # in `packages`
-)
+_LINE = '{ recipe = "envy.python@r1", options = { requirements = { "pytest" } } }'
+ADD_PYTEST = f"add it to envy.lua: packages = {{ {_LINE} }}"
 
 
 def find_pytest(project: SuiteProject, tools: Tools) -> list[str]:
@@ -39,7 +38,7 @@ def find_pytest(project: SuiteProject, tools: Tools) -> list[str]:
     raise NotTestable(
         f"there is no pytest for {project.folder}: none in the manifest's packages, in .venv or on "
         "PATH",
-        hint=f"add it to envy.lua: packages = {{ {MANIFEST_LINE} }}",
+        hint=ADD_PYTEST,
     )
 
 

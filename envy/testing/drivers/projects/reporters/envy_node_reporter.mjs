@@ -26,7 +26,7 @@ export default async function* report(source) {
       state.tell({ event: 'item', name: queued(data.name) });
     } else if (type === 'test:dequeue' && data.nesting === 0) {
       state.current = begun(data.name);
-      if (state.isWanted(state.current) && !state.lists) {
+      if (state.isWanted(state.current)) {
         state.tell({ event: 'start', name: state.current });
       }
     } else if (type === 'test:start') {
@@ -36,7 +36,7 @@ export default async function* report(source) {
       if (data.nesting === 0) started = levels[0].name;
     } else if (type === 'test:pass' || type === 'test:fail') {
       const path = levels.slice(0, data.nesting + 1).map((level) => level.name);
-      if (state.lists || !state.isWanted(started)) continue;
+      if (!state.isWanted(started)) continue;
       const { details } = data;
       const error = details?.error;
       const marked = data.skip !== undefined ? 'skip' : data.todo !== undefined ? 'todo' : '';
@@ -53,4 +53,5 @@ export default async function* report(source) {
     }
   }
   state.tell({ event: 'done' });
+  if (state.lists) process.reallyExit(0);
 }
