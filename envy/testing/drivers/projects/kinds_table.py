@@ -8,6 +8,7 @@ from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
+from envy.testing.drivers.projects.vitest.kind import VitestKind
 
 _ALL: tuple[TestKind, ...] = (
     CargoKind(),
@@ -15,5 +16,6 @@ _ALL: tuple[TestKind, ...] = (
     CTestKind(),
     GTestKind(),
     PytestKind(),
+    VitestKind(),
 )
 KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}
