@@ -187,3 +187,59 @@ def test_commands_are_read_by_their_format(suites):
     again = suites.envy_test("fine", "xml", "go", "--explain").out
     assert again.count("cached, nothing changed") == 3
     assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 7
+
+
+NODE_HOSTILE = """
+const test = require('node:test'); const assert = require('node:assert'); const fs = require('fs');
+test('a pass', () => {});
+test('b segv', () => process.kill(process.pid, 'SIGSEGV'));
+test('c abort', () => process.abort());
+test('d exit', () => process.exit(0));
+test('e loop', () => { for (;;); });
+test('f wrong', () => assert.strictEqual(2 + 2, 5));
+test('g forged', () => {
+  assert(!process.env.ENVY_TEST_EVENTS);
+  fs.writeSync(1, '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n');
+});
+test('h pass', () => {});
+"""
+NODE_MORE = """
+import test, { describe, it } from 'node:test';
+test('with/sub', async (t) => { await t.test('inner', () => {}); });
+test('skipped', { skip: 'why' }, () => {});
+test('todo', { todo: true }, () => { throw new Error('x'); });
+describe('suite', () => { it('one', () => {}); });
+test('same', () => {}); test('same', () => {});
+"""
+
+
+@pytest.mark.needs("node")
+def test_hostile_tests_of_node_have_their_own_results(suites):
+    """The eight tests, and in another file names that are equal, subtests, skips and a script."""
+    suites.write("package.json", '{"scripts": {"test": "node --test"}}')
+    suites.write("test/hostile.js", NODE_HOSTILE)
+    run = suites.envy_test("--json", "--timeout", "1s", code=1)
+    expected = dict.fromkeys("abcdefgh", "fail") | dict.fromkeys("agh", "pass")
+    found = {name.partition("::")[2][:1]: end for name, end in outcomes(run).items() if name}
+    assert found == expected
+    assert {name[12:]: reason for name, reason in reasons_of(run).items()} == {
+        "b segv": "signal SIGSEGV", "c abort": "signal SIGABRT", "d exit": "exit 0",
+        "e loop": "timeout", "f wrong": "",
+    }  # fmt: skip
+    (suites.root / "test/hostile.js").unlink()
+    suites.write("test/more.test.mjs", NODE_MORE)
+    suites.write("test/script.js", "console.log('no test')\n")
+    run = suites.envy_test("--json")
+    assert outcomes(run) == {
+        "more.test.mjs::with%2Fsub": "pass", "more.test.mjs::with%2Fsub/inner": "pass",
+        "more.test.mjs::skipped": "skip", "more.test.mjs::todo": "skip",
+        "more.test.mjs::suite": "pass", "more.test.mjs::suite/one": "pass",
+        "more.test.mjs::same": "pass", "more.test.mjs::same#01": "pass", "script.js": "pass",
+        "": "pass",
+    }  # fmt: skip
+    assert "cached" in suites.envy_test().out
+    assert "(2 tests)" in suites.envy_test("--run", "same").out
+    listed = suites.envy_test("--list", "test/script.js").out
+    assert listed == "test.script.js\n"
+    suites.write("test/script.js", "process.exit(4)\n")
+    assert "test.script.js (exit 4)" in suites.envy_test(code=1).out

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from envy.cache.padding import padded_path
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
@@ -173,12 +174,17 @@ class PhaseRun:
         without: Collection[str] = (),
     ) -> Completed:
         cwd = options.cwd or self.run_dir
+        is_padded = self.recipe.is_padded
+        if is_padded:
+            cwd = Path(padded_path(str(cwd), self.recipe.placement.entry, self.recipe.work_paths))
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
         variables = {
             **{name: text for name, text in self.environment.items() if name not in without},
             **(options.env or {}),
             **lock_marks(self.recipe, self.engine.services),
+            # Otherwise shells and compilers ask the system, which resolves the link.
+            **({"PWD": str(cwd)} if is_padded else {}),
         }
         with (
             self._terminal(interactive=options.interactive),
@@ -218,7 +224,7 @@ class PhaseRun:
         if (
             placement is None
             or self.user_managed
-            or not cwd.is_relative_to(placement.entry.directory)
+            or not cwd.is_relative_to(self.recipe.work_paths.directory)
         ):
             return None
         return cwd

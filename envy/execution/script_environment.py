@@ -10,6 +10,7 @@ import os.path
 from collections.abc import Iterable, Mapping
 
 from envy.answers.project_environment import joined_folders
+from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.errors import DeclarationError
 from envy.execution.access import exporting, searched_by_compilers
 from envy.execution.services import PhaseServices
@@ -53,7 +54,7 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     if phase in _ISOLATED and not recipe.user_managed:
         definition = recipe.loaded.definition
         variables = _isolated(inherited, (*definition.pass_env, *definition.secret_env))
-        variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
+        variables["TMPDIR"] = recipe.work_paths.at(TMP)
     else:
         variables = dict(inherited)
     if engine.services.offline:
@@ -87,9 +88,10 @@ def _own_variables(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
         "ENVY_CORES": str(engine.services.cores),
     }
     if placement is not None and not recipe.user_managed:
-        variables["ENVY_INSTALL_DIR"] = str(placement.entry.asset_dir)
-        variables["ENVY_STAGE_DIR"] = str(placement.entry.stage_dir)
-        variables["ENVY_FETCH_DIR"] = str(placement.entry.fetch_dir)
+        paths = recipe.work_paths
+        variables["ENVY_INSTALL_DIR"] = paths.at(ASSET)
+        variables["ENVY_STAGE_DIR"] = paths.at(STAGE)
+        variables["ENVY_FETCH_DIR"] = paths.at(FETCH)
     for name, value in recipe.options.items():
         if isinstance(value, bool):
             variables[option_variable(name)] = "true" if value else "false"

@@ -39,6 +39,7 @@ class Outcome(Enum):
     """How a recipe was completed."""
 
     CACHED = "cached"
+    TAKEN = "taken"  # from a depot, in this run
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
@@ -146,6 +147,7 @@ class Placement:
     inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
+    padded: EntryPaths | None = None  # the entry by its padded path, for `relocate = "padded"`
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -153,6 +155,7 @@ class Work:
     """The progress of the work on a recipe. Only its own worker and the engine write to it."""
 
     cached: bool = False
+    taken: bool = False  # its entry was taken from a depot in this run
     undeployed: bool = False  # its entry exists but is not deployed
     wanted: bool = False
     expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs
@@ -289,6 +292,18 @@ class Recipe:
         """The entry key, or "" before it is computed."""
         placement = self.placement_or_none
         return placement.entry_key if placement is not None else ""
+
+    @property
+    def work_paths(self) -> EntryPaths:
+        """The entry by the path that its phases see while it is being made."""
+        padded = self.placement.padded if self.is_padded else None
+        return padded or self.placement.entry
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether its phases see a padded path now."""
+        placement = self.placement_or_none
+        return self.work.attempt is not None and placement is not None and bool(placement.padded)
 
     @property
     def asset_dir(self) -> Path | None:

@@ -50,6 +50,16 @@ class TestPackage:
     detail: Any = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPackage:
+    """A package that a run is going to test, and its tests as far as they are known."""
+
+    name: str
+    directory: Path
+    tests: tuple[str, ...] = ()
+    whole: bool = True  # all of its tests
+
+
 class NothingMatched(EnvyError):
     """The patterns or the selection leave nothing to run."""
 

@@ -7,6 +7,7 @@ from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.node_kind import NodeRunnerKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
 from envy.testing.drivers.projects.vitest.kind import VitestKind
 
@@ -15,6 +16,7 @@ _ALL: tuple[TestKind, ...] = (
     CommandKind(),
     CTestKind(),
     GTestKind(),
+    NodeRunnerKind(),
     PytestKind(),
     VitestKind(),
 )
