@@ -9,6 +9,7 @@ from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.node_kind import NodeRunnerKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
+from envy.testing.drivers.projects.vitest.kind import VitestKind
 
 _ALL: tuple[TestKind, ...] = (
     CargoKind(),
@@ -17,5 +18,6 @@ _ALL: tuple[TestKind, ...] = (
     GTestKind(),
     NodeRunnerKind(),
     PytestKind(),
+    VitestKind(),
 )
 KINDS: dict[str, TestKind] = {kind.name: kind for kind in _ALL}

@@ -23,7 +23,7 @@ from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 
 # Seconds until a process begins its first test, or the next one, if the limit of a test is shorter.
-_LONGEST_START = 60.0
+LONGEST_START = 60.0
 
 
 class SuiteRunner:
@@ -205,7 +205,7 @@ class SuiteRunner:
     def deadline_of(self, report: SuiteReport, *, tells_starts: bool) -> Callable[[], float | None]:
         """Return a function that returns when the process is to be ended."""
         limit = self._settings.timeout
-        idle = max(limit, _LONGEST_START) if tells_starts else limit
+        idle = max(limit, LONGEST_START) if tells_starts else limit
 
         def deadline() -> float | None:
             moments = [self._ends_at] if self._ends_at is not None else []

@@ -1,0 +1,281 @@
+"""The kind `vitest`: one package a project, told by a reporter that is given to its own vitest.
+
+Guarantees
+  Results come from the reporter's descriptor only; a test without one has not passed.
+  A test that ends its worker, or never yields, has failed; the others run in another process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from envy.content.json_text import parse_json
+from envy.testing.drivers.projects.channel import EventChannel
+from envy.testing.drivers.projects.inputs import path_rows
+from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.names import raw_name, test_name
+from envy.testing.drivers.projects.project import (
+    Folder,
+    NotTestable,
+    ProjectTests,
+    SuiteProject,
+    Tools,
+)
+from envy.testing.drivers.projects.report import SuiteReport
+from envy.testing.drivers.projects.runner import LONGEST_START
+from envy.testing.evidence import FILE
+
+_HERE = Path(__file__).parent
+_MODULE = "node_modules/vitest/vitest.mjs"
+_STATES = {"passed": "pass", "failed": "fail", "skipped": "skip"}
+_NUMBER = re.compile(r"#\d\d+$")
+_PROJECT = re.compile(r"^\[[^\]]*\] ")
+_LONGEST_PATTERN = 50_000
+_BEGUN = "ENVY_TEST_BEGUN"
+_LOCKS = ("package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
+
+
+class VitestKind(TestKind):
+    """Projects whose package.json names vitest."""
+
+    name = "vitest"
+    project_files = frozenset({"package.json"})
+    lock_files = _LOCKS
+
+    def is_project(self, folder: Folder, *, above: bool) -> bool:
+        """Return whether package.json names vitest; one above runs the tests below it, too."""
+        if above:
+            return False
+        try:
+            row = parse_json(folder.read("package.json") or "{}")
+        except ValueError:
+            return False
+        tables = [row.get(name) for name in ("devDependencies", "dependencies")] if isinstance(
+            row, dict
+        ) else []  # fmt: skip
+        return any(isinstance(table, dict) and "vitest" in table for table in tables)
+
+    def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
+        """Return node, and what says which packages are installed."""
+        path = tools.environment_of(project).get("PATH", "")
+        rows = path_rows("node", path, project.folder)
+        for folder in (project.directory, *project.directory.parents):
+            if folder == project.directory or (folder / "node_modules").is_dir():
+                rows += [
+                    (FILE, f"{folder}/node_modules/.package-lock.json"),
+                    (FILE, f"{folder}/node_modules/.modules.yaml"),
+                    (FILE, f"{folder}/node_modules/vitest/package.json"),
+                    *((FILE, f"{folder}/{name}") for name in _LOCKS),
+                ]
+        return rows
+
+    def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
+        """Return the tests that vitest collects, the skipped ones, too."""
+        _find_vitest(project)
+        listing = _Listing()
+        channel = EventChannel(listing.take)
+        words = [*project.settings.args, *tools.arguments]
+        try:
+            completed = tools.capture(
+                [_node(project, tools), str(_HERE / "list.mjs"), *words],
+                cwd=project.directory,
+                environment={
+                    **tools.environment_of(project),
+                    **channel.variables,
+                    "PWD": project.folder,
+                    "NO_COLOR": "1",
+                },
+                label=project.settings.name,
+                event_pipe=channel.pipe,
+                on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
+            )
+        finally:
+            channel.close()
+        said = (completed.stderr + completed.stdout).decode("utf-8", "replace").strip()
+        if listing.old:
+            raise NotTestable(
+                f"vitest {listing.old} of {project.directory} is too old",
+                hint="envy test needs vitest 3 or later",
+            )
+        if not listing.is_done or completed.exit_code:
+            raise NotTestable(f"vitest cannot list its tests\n{said}")
+        if not listing.tests:
+            return []
+        return [
+            ProjectTests(
+                project=project, directory=project.directory, tests=tuple(listing.tests)
+            )
+        ]  # fmt: skip
+
+    def run(self, job: SuiteJob) -> None:
+        """Run tests by vitest."""
+        project = job.package.project
+        begun = job.tools.scratch / f"begun-{id(job)}"
+        results = _Results(job, begun)
+        channel = EventChannel(results.take)
+        words = ["run", f"--reporter={_HERE / 'reporter.mjs'}"]
+        words += [*project.settings.args, *job.tools.arguments]
+        if job.tools.settings.fail_fast:
+            words.append("--bail=1")
+        try:
+            job.start(
+                [_node(project, job.tools), _find_vitest(project), *words, *_selecting(job)],
+                cwd=project.directory,
+                environment={_BEGUN: str(begun), "NO_COLOR": "1"},
+                channel=channel,
+                on_end=results.finish,
+                judges_exit=False,
+            )
+        finally:
+            channel.close()
+            begun.unlink(missing_ok=True)
+        results.conclude()
+
+
+class _Listing:
+    """What the list of tests tells."""
+
+    def __init__(self) -> None:
+        self.tests: dict[str, None] = {}
+        self.old = ""
+        self.is_done = False
+
+    def take(self, event: Mapping[str, object]) -> None:
+        """Take one event."""
+        kind, file = event.get("event"), str(event.get("file", ""))
+        if kind == "tests":
+            names = event.get("tests")
+            for name in names if isinstance(names, list) else ():
+                self.tests[_shown(file, str(name))] = None
+        elif kind == "bad-file":
+            self.tests[test_name(file)] = None
+        elif kind == "old":
+            self.old = str(event.get("version"))
+        elif kind == "done":
+            self.is_done = True
+
+
+class _Results:
+    """What the reporter tells while tests run."""
+
+    def __init__(self, job: SuiteJob, begun: Path) -> None:
+        self._job = job
+        self._report: SuiteReport = job.report
+        self._asked = frozenset(job.tests)
+        self._begun = begun
+        self._is_done = False
+        self._problem = ""
+
+    def take(self, event: Mapping[str, object]) -> None:
+        """Take one event."""
+        kind, file, text = (
+            event.get("event"),
+            str(event.get("file", "")),
+            str(event.get("text", "")),
+        )
+        name = _shown(file, str(event.get("name", "")))
+        if kind == "queued":
+            self._report.last_change = time.monotonic()
+        elif kind == "collected":
+            self._await_test()
+        elif kind == "done":
+            self._is_done, self._problem = True, text
+        elif kind == "bad-file":
+            name = test_name(file)
+            self._report.output(name, f"{text}\n")
+            self._report.end(name, "fail", reason="cannot be loaded")
+        elif name not in self._asked:
+            return  # the filter of vitest is less exact
+        elif kind == "output":
+            self._report.output(name, text)
+        elif kind == "result":
+            note = str(event.get("note", ""))
+            self._report.output(name, "".join(f"{part}\n" for part in (text, note) if part))
+            seconds = event.get("seconds")
+            self._report.end(
+                name,
+                _STATES.get(str(event.get("state")), "fail"),
+                seconds=seconds if isinstance(seconds, float) else None,
+            )
+            self._await_test()
+
+    def _await_test(self) -> None:
+        """Let the limit of a test begin now: a file is loaded, so that tests follow."""
+        slack = max(0.0, LONGEST_START - self._job.tools.settings.timeout)
+        self._report.last_change = time.monotonic() - slack
+
+    def finish(self) -> None:
+        """Report the start of the tests during which a worker ended."""
+        last: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._begun.read_text(encoding="utf-8").splitlines():
+                row = parse_json(line)
+                last[str(row["worker"])] = _shown(str(row["file"]), str(row["name"]))
+        for name in last.values():
+            if name in self._asked and name not in self._report.ended:
+                self._report.begin(name)
+
+    def conclude(self) -> None:
+        """Fail the package if something else than a test has failed."""
+        job = self._job
+        if job.crashed:
+            if self._problem:
+                self._report.output("", f"{self._problem}\n")
+        elif not self._is_done:
+            job.fail("no results", "vitest ended without telling its results")
+        elif self._problem:
+            job.fail("unhandled error", self._problem)
+
+
+def _selecting(job: SuiteJob) -> list[str]:
+    """Return the arguments that select at least the tests of a job."""
+    if job.is_whole:
+        return []
+    files: dict[str, None] = {}
+    texts: dict[str, None] = {}
+    for shown in job.tests:
+        file, _, name = raw_name(shown).partition("::")
+        files[file] = None
+        if name:  # else it is a file that cannot be loaded
+            texts[_PROJECT.sub("", _NUMBER.sub("", name))] = None
+    words = list(files)
+    if texts and sum(map(len, texts)) < _LONGEST_PATTERN:
+        # Names of groups are joined by a space there.
+        parts = [re.escape(text).replace(r"\ >\ ", "( > | )") for text in texts]
+        words.append(f"--testNamePattern=^({'|'.join(parts)})$")
+    return words
+
+
+def _shown(file: str, name: str) -> str:
+    return test_name(f"{file}::{name}")
+
+
+def _node(project: SuiteProject, tools: Tools) -> str:
+    found = tools.find_program("node", project)
+    if found is None:
+        raise NotTestable(
+            f"the tests of {project.directory} need node, and none is on PATH",
+            hint='add node to envy.lua: packages = { "envy.node@r1" }',
+        )
+    return found
+
+
+def _find_vitest(project: SuiteProject) -> str:
+    """Return the program of the project's vitest.
+
+    Raises:
+        NotTestable: it is not installed.
+    """
+    for folder in (project.directory, *project.directory.parents):
+        if (folder / _MODULE).is_file():
+            return os.fspath(folder / _MODULE)
+    raise NotTestable(
+        f"package.json of {project.directory} names vitest, which is not installed",
+        hint="install the packages of the project, such as by `npm ci`",
+    )
