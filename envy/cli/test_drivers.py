@@ -85,7 +85,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
     found = find_toolchain(
         programs.products,
         programs.environment,
-        NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
+        NativeWishes(coverage=bool(options.coverage), sanitize=options.sanitize),
         children=context.children,
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
