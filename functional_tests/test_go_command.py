@@ -335,6 +335,35 @@ def test_slowest_profile_and_coverage_are_printed(go_project):
     assert sorted(lines[0]) == sorted(lines[1])  # a package without tests included
 
 
+def test_coverage_is_reported_and_merged(go_project):
+    """Each part has its share; merged, they have all; --min-coverage decides on the exit code."""
+    go_project.write(
+        "p/p.go", "package p\n\nfunc A() int {\n\treturn 1\n}\n\nfunc B() int {\n\treturn 2\n}\n"
+    )
+    go_project.test(
+        "p",
+        'package p\nimport "testing"\n'
+        "func TestA(t *testing.T) { A() }\nfunc TestB(t *testing.T) { B() }\n",
+    )
+    for name in "AB":
+        words = ["--run", f"Test{name}", f"--coverage=func,json:{name}.json,lcov:x.info,html"]
+        out = go_project.envy_test(*words).out
+        assert "coverage  total  50.0% of statements" in out
+    assert re.findall(r"^p/p.go:\d: +(\w) +(\S+)", out, re.MULTILINE) == [
+        ("A", "0.0%"),
+        ("B", "100.0%"),
+    ]
+    assert "DA:4,0" in (go_project.root / "x.info").read_text()
+    assert "return 2" in (go_project.root / "coverage.html").read_text()
+    run = go_project.envy_test("--run", "TestA", "--min-coverage", "50.1", "--json", code=1)
+    assert "error: 50.0% is covered, and --min-coverage asks for 50.1%" in run.err
+    files = ["A.json", "B.json"]
+    run = go_project.envy_test("--merge-coverage", *files, "--min-coverage=100")
+    assert run.out.splitlines()[-1] == "coverage  total  100.0% of statements"
+    run = go_project.envy_test("--merge-coverage", "A.json", "--min-coverage=100", code=1)
+    assert "50.0% is covered, and --min-coverage asks for 100%" in run.out
+
+
 def test_total_timeout_ends_the_run(go_project):
     """When the total time is over, the running package fails and the rest does not run."""
     go_project.test(
@@ -380,6 +409,11 @@ BAD_INPUT = [
     (["./good", "good/gone_test.go"], 4, "there is no file good/gone_test.go"),
     (["--json", "--tui", "always"], 2, "--json writes to standard output"),
     (["-coverprofile", "nowhere/c.out", "./good"], 2, "cannot write"),
+    (["--coverage=xml"], 2, "--coverage: 'xml' is not a format"),
+    (["--coverage=json:nowhere/c.json", "./good"], 2, "cannot write"),
+    (["--merge-coverage"], 2, "--merge-coverage needs files"),
+    (["--merge-coverage", "damaged.json"], 2, "damaged.json has no coverage that envy wrote"),
+    (["--legacy", "--min-coverage=3"], 2, "need a run of envy's own"),
     (["-C", "nowhere"], 2, "-C: nowhere is not a folder"),
     (["-cpuprofile", "x", "./good", "./needs"], 2, "-cpuprofile works with one package only"),
     (["./cycle/a"], 3, "import cycle"),

@@ -11,6 +11,7 @@ import click
 
 from envy.cli.options import EnvyCommand, Invocation, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_run import run_once
 from envy.cli.test_setup import (
@@ -30,7 +31,7 @@ from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
 
-_OPTIONAL_VALUES = {"--json": "-", "--list": "."}
+_OPTIONAL_VALUES = {"--json": "-", "--list": ".", "--coverage": "total"}
 
 
 class TestCommand(EnvyCommand):
@@ -151,7 +152,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
          help="The tests whose output is shown.")  # fmt: skip
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
 @_option("--profile", is_flag=True, help="Show the time of each phase.")
-@_option("--coverage", is_flag=True, help="Measure test coverage.")
+@_option("--coverage", default="", metavar="[=FORMAT]",
+         help="Measure coverage; FORMAT is func, html, lcov or json, and :FILE.")  # fmt: skip
+@_option("--min-coverage", type=click.FloatRange(0, 100), default=0, metavar="N",
+         help="Fail if less than N percent are covered.")  # fmt: skip
+@_option("--merge-coverage", is_flag=True,
+         help="Report the coverage in these files, from --coverage=json:FILE.")  # fmt: skip
 @_option("--sanitize", default="", metavar="KIND",
          help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
@@ -167,6 +173,8 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     matched, 130 interrupted.
     """
     parsed = click.get_current_context().meta
+    if given["min_coverage"] and not given["coverage"]:
+        given["coverage"] = "total"
     options = TestOptions(
         **given,
         go_flags=parsed["go_flags"],
@@ -174,8 +182,11 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
         words=None if settings.traces or settings.locked else parsed["words"],
     )
     _check(options)
+    if options.merge_coverage:
+        return merge_coverage(settings, options)
     if options.load:
         return show_saved(settings, options)
+    check_reports(options)
     with open_context(settings, options) as context:
         if clean_cache:
             freed = context.store.clean() + clean_native(context)
@@ -211,6 +222,12 @@ def _check(options: TestOptions) -> None:
         check_pattern(options.list_matching, option="--list")
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it cannot run tests")
+    printed = set(options.coverage.split(",")) <= {"", "total"}
+    if (options.load or options.legacy) and (options.min_coverage or not printed):
+        raise UsageError(
+            "reports of coverage and --min-coverage need a run of envy's own",
+            hint="omit --load or --legacy",
+        )
 
 
 def show_list(context: RunContext) -> int:

@@ -87,7 +87,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
     found = find_toolchain(
         project.products,
         project.environment,
-        NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
+        NativeWishes(coverage=bool(options.coverage), sanitize=options.sanitize),
         children=context.children,
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
+from envy.cli.test_coverage import write_reports
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
@@ -19,6 +21,7 @@ from envy.cli.test_setup import (
     session_settings,
     toolchain_source,
 )
+from envy.console.text import say
 from envy.testing.orphans import recorded_children
 from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
@@ -120,6 +123,9 @@ def _run_tests(
             on_session(session)
         result = session.run(asked)
         driver.finish()
+        write_reports(context.options, result.coverage, context.directory)
+        if result.too_little and context.options.json == "-":
+            say(sys.stderr, f"error: {result.too_little}")  # no event says why it failed
         if remembered is not None:
             remembered.finish(result, driver)
     if not result.built_only:

@@ -77,7 +77,9 @@ class TestOptions:
     show_output: str = "failed"
     slowest: int = 0
     profile: bool = False
-    coverage: bool = False
+    coverage: str = ""  # formats; "" does not measure
+    min_coverage: float = 0.0
+    merge_coverage: bool = False
     sanitize: str = ""
     watch: bool = False
     legacy: bool = False
@@ -244,6 +246,7 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
     flags = GoFlags(arguments=options.arguments)
     for name, value in options.go_flags:
         flags.add(name, value, where=directory)
+    flags.measures = bool(options.coverage)
     if options.coverage and "-cover" not in flags.build:
         flags.build.append("-cover")
     return flags
@@ -293,6 +296,8 @@ def session_settings(context: RunContext, *, selector: Selector | None = None) -
         jobs=context.settings.jobs or 1,
         build_only=options.build_only,
         stop_on_build_error=options.stop_on_build_error,
+        measures_coverage=bool(options.coverage),
+        min_coverage=options.min_coverage,
         results=None if options.build_only else context.results,
     )
 

@@ -21,6 +21,8 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
+from envy.testing.coverage.model import MeasuresCoverage, PackageCoverage, merged
+from envy.testing.coverage.report import missing_coverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -64,6 +66,8 @@ class SessionResult:
     stopped: str = ""  # why some packages did not run
     built_only: bool = False
     packages: Sequence[TestPackage] = ()  # all that the patterns match
+    coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
+    too_little: str = ""  # covered, for --min-coverage
     error: EnvyError | None = None
 
     @property
@@ -79,7 +83,7 @@ class SessionResult:
         verdicts = {run.verdict for run in self.runs}
         if PackageVerdict.BUILD_FAILED in verdicts:
             return 3
-        if PackageVerdict.FAILED in verdicts or self.stopped:
+        if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
             return 1
         return 0
 
@@ -93,6 +97,8 @@ class SessionSettings:
     jobs: int = 1
     build_only: bool = False
     stop_on_build_error: bool = False
+    measures_coverage: bool = False
+    min_coverage: float = 0.0  # per cent
     results: ResultCache | None = None  # None: results are neither kept nor shown again
 
 
@@ -159,8 +165,17 @@ class TestSession:
             self._result.cancelled = True
         finally:
             self._result.seconds = time.monotonic() - started
+        if self._settings.measures_coverage and not self._result.cancelled:
+            self._measure()
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
+
+    def _measure(self) -> None:
+        """Ask the driver what the tests covered."""
+        result, least = self._result, self._settings.min_coverage
+        if isinstance(self._driver, MeasuresCoverage) and not result.built_only:
+            result.coverage = merged(self._driver.covered())
+            result.too_little = missing_coverage(result.coverage, least)
 
     # -- the phases ----------------------------------------------------------------------------
 

@@ -379,6 +379,8 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l load
 complete -c envy -n '__fish_seen_subcommand_from test' -l locked
 complete -c envy -n '__fish_seen_subcommand_from test' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from test' -l max-fails
+complete -c envy -n '__fish_seen_subcommand_from test' -l merge-coverage
+complete -c envy -n '__fish_seen_subcommand_from test' -l min-coverage
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from test' -l offline

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.coverage.model import MeasuresCoverage, PackageCoverage
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Driver,
@@ -155,6 +156,11 @@ class CombinedDriver:
     def unit_of(self, package: TestPackage) -> str:
         """Return the name of the unit that a package's binary is."""
         return self._drivers[package.driver].unit_of(package)
+
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests of all drivers that measure it covered."""
+        drivers = [one for one in self._drivers.values() if isinstance(one, MeasuresCoverage)]
+        return [package for driver in drivers for package in driver.covered()]
 
     def finish(self) -> None:
         """Finish every driver."""

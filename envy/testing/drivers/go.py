@@ -12,14 +12,15 @@ from envy.errors import EnvyError, UsageError
 from envy.host.process import ProcessSpec, run
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.consulted import Unkept
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go_argv import SKIPS
 from envy.testing.drivers.go_basis import find_basis, units_of
 from envy.testing.drivers.go_build import BinaryStore, build_batch, closure_of, divide, is_whole
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
-from envy.testing.drivers.go_list import GoPackage, list_packages
-from envy.testing.drivers.go_profiles import COVERS_ALL, joined_profiles
+from envy.testing.drivers.go_list import GoPackage, folders_of, list_packages
+from envy.testing.drivers.go_profiles import COVERS_ALL, covered_in, joined_profiles
 from envy.testing.drivers.go_results import consulted_by, key_of, why_unkept
 from envy.testing.drivers.go_run import PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
@@ -66,6 +67,7 @@ class GoDriver:
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
         self._untested: list[str] = []  # packages without tests
+        self._folders: dict[str, str] = {}  # of packages, by import path
         self._lock = threading.Lock()
         self._ran: dict[str, tuple[PackageRunner, list[str]]] = {}
         self.ends_at: float | None = None
@@ -85,6 +87,7 @@ class GoDriver:
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
         """Return the packages that the patterns match, sorted by name."""
         packages = list_packages(self._toolchain, patterns, self._flags.listing)
+        self._folders = folders_of(packages)
         if self._flags.single_package and len(packages) > 1:
             raise UsageError(
                 f"{self._flags.single_package} works with one package only, and "
@@ -268,6 +271,16 @@ class GoDriver:
         except OSError as error:
             raise EnvyError(f"cannot write {profile}: {error.strerror}") from error
 
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests covered, by the packages that the files belong to."""
+        self._cover_untested()
+        found: dict[str, PackageCoverage] = {}
+        for path in self._profiles:
+            if path.exists():
+                text = path.read_text(encoding="utf-8", errors="replace")
+                covered_in(text, self._folders, str(self._toolchain.directory), found)
+        return list(found.values())
+
     def _cover_untested(self) -> None:
         """Let Go say what there is to cover in packages without tests, which have no binary."""
         toolchain = self._toolchain
@@ -275,4 +288,5 @@ class GoDriver:
             return
         path = self._scratch_file("cover")
         words = ["test", f"-coverprofile={path}", f"-p={self._build_jobs}", *self._flags.build]
-        toolchain.call([*words, *sorted(self._untested)])
+        names, self._untested = sorted(self._untested), []
+        toolchain.call([*words, *names])

@@ -62,7 +62,7 @@ def _outputs(
     words: list[str] = []
     if not any(word.startswith("-test.outputdir=") for word in flags.run):
         words.append(f"-test.outputdir={toolchain.directory}")
-    if flags.cover_profile:
+    if flags.cover_profile or flags.measures:
         words.append(f"-test.coverprofile={scratch('cover')}")
     if flags.fuzz:
         cache = Path(toolchain.variables["GOCACHE"], "fuzz", name)

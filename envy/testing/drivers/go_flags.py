@@ -101,6 +101,7 @@ class GoFlags:
     run: list[str] = field(default_factory=list)
     directory: str = ""
     cover_profile: str = ""
+    measures: bool = False  # envy wants a coverage profile of each process
     output_directory: str = ""
     execute_with: str = ""
     fuzz: str = ""

@@ -74,6 +74,13 @@ def list_packages(
     return sorted(packages, key=lambda package: package.name)
 
 
+def folders_of(packages: Sequence[TestPackage]) -> dict[str, str]:
+    """Return the folder of every listed package, by its import path."""
+    detail = packages[0].detail if packages else None
+    rows = detail.records.values() if isinstance(detail, GoPackage) else ()
+    return {row["ImportPath"]: row["Dir"] for row in rows if row.get("Dir")}
+
+
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     decoder = json.JSONDecoder()
     position = text.find("{")

@@ -43,8 +43,8 @@ def why_unkept(flags: GoFlags, toolchain: GoToolchain) -> str:
         name = f"-{word.partition('=')[0].lstrip('-')}"
         if name in _FOREIGN:
             return f"{name} is given"
-    if flags.cover_profile:
-        return "-coverprofile is given"
+    if flags.cover_profile or flags.measures:
+        return "coverage is measured"
     if flags.execute_with:
         return "-exec is given"
     return "-fuzz is given" if flags.fuzz else ""

@@ -15,6 +15,7 @@ from envy.console.renditions import painted_spans, rendered_spans
 from envy.console.styled import StyledText, painted
 from envy.console.text import Streams, format_seconds, safe_line, safe_lines, write_line
 from envy.masking import masked
+from envy.testing.coverage.report import coverage_lines
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
@@ -47,7 +48,7 @@ class PlainView:
         slow: float = 0.0,
         slowest: int = 0,
         profile: bool = False,
-        coverage: bool = False,
+        coverage: str = "",
         quiet: bool = False,
         live: bool = False,
         colours: bool = False,
@@ -143,16 +144,22 @@ class PlainView:
                 self._write(f"  {seconds:7.2f}s  {package}.{test}")
         if self._profile:
             self._write_profile(result)
-        if self._coverage:
-            for tally in result.recorder.packages.values():
-                if tally.coverage:
-                    self._write(f"coverage  {tally.name}  {tally.coverage}")
+        self._write_coverage(result)
         failures = failed_tests(result.recorder)
         if failures and self._show is not ShowOutput.NONE:
             self._write("failed:", "failure")
             for line in failures:
                 self._write(f"  {line}")
         self._write(summary_line(result), _style_of(result))
+
+    def _write_coverage(self, result: SessionResult) -> None:
+        if result.coverage is not None:
+            for line in coverage_lines(result.coverage, self._coverage):
+                self._write(line)
+        elif self._coverage:
+            for tally in result.recorder.packages.values():
+                if tally.coverage:
+                    self._write(f"coverage  {tally.name}  {tally.coverage}")
 
     def _write_builds(self, result: SessionResult) -> None:
         for run in result.runs:
@@ -320,5 +327,6 @@ def summary_line(result: SessionResult) -> str:
     where += f" ({', '.join(notes)})" if notes else ""
     state = "interrupted: " if result.cancelled else ""
     stopped = f"; stopped, because {result.stopped}" if result.stopped else ""
+    stopped += f"; {result.too_little}" if result.too_little else ""
     took = format_seconds(result.seconds)
     return f"{state}{', '.join(parts)} in {where}, {took}{stopped}"

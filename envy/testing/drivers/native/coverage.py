@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +10,23 @@ from pathlib import Path
 from envy.errors import ScriptFailed
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
+from envy.testing.coverage.lcov import DamagedTrace, read_lcov
+from envy.testing.coverage.model import PackageCoverage, share_of_files
 from envy.testing.drivers.native.toolchain import NativeToolchain
 from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun
+
+_NOT_COUNTED = re.compile(r"(_test\.[a-z]+|dispatcher\.c|envy_test\.h)$")
 
 
 class Coverage:
     """Collects the profiles of a session's processes, and reports each package's coverage."""
 
-    def __init__(self, toolchain: NativeToolchain, scratch: Path, children: Children) -> None:
+    def __init__(
+        self, toolchain: NativeToolchain, scratch: Path, children: Children, root: Path
+    ) -> None:
+        self.packages: list[PackageCoverage] = []  # what has been measured
+        self._root = root
         self._toolchain = toolchain
         self._scratch = scratch
         self._children = children
@@ -51,14 +59,19 @@ class Coverage:
         names.write_text("\n".join(raw), encoding="utf-8")
         self._run("llvm-profdata", "merge", "-sparse", f"--input-files={names}", "-o",
                   str(merged))  # fmt: skip
-        report = self._run("llvm-cov", "export", "-summary-only", f"-instr-profile={merged}",
-                           "-ignore-filename-regex=(_test\\.[a-z]+$|dispatcher\\.c$|envy_test\\.h$)",
+        report = self._run("llvm-cov", "export", "-format=lcov", f"-instr-profile={merged}",
                            str(package_run.binary))  # fmt: skip
         try:
-            lines = json.loads(report)["data"][0]["totals"]["lines"]
-        except (ValueError, KeyError, IndexError, TypeError):
+            found = read_lcov(report.decode("utf-8", "replace"))
+        except DamagedTrace:
             return "[not measured]"
-        return f"{lines['percent']:.1f}% of lines" if lines["count"] else "[no lines]"
+        files = {path: file for path, file in found.items() if not _NOT_COUNTED.search(path)}
+        root = f"{self._root}/"
+        name = package_run.package.name
+        own = {path.removeprefix(root): file for path, file in files.items()}
+        self.packages.append(PackageCoverage(name=name, unit="lines", files=own))
+        share = share_of_files(files.values())
+        return f"{share} of lines" if share.whole else "[no lines]"
 
     def _run(self, name: str, *words: str) -> bytes:
         assert self._toolchain.linker is not None

@@ -17,6 +17,7 @@ from time import time
 from envy.errors import UsageError
 from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.advice import extra_mains, hidden_tests, spelled
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.coverage import Coverage
@@ -96,7 +97,9 @@ class NativeDriver:
             toolchain, store, self._digests,
             children=children, scratch=scratch, jobs=build_jobs, rebuild=rebuild,
         )  # fmt: skip
-        self._coverage = Coverage(toolchain, scratch, children) if toolchain.coverage else None
+        self._coverage = (
+            Coverage(toolchain, scratch, children, root) if toolchain.coverage else None
+        )
         self.build_width = build_jobs
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
@@ -359,6 +362,10 @@ class NativeDriver:
     def unit_of(self, package: TestPackage) -> str:
         """Return the name of the unit that a package's executable is."""
         return package.name
+
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests covered."""
+        return self._coverage.packages if self._coverage is not None else []
 
     def finish(self) -> None:
         """Prune the store."""
