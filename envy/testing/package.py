@@ -46,6 +46,7 @@ class TestPackage:
     driver: str
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
     has_tests: bool = True  # False if there are no test files at all
+    is_open: bool = False  # its tests are known only when they have run
     detail: Any = None
 
 

@@ -269,6 +269,8 @@ def _package_line(tally: PackageTally) -> str:
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
     part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
+    if not count and tally.reason:
+        return f"FAIL  {tally.name}  {tally.seconds:.3f}s  [{tally.reason}]"
     return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({part}){reason}"
 
 
