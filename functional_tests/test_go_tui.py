@@ -1,18 +1,12 @@
 """The terminal view of `envy test` on a pseudo-terminal, with real tests."""
 
-import fcntl
 import json
 import os
-import pty
-import select
-import struct
 import subprocess
-import termios
-import time
 
 import pytest
 from gotests import wait_for
-from project import envy_command
+from view_terminal import FAILED, PASSED, Terminal
 
 pytest.importorskip("textual", reason="the extra envy-tool[tui] is not installed")
 
@@ -20,62 +14,6 @@ MIXED = (
     'package p\nimport "testing"\nfunc TestGood(t *testing.T) {}\n'
     'func TestBad(t *testing.T) { t.Fatal("it went wrong") }\n'
 )
-
-
-# In the header; the lines below it may be drawn before it.
-PASSED, FAILED = "passed  ✓".encode(), "failed  ✓".encode()
-
-
-class Terminal:
-    """A command that runs on a pseudo-terminal."""
-
-    def __init__(self, project, *words, controls=False):
-        self.primary, secondary = pty.openpty()
-
-        def take():
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        self.process = subprocess.Popen(
-            [envy_command(), "test", *words],
-            cwd=project.root,
-            env=project.environment({"TERM": "xterm-256color"}),
-            stdin=secondary,
-            stdout=secondary,
-            stderr=secondary,
-            start_new_session=True,
-            preexec_fn=take if controls else None,  # noqa: PLW1509  the tests start no threads
-        )
-        os.close(secondary)
-        self.seen = b""
-
-    def read_until(self, text, seconds=60):
-        """Read the output until it contains this text; later calls read newer output only."""
-        ends = time.monotonic() + seconds
-        while text not in self.seen:
-            ready, _, _ = select.select([self.primary], [], [], max(0, ends - time.monotonic()))
-            assert ready, (text, self.seen[-2000:])
-            try:
-                self.seen += os.read(self.primary, 1 << 16)
-            except OSError:
-                break
-        before, found, self.seen = self.seen.partition(text)
-        assert found, (text, before[-1500:])
-
-    def press(self, keys):
-        os.write(self.primary, keys)
-
-    def code(self):
-        """Read the remaining output, and return the exit code."""
-        ends = time.monotonic() + 60
-        while time.monotonic() < ends:
-            try:
-                ready, _, _ = select.select([self.primary], [], [], 1)
-                if ready and not os.read(self.primary, 1 << 16):
-                    break
-            except OSError:
-                break
-        return self.process.wait(timeout=60)
 
 
 def test_a_run_is_shown_rerun_and_left(go_project):
@@ -165,6 +103,17 @@ def test_leaving_a_run_ends_it(go_project):
     terminal.read_until(b"TestLong")
     terminal.press(b"q")
     assert terminal.code() == 130
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(go_project):
+    """Without Textual, --tui always is an error; otherwise plain lines are used."""
+    hidden = go_project.root.parent / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['textual'] = None\n")
+    terminal = Terminal(go_project, "--tui", "always", PYTHONPATH=str(hidden))
+    terminal.read_until(b"--tui always needs Textual")
+    terminal.read_until(b"pip install 'envy-tool[tui]'")
+    assert terminal.code() == 2
 
 
 @pytest.mark.parametrize("words", [[], ["--load", "run.json"]])
