@@ -27,26 +27,11 @@ from envy.cli.cache_gc import report_problems
 from envy.cli.cache_rm import command as rm_command
 from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
-from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
+from envy.cli.options import HELP_OPTIONS, CommandGroup, Invocation, common_options
 from envy.cli.settings import Settings, merge_settings, take_limits
 from envy.console.text import format_size, safe_line, write_data, write_line
 from envy.errors import CacheError
 from envy.masking import masked_data
-
-
-class CacheGroup(CommonOptionsMixin, click.Group):
-    """`envy cache`, alone or with a subcommand."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, then the commands."""
-        super().format_options(ctx, formatter)
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, command.get_short_help_str(80))
-                    for name, command in sorted(self.commands.items())
-                ]
-            )
 
 
 def _show(*, as_json: bool) -> int:
@@ -167,7 +152,7 @@ def _ago(seconds: float) -> str:
     return "just now"
 
 
-command = CacheGroup(
+command = CommandGroup(
     name="cache",
     help=_show.__doc__,
     short_help="Show, verify or clean the cache.",
