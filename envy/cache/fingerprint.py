@@ -25,7 +25,17 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.cache.names import ASSETS_FOLDER, PADDING
-from envy.cache.places import ENTRY_NAME, WIDE, Places, as_row, may_hide, places_in, too_large
+from envy.cache.path_pieces import BEGINNING, pieces_of
+from envy.cache.places import (
+    ENTRY_NAME,
+    WIDE,
+    Places,
+    as_row,
+    is_program,
+    may_hide,
+    places_in,
+    too_large,
+)
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.content.count_files import CountFiles
 from envy.content.written_digests import WrittenDigests
@@ -64,6 +74,9 @@ class _SearchTerms:
     within: Mapping[bytes, tuple[bytes, str]]  # by entry: what is forbidden from its name on
     elsewhere: Mapping[bytes, str]
     overlap: int
+    own: str  # the name of the entry
+    pieces: tuple[bytes, ...]  # of its path
+    beginnings: re.Pattern[bytes]  # of paths of the entry, which may end elsewhere
 
 
 @dataclass(slots=True)
@@ -100,7 +113,7 @@ def take_fingerprint(
             file, a directory or a link.
     """
     payload = list(members(asset)) if payload is None else payload
-    terms = _search_terms(root, forbidden, spellings) if payload else None
+    terms = _search_terms(root, asset, forbidden, spellings) if payload else None
     found = _digest_all(payload, terms, report, written) if terms else []
     for member, (_digest, names) in zip(payload, found, strict=True):
         if names.forbidden:
@@ -219,27 +232,31 @@ def _read(member: Member, terms: _SearchTerms) -> tuple[str, _Found]:
     hasher = blake3()
     chunk = tail = b""
     is_first = True
+    pieces: tuple[bytes, ...] = ()
     for chunk in _content(member):
         hasher.update(chunk)
-        if is_first and member.kind == FILE and may_hide(chunk[:8]):
-            _search_compressed(member.path, terms, found)
+        if is_first and member.kind == FILE:
+            pieces = terms.pieces if is_program(chunk[:8]) else ()
+            if may_hide(chunk[:8]):
+                _search_compressed(member.path, terms, found)
         is_first = False
-        _search(tail + chunk if tail else chunk, terms, found)
+        data = tail + chunk if tail else chunk
+        _search(data, terms, found)
+        if terms.own not in found.entries and any(piece in data for piece in pieces):
+            found.entries.add(terms.own)
         # A path can begin in one chunk and end in the next.
         tail = chunk[-terms.overlap :] if member.status.st_size >= LARGE else b""
     if found.entries and member.kind == FILE:
-        found.places = _places(member, chunk, found)
+        found.places = _places(member, chunk, terms, found)
     return hasher.hexdigest(), found
 
 
-def _places(member: Member, last: bytes, found: _Found) -> Places:
+def _places(member: Member, last: bytes, terms: _SearchTerms, found: _Found) -> Places:
     if member.status.st_size > RELOCATED_FILE.value:
         return too_large()
     data = last if len(last) == member.status.st_size else b"".join(_content(member))
-    # `<root>/assets/<identity>/<folder>/asset`, with the member below it
-    asset = member.path[: -len(member.relative) - 1]
-    own = "/".join(asset.split(os.sep)[-3:-1])
-    return places_in(member.relative, data, [*found.prefixes], own=own, hidden=found.hidden)
+    prefixes = sorted(found.prefixes)
+    return places_in(member.relative, data, prefixes, own=terms.own, hidden=found.hidden)
 
 
 def _search_compressed(path: str, terms: _SearchTerms, found: _Found) -> None:
@@ -265,6 +282,7 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
             path, dependency = terms.within.get(match[2], (b"", ""))
             if dependency and data.startswith(path, match.start(2)):
                 found.forbidden = found.forbidden or dependency
+        found.prefixes.update(match[1] for match in terms.beginnings.finditer(data))
     if WIDE in data:
         from envy.cache.hidden_paths import wide_names
 
@@ -278,7 +296,7 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
 
 
 def _search_terms(
-    root: str, forbidden: Mapping[bytes, str], spellings: Collection[str]
+    root: str, asset: str, forbidden: Mapping[bytes, str], spellings: Collection[str]
 ) -> _SearchTerms:
     roots, entries = _entry_roots(root, tuple(sorted(spellings)))
     within: dict[bytes, tuple[bytes, str]] = {}
@@ -292,7 +310,12 @@ def _search_terms(
         else:
             within[match[2]] = path[match.start(2) :], dependency
     overlap = max(len(max(roots, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
-    return _SearchTerms(entries, roots, within, elsewhere, overlap)
+    # `<root>/assets/<identity>/<folder>/asset`
+    own = "/".join(asset.split(os.sep)[-3:-1])
+    prefix = entries.pattern.removesuffix(ENTRY_NAME)
+    beginnings = re.compile(prefix + re.escape(os.fsencode(own[:BEGINNING])))
+    pieces = pieces_of(own)
+    return _SearchTerms(entries, roots, within, elsewhere, overlap, own, pieces, beginnings)
 
 
 def search_roots(root: str, spellings: Collection[str]) -> tuple[bytes, ...]:

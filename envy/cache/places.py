@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from envy.cache.counted_strings import has_counted_string
 from envy.cache.names import ASSET, ASSETS_FOLDER, ENTRY_PATTERN
+from envy.cache.path_pieces import cut_paths, has_other_pieces
 from envy.cache.program_files import (
     from_origin,
-    has_length_before,
     rpath_parts,
     signature_of,
 )
@@ -39,6 +40,8 @@ _MOST_PLACES = 100_000
 LENGTH_BEFORE = "has its length written before it"
 # Formats that may have compressed data inside: zip, ELF, gzip, bzip2, xz, zstd.
 _MAY_HIDE = (b"PK\x03\x04", b"\x7fELF", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_PROGRAMS = (b"\x7fELF", b"!<arch>\n", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_IN_PIECES = "holds it in pieces, which a compiler has made of it"
 _BINARY = (b"!<arch>\n", b"!<thin>\n", b"%PDF-")
 
 
@@ -61,6 +64,11 @@ class Places:
         relative = {*self.rpath}
         fixed = (prefix for prefix, at in self.at.items() if not relative.issuperset(at))
         return min(map(len, fixed), default=None)
+
+
+def is_program(head: bytes) -> bool:
+    """Return whether a file that begins like this holds code of compilers."""
+    return head.startswith(_PROGRAMS)
 
 
 def may_hide(head: bytes) -> bool:
@@ -112,11 +120,14 @@ def places_in(
     if path.endswith(".pyc") and "__pycache__" in path.split("/")[:-1]:
         return Places(MODULE, at)
     if b"\0" in data or data.startswith(_BINARY):
+        cut = cut_paths(data, prefixes, own, at)
+        if not cut and is_program(data) and has_other_pieces(data, own, at):
+            return Places(NEVER, why=_IN_PIECES)
+        at = {prefix: (*at.get(prefix, ()), *cut.get(prefix, ())) for prefix in {**at, **cut}}
         relative = relative_folders(path, data, at, own=own)
         return Places(FIXED, at, tuple(sorted(relative)))
-    if not is_text and any(
-        has_length_before(data, start, start + len(prefix)) for prefix, start in each_place(at)
-    ):
+    offsets = [offset for row in at.values() for offset in row]
+    if not is_text and has_counted_string(data, offsets, min(map(len, at), default=0)):
         return Places(NEVER, why=LENGTH_BEFORE)
     return Places(TEXT, at)
 

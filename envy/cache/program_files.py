@@ -5,7 +5,6 @@ Pure functions of the bytes of a file, whatever they are: a damaged file says no
 
 import os
 import posixpath
-import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -189,19 +188,3 @@ def _is_signed_pe(data: bytes) -> bool:
     size: int
     _address, size = struct.unpack_from("<II", data, header + 24 + (144 if magic == 0x20B else 128))
     return size > 0
-
-
-# `123:"…"` as PHP writes it, and `123:…,` (a netstring).
-_LENGTH = re.compile(rb'(\d{1,9}):("?)')
-
-
-def has_length_before(data: bytes, start: int, end: int) -> bool:
-    """Return whether a part of a text is in a string whose length is written before it."""
-    line = max(data.rfind(b"\n", 0, start) + 1, start - 65_536)
-    for match in _LENGTH.finditer(data, line, start):
-        begins, close = match.end(), match[2] or b","
-        ends = begins + int(match[1])
-        if end <= ends and data[ends : ends + 1] == close:
-            return True
-    # A dictionary or list of bencode, which torrents are.
-    return data[:1] in {b"d", b"l"} and _LENGTH.match(data, 1) is not None
