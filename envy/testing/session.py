@@ -156,8 +156,8 @@ class TestSession:
             EnvyError: No tests were found, or the run itself failed.
         """
         started = time.monotonic()
-        total = self._settings.run.total_timeout
-        self._driver.ends_at = started + total if total else None
+        if total := self._settings.run.total_timeout:
+            self._driver.ends_at = started + total
         try:
             with self.coordinator.interpreter.running():
                 self._drive(patterns)
@@ -171,13 +171,10 @@ class TestSession:
         return self._result
 
     def _measure(self) -> None:
-        """Ask the driver what the tests covered."""
-        result, least = self._result, self._settings.min_coverage
+        result = self._result
         if isinstance(self._driver, MeasuresCoverage) and not result.built_only:
             result.coverage = merged(self._driver.covered())
-            result.too_little = missing_coverage(result.coverage, least)
-
-    # -- the phases ----------------------------------------------------------------------------
+            result.too_little = missing_coverage(result.coverage, self._settings.min_coverage)
 
     def _drive(self, patterns: Sequence[str]) -> None:
         self._on_phase("discovering", 0, 0)
