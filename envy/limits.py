@@ -103,6 +103,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+NPM_PACKAGES = Limit(
+    "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -124,6 +127,7 @@ SCRIPT_LOG = Limit(
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -153,6 +157,7 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        NPM_PACKAGES,
         REFUSED_DOWNLOADS,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
@@ -160,6 +165,7 @@ LIMITS = {
         RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,

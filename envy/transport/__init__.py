@@ -94,17 +94,27 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
         from envy.transport.s3 import fetch_s3
 
         return fetch_s3
+    if scheme in {Scheme.OCI, Scheme.PYPI, Scheme.NPM}:
+        return _fetcher_of_registry(scheme)
+    from envy.transport.local import fetch_local
+
+    return fetch_local
+
+
+def _fetcher_of_registry(
+    scheme: Scheme,
+) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
+    if scheme is Scheme.OCI:
+        from envy.transport.oci import fetch_oci
+
+        return fetch_oci
     if scheme is Scheme.PYPI:
         from envy.transport.pypi import fetch_pypi
 
         return fetch_pypi
-    if scheme is Scheme.NPM:
-        from envy.transport.npm import fetch_npm
+    from envy.transport.npm import fetch_npm
 
-        return fetch_npm
-    from envy.transport.local import fetch_local
-
-    return fetch_local
+    return fetch_npm
 
 
 def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> str:
