@@ -12,7 +12,6 @@ _NPM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
 _S3 = re.compile(
     r"s3://[A-Za-z0-9][\w.-]+[A-Za-z0-9](?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+", re.ASCII
 )
-_HTTP = re.compile(r"https?://.*", re.IGNORECASE | re.DOTALL)
 _OCI_NAME = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _OCI = re.compile(
     r"oci:(?P<host>(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?)/"
@@ -28,19 +27,16 @@ _FORMS = {
     "npm": (_NPM, "npm:NAME@VERSION"),
     "s3": (_S3, "s3://BUCKET/KEY"),
     "oci": (_OCI, "oci:HOST/REPOSITORY@sha256:DIGEST"),
-    "http": (_HTTP, "https://HOST/PATH"),
 }
 
 
 def missing_form(scheme: str, source: str) -> str:
     """Return the form that a source should have, "" if it has it."""
+    if scheme == "http":
+        return "" if is_http_address(source) else "https://HOST/PATH"
     pattern, form = _FORMS.get(scheme, (None, ""))
     is_right = pattern is None or pattern.fullmatch(source) is not None
-    if scheme == "oci":
-        is_right = is_right and oci_parts(source) is not None
-    elif scheme == "http":
-        is_right = is_http_address(source)
-    return "" if is_right else form
+    return "" if is_right and (scheme != "oci" or oci_parts(source)) else form
 
 
 def oci_parts(source: str) -> tuple[str, str, str, str] | None:
@@ -51,4 +47,6 @@ def oci_parts(source: str) -> tuple[str, str, str, str] | None:
     found = _OCI.fullmatch(source)
     if found is None or len(found["digits"]) != _DIGITS[found["algorithm"]]:
         return None
+    if not is_http_address(f"https://{found['host']}/"):
+        return None  # it has no such port
     return found["host"], found["repository"], found["algorithm"], found["digits"]

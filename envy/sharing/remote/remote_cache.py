@@ -122,9 +122,10 @@ class RemoteCache:
             digest = digest_of(entry_action(entry, key_hex, root=root)[0])
             future = self._asked.pop(digest.hash, None) or self._begin(digest)
             try:
-                return self._server.finish(future)  # type: ignore[no-any-return]
+                found: reapi.ActionResult = self._server.finish(future)
             except NotFound:
                 continue
+            return found
         return None
 
     def _take(
