@@ -57,12 +57,18 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+CHECKSUM_FILE = Limit(
+    "checksum-file", 16 << 20, "a checksum file that `sha256sums` or `sha512sums` names"
+)
 DECODED_DOWNLOAD = Limit(
     "decoded-download",
     16 << 30,
     "the size of a download that its server encoded, decoded",
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+EXPORT_FILES = Limit(
+    "export-files", 1_000_000, "the files of one package in an export file", unit="files"
+)
 EXPORT_RECORD = Limit(
     "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
 )
@@ -97,6 +103,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+NPM_PACKAGES = Limit(
+    "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -106,12 +115,19 @@ REGISTRY_VALUES = Limit(
 REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
+REFUSED_DOWNLOADS = Limit(
+    "refused-downloads", 1 << 30, "all downloads with a wrong digest that are kept aside"
+)
+RELOCATED_FILE = Limit(
+    "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"
+)
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -129,8 +145,10 @@ LIMITS = {
         BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        CHECKSUM_FILE,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
+        EXPORT_FILES,
         EXPORT_RECORD,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
@@ -139,11 +157,15 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        NPM_PACKAGES,
+        REFUSED_DOWNLOADS,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,
+        RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,

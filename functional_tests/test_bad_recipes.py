@@ -45,8 +45,8 @@ DECLARATIONS = [
         "ctx.run([[",
     ),
     (
-        'fetch = { source = "a", shasum = "x" }',
-        'FILE:2: a source has no field "shasum"',
+        'fetch = { source = "a", digest_of_it = "x" }',
+        'FILE:2: a source has no field "digest_of_it"',
         "known names: auth, blake3",
     ),
     ("fetch = 3", "FILE:2: a source must be a string or a table with `source`, not a number"),
@@ -69,7 +69,7 @@ DECLARATIONS = [
         'fetch = { source = "https://x/y", sha256 = "xyz" }',
         "FILE:2: `sha256` must be 64 hexadecimal digits",
     ),
-    ('fetch = "s3://b/x"', 'FILE:2: envy does not support "s3:"', "sources are"),
+    ('fetch = "gs://b/x"', 'FILE:2: envy does not support "gs:"', "sources are"),
     (
         "fetch = function() return 3 end",
         (

@@ -13,7 +13,7 @@ from envy.cli.listeners import can_draw
 from envy.cli.options import Invocation
 from envy.cli.settings import Settings, current_directory, merge_settings, take_limits
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
-from envy.console.styled import has_colours
+from envy.console.colours import has_colours
 from envy.declarations.manifest_search import (
     MANIFEST_NAME,
     find_manifest,
@@ -36,6 +36,10 @@ OPTION_VARIABLES = {
     "assume_yes": "ENVY_YES",
     "offline": "ENVY_OFFLINE",
     "locked": "ENVY_LOCKED",
+    "depot_write": "ENVY_DEPOT_WRITE",
+    "depot_unsigned": "ENVY_DEPOT_UNSIGNED",
+    "remote": "ENVY_REMOTE",
+    "remote_read_only": "ENVY_REMOTE_READ_ONLY",
 }
 DEFAULT = "default"
 
@@ -64,7 +68,18 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
     report.add("jobs", settings.jobs or available_cores(), origin_of("jobs", given, settings))
     fetch_jobs = settings.fetch_jobs or DEFAULT_FETCH_JOBS
     report.add("fetch-jobs", fetch_jobs, origin_of("fetch_jobs", given, settings))
-    names = ("fail_fast", "assume_yes", "offline", "locked", "verbose", "quiet", "progress")
+    names = (
+        "fail_fast",
+        "assume_yes",
+        "offline",
+        "locked",
+        "depot_write",
+        "depot_unsigned",
+        "remote_read_only",
+        "verbose",
+        "quiet",
+        "progress",
+    )
     for name in names:
         shown = {"assume_yes": "yes"}.get(name, name.replace("_", "-"))
         value = "yes" if getattr(settings, name) else "no"

@@ -15,7 +15,14 @@ from envy.errors import EnvyError, UsageError
 from envy.limits import LIMITS, adopt_limits, parse_limits
 
 # Variables whose values are words for yes or no, and the settings that they give.
-YES_OR_NO = {"ENVY_YES": "assume_yes", "ENVY_OFFLINE": "offline", "ENVY_LOCKED": "locked"}
+YES_OR_NO = {
+    "ENVY_YES": "assume_yes",
+    "ENVY_OFFLINE": "offline",
+    "ENVY_LOCKED": "locked",
+    "ENVY_DEPOT_WRITE": "depot_write",
+    "ENVY_DEPOT_UNSIGNED": "depot_unsigned",
+    "ENVY_REMOTE_READ_ONLY": "remote_read_only",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,11 @@ class Settings:
     quiet: bool = False
     progress: bool = True
     locked: bool = False  # envy.lock has to be there and complete
+    depots: tuple[str, ...] = ()  # of the command line
+    depot_write: bool = False
+    remote: str = ""  # a server of the Remote Execution API
+    remote_read_only: bool = False
+    depot_unsigned: bool = False  # entries that nobody signed are taken from servers, too
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None
@@ -83,6 +95,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     cache_root = environment.get("ENVY_CACHE_ROOT")
     if cache_root:
         found["cache_root"] = _cache_root(cache_root)
+    remote = environment.get("ENVY_REMOTE")
+    if remote:
+        found["remote"] = remote
     for variable, name in YES_OR_NO.items():
         if environment.get(variable):
             found[name] = _yes_or_no(variable, environment[variable])

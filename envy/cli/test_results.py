@@ -14,6 +14,7 @@ from envy.cli.test_setup import RunContext, plain_view
 from envy.console.text import Streams, safe_lines, write_line
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
+from envy.testing.drivers.projects.inputs import Snapshot
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import VARIABLE, Fact, digest_of, encode_facts, observe, recheck
 from envy.testing.explanations import changed_files, decode_units, encode_units, reason_of
@@ -140,10 +141,20 @@ class RememberedRun:
                 continue  # found again, and reported, at the end of the run
 
     def observe(
-        self, driver: Driver, packages: Sequence[TestPackage], patterns: Sequence[str]
+        self,
+        driver: Driver,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        search: Snapshot,
     ) -> None:
-        """Observe what the run rests on, before anything is built."""
-        self._basis = driver.basis(packages, patterns, self._environment, since=self._results.since)
+        """Observe what the run rests on, before anything is built; `search` found its projects."""
+        since = self._results.since
+        basis = driver.basis(packages, patterns, self._environment, since=since)
+        try:
+            facts = [*basis.facts, *search.confirmed(since)]
+            self._basis = dataclasses.replace(basis, facts=facts)
+        except Unkept as error:
+            self._basis = Basis(unkept=str(error))
 
     def finish(self, result: SessionResult, driver: Driver) -> None:
         """Explain the run if that was asked for, and record it."""

@@ -46,6 +46,7 @@ def run_session(
     settings: SessionSettings,
     views: Sequence[View],
     *,
+    live: Sequence[View] = (),
     patterns: Sequence[str] | None = None,
     toolchains: Toolchains | None = None,
     remembered: RememberedRun | None = None,
@@ -53,13 +54,15 @@ def run_session(
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given.
 
+    `live` receive the events of packages that run at once as they come, not in order.
+
     A remembered run whose evidence is unchanged is shown again, before any toolchain is started.
     """
     if settings.results is not None:
         settings.results.begin()
     make_flags(context.options, context.directory)  # a flag that is refused is refused first
     if remembered is not None:
-        answered = remembered.answer(views)
+        answered = remembered.answer([*live, *views])
         if answered is not None:
             context.last_run.save(answered.recorder)
             return answered
@@ -68,6 +71,7 @@ def run_session(
             recording,
             settings,
             views,
+            live=live,
             patterns=patterns or context.options.patterns,
             toolchains=toolchains,
             remembered=remembered,
@@ -88,6 +92,7 @@ def _run_tests(
     settings: SessionSettings,
     views: Sequence[View],
     *,
+    live: Sequence[View],
     patterns: Sequence[str],
     toolchains: Toolchains | None,
     remembered: RememberedRun | None,
@@ -102,11 +107,17 @@ def _run_tests(
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(
-            driver, settings, events=context.events, children=context.children, views=views
+            driver,
+            settings,
+            events=context.events,
+            children=context.children,
+            views=views,
+            live=live,
         )
         if remembered is not None:
             observe = remembered.observe
-            session.on_discovered = lambda packages: observe(driver, packages, asked)
+            search = toolchains.search
+            session.on_discovered = lambda packages: observe(driver, packages, asked, search)
         context.control.attend(session)
         if on_session is not None:
             on_session(session)

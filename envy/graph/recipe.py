@@ -39,6 +39,7 @@ class Outcome(Enum):
     """How a recipe was completed."""
 
     CACHED = "cached"
+    TAKEN = "taken"  # from a depot, in this run
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
@@ -134,6 +135,9 @@ class RecipeFunctions:
     live: Mapping[str, LuaFunction] = field(default_factory=dict)
 
 
+_MAKING = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Placement:
     """The cache entry of a recipe, and what its key was computed from."""
@@ -146,6 +150,7 @@ class Placement:
     inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
+    padded: EntryPaths | None = None  # the entry by its padded path, for `relocate = "padded"`
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -153,6 +158,7 @@ class Work:
     """The progress of the work on a recipe. Only its own worker and the engine write to it."""
 
     cached: bool = False
+    taken: bool = False  # its entry was taken from a depot in this run
     undeployed: bool = False  # its entry exists but is not deployed
     wanted: bool = False
     expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs
@@ -289,6 +295,11 @@ class Recipe:
         """The entry key, or "" before it is computed."""
         placement = self.placement_or_none
         return placement.entry_key if placement is not None else ""
+
+    def work_paths(self, phase: RecipePhase) -> EntryPaths:
+        """Return the entry by the path that a phase sees: the padded one while it is being made."""
+        padded = self.placement.padded if phase in _MAKING else None
+        return padded or self.placement.entry
 
     @property
     def asset_dir(self) -> Path | None:

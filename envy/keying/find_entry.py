@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from envy.cache.entry_key import key_of_json
+from envy.cache.padding import padded_entry
 from envy.cache.read import lookup
 from envy.errors import Cancelled
 from envy.execution.access import exports_within
@@ -48,7 +49,17 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
     if recipe.loaded.definition.user_managed:
         recipe.placement = _user_managed_placement(recipe, engine)
         return
-    placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
+    recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
+    look_up(recipe, engine)
+
+
+def look_up(recipe: Recipe, engine: PhaseServices) -> None:
+    """Look the entry of a recipe up, whose key is known.
+
+    Raises:
+        CacheError: the entry cannot be read.
+    """
+    placement = recipe.placement
     found = lookup(placement.entry, placement.entry_key, explain=False)
     recipe.work.cached = found.hit
     if found.spelling:
@@ -100,4 +111,5 @@ def _cache_managed_placement(
         inputs=inputs,
         exports_within=exports_within(recipe, engine),
         asset_dir=entry.asset_dir,
+        padded=padded_entry(entry) if recipe.loaded.definition.padded else None,
     )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from envy.declarations.mirrors import PrefixMap
@@ -56,7 +57,19 @@ class Ranges:
     trial: float = 4.0
 
 
-class NotFound(FetchError):
+class Answered(FetchError):
+    """The server answered with something else than the content; `status` is 0 if it has none.
+
+    `headers` are those of the answer, with names in lower case; `said` is the beginning of its body
+    if that was read.
+    """
+
+    status: int = 0
+    headers: Mapping[str, str] = MappingProxyType({})
+    said: bytes = b""
+
+
+class NotFound(Answered):
     """The server answered that the resource does not exist."""
 
 
@@ -70,8 +83,17 @@ class CannotWrite(FetchError):
     """The content cannot be written on this machine, from wherever it comes."""
 
 
-class NoAnswer(FetchError):
+class NoAnswer(Answered):
     """The server could not be reached, or could not answer now: another time it may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedDigest:
+    """A digest of the file that is fetched, and the address of the checksum file that lists it."""
+
+    algorithm: str
+    hexdigest: str
+    by: str
 
 
 class RunProgram(Protocol):
@@ -134,6 +156,8 @@ class FetchContext:
     `locked` returns what envy.lock says about a source, and `mirrors` are those that the manifest
     names. `ranges` says when a file is fetched over several connections.
 
+    `listed` are the digests that checksum files list for the one source of this context.
+
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
     the user can do instead.
@@ -156,6 +180,7 @@ class FetchContext:
     mirrors: PrefixMap = field(default_factory=dict)
     jitter: Callable[[], float] = _jitter
     ranges: Ranges = _RANGES
+    listed: tuple[ListedDigest, ...] = ()
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
 
     def reporting_as(self, uri: str) -> "FetchContext":

@@ -3,7 +3,7 @@
 Owns downloading one URL into one file, and reading small pages for the registries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envy.content.atomic import written_whole
@@ -13,7 +13,7 @@ from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
-from envy.transport.kept import keep, take_kept
+from envy.transport.kept import keep, kept_aside, take_kept
 from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
 from envy.transport.request import Request
@@ -44,10 +44,11 @@ def download(
     expected: Sequence[ExpectedDigest],
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
+    transfer: Callable[[Request, Path, FetchContext, str], Hasher] | None = None,
 ) -> Fetched:
     """Download a URL to `target`, unless a file with the expected digests is there or is kept.
 
-    A file that was verified is kept for later use.
+    A file that was verified is kept for later use. `transfer` takes the place of `stream`.
     """
     uri = redacted(url)
     fetched = reusable(target, uri, expected)
@@ -70,8 +71,9 @@ def download(
                     certificates=certificates,
                     expected=expected,
                 )
-                hasher = stream(request, part, context, name=target.name)
-                hasher.verify(request.uri)
+                hasher = (transfer or stream)(request, part, context, target.name)
+                with kept_aside(part, hasher, context):
+                    hasher.verify(request.uri)
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)

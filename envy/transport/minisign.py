@@ -10,19 +10,19 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
-from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
-from envy.declarations.sources import SourceItem
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import FetchError
 from envy.extras import missing_extra
 from envy.limits import SIGNED_FILE
 from envy.transport.addresses import redacted
-from envy.transport.context import Fetched
+from envy.transport.companion import Fetch, companion_of, read_companion
+from envy.transport.context import FetchContext, Fetched
 
 _UNTRUSTED, _TRUSTED = b"untrusted comment: ", b"trusted comment: "
 _HASHED, _WHOLE = b"ED", b"Ed"
@@ -54,16 +54,16 @@ class SignatureFile:
 def signature_source(item: SourceItem, signature: Signature) -> SourceItem:
     """Return the source of the signature of a source."""
     source = signature.source
-    if not source:
+    if scheme_of(item.source) is Scheme.S3:
+        source = source or f"{item.source}.minisig"
+    elif not source:
         address, rest = re.fullmatch(r"([^?#]*)(.*)", item.source, re.DOTALL).groups()  # type: ignore[union-attr]
         source = f"{address}.minisig{rest}"
-    return SourceItem(
-        source=source, dest="signature", extract=False, origin=item.origin, base_dir=item.base_dir
-    )
+    return companion_of(item, source, "signature")
 
 
 def check_signature(
-    item: SourceItem, fetched: Fetched, fetch: Callable[[SourceItem, Path], Fetched]
+    item: SourceItem, fetched: Fetched, fetch: Fetch, context: FetchContext
 ) -> None:
     """Fetch the signature of a file that was fetched, and verify it.
 
@@ -77,13 +77,32 @@ def check_signature(
     uri = redacted(item.source)
     if not fetched.sha256:
         raise FetchError(f"{uri} is a folder, and a folder has no signature", uri=uri)
-    with scratch_folder("signature") as scratch:
-        path = fetch(signature_source(item, signature), scratch).path
-        if not path.is_file():
-            raise FetchError(f"the signature of {uri} is a folder", uri=uri)
-        with path.open("rb") as file:
-            content = file.read(_LONGEST + 1)
+    content = _read_signature(item, signature, fetch, context)
     verify_signature(fetched.path, content, signature, uri=uri)
+
+
+def check_companion(
+    item: SourceItem, signature: Signature, text: bytes, fetch: Fetch, context: FetchContext
+) -> None:
+    """Fetch the signature of a small file, whose content is `text`, and verify it.
+
+    Raises:
+        FetchError, UsageError: as for `check_signature`.
+    """
+    content = _read_signature(item, signature, fetch, context)
+    verify_text(text, content, [signature], uri=redacted(item.source))
+
+
+def _read_signature(
+    item: SourceItem, signature: Signature, fetch: Fetch, context: FetchContext
+) -> bytes:
+    uri = redacted(item.source)
+
+    def too_large() -> FetchError:
+        return _refused(uri, "is not a signature file of minisign: it is too large")
+
+    source = signature_source(item, signature)
+    return read_companion(source, fetch, context, _LONGEST, too_large)
 
 
 def parse_signature_file(content: bytes) -> SignatureFile | None:
@@ -103,12 +122,9 @@ def parse_signature_file(content: bytes) -> SignatureFile | None:
     return SignatureFile(line, lines[2].removeprefix(_TRUSTED), overall)
 
 
-def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: str) -> None:
-    """Check that a signature file's content is a signature of a file, by the declared key.
-
-    Raises:
-        FetchError: it is not; UsageError: the library that checks it is not installed.
-    """
+def _verify(
+    content: bytes, signature: Signature, signed: Callable[[bytes], bytes], *, uri: str
+) -> None:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -124,10 +140,39 @@ def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: s
         )
     key = Ed25519PublicKey.from_public_bytes(raw)
     try:
-        key.verify(found.signature, _signed(path, found.algorithm, uri))
+        key.verify(found.signature, signed(found.algorithm))
         key.verify(found.overall, found.signature + found.comment)
     except InvalidSignature:
         raise _refused(uri, "does not fit its content") from None
+
+
+def verify_text(text: bytes, content: bytes, keys: Sequence[Signature], *, uri: str) -> None:
+    """Check that a signature file's content is a signature of `text`, by one of the keys.
+
+    Raises:
+        FetchError: it is not; UsageError: the library that checks it is not installed.
+    """
+    found = parse_signature_file(content)
+    by = [key for key in keys if found is not None and key.key[0] == found.key_number]
+    if found is not None and not by and len(keys) > 1:
+        known = ", ".join(_shown(key.key[0]) for key in keys)
+        raise _refused(
+            uri, f"is by the key {_shown(found.key_number)}, and by none of these: {known}"
+        )
+
+    def signed(algorithm: bytes) -> bytes:
+        return hashlib.blake2b(text).digest() if algorithm == _HASHED else text
+
+    _verify(content, (by or keys)[0], signed, uri=uri)
+
+
+def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: str) -> None:
+    """Check that a signature file's content is a signature of a file, by the declared key.
+
+    Raises:
+        FetchError: it is not; UsageError: the library that checks it is not installed.
+    """
+    _verify(content, signature, lambda algorithm: _signed(path, algorithm, uri), uri=uri)
 
 
 def _signed(path: Path, algorithm: bytes, uri: str) -> bytes:

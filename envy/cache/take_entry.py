@@ -1,0 +1,121 @@
+"""Taking an entry from elsewhere into the cache, in the place of building it.
+
+Guarantees
+  Nothing of an export file is unpacked before `accept` has judged its index and its signature.
+  The entry becomes visible only after its payload was compared with its fingerprint; whatever is
+  wrong with the file, the entry is then missing, as before.
+  Several entries can be taken at once: each is unpacked inside its own entry, under its lock.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from envy.cache.export_import import (
+    Accept,
+    UnpackedEntry,
+    checked_entry,
+    put_in_place,
+    unpacked_entries,
+)
+from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import ASSET, TMP, WORK
+from envy.cache.write import begin_attempt, clear_away
+from envy.errors import ArchiveError
+from envy.interpreter import released
+
+# Unpacks an entry below the folder that it is called with, without verifying it.
+Unpack = Callable[[str], UnpackedEntry]
+
+
+def take_exported(
+    layout: CacheLayout,
+    exported: Path,
+    entry: EntryPaths,
+    key_hex: str,
+    *,
+    accept: Accept,
+    check: Callable[[], None] = lambda: None,
+    files: FileSystem = REAL,
+) -> str:
+    """Publish the only entry of an export file, as `take_entry` does.
+
+    Raises:
+        ArchiveError: the file is damaged, or is not the export of exactly this entry.
+        CacheError: a file cannot be written; what `accept` raises.
+    """
+
+    def unpack(folder: str) -> UnpackedEntry:
+        with contextlib.closing(unpacked_entries(exported, folder, accept=accept)) as found:
+            first = next(found, None)
+            if first is None:
+                raise ArchiveError(f"{exported} has no entry", archive=exported)
+            try:
+                _check_is(first, entry, key_hex, exported)
+                if next(found, None) is not None:
+                    raise ArchiveError(f"{exported} has several entries", archive=exported)
+            except BaseException:
+                first.close()
+                raise
+            return first
+
+    return take_entry(layout, exported, entry, key_hex, unpack=unpack, check=check, files=files)
+
+
+def take_entry(
+    layout: CacheLayout,
+    origin: Path,
+    entry: EntryPaths,
+    key_hex: str,
+    *,
+    unpack: Unpack,
+    check: Callable[[], None] = lambda: None,
+    files: FileSystem = REAL,
+) -> str:
+    """Publish an entry that `unpack` unpacks; return "", or why it cannot be used here.
+
+    The caller holds the entry's lock, and the entry is missing. `check` is called now and then, and
+    raises an error to end the work. `origin` names in errors where the entry is from.
+
+    Raises:
+        ArchiveError: it is not what its fingerprint and its key say.
+        CacheError: a file cannot be written; what `unpack` raises.
+    """
+    check()
+    begin_attempt(entry, key_hex, files=files)
+    try:
+        unpacked = unpack(entry.at(TMP))
+        try:
+            check()
+            _, _, ingredients = checked_entry(layout, origin, unpacked)
+        finally:
+            unpacked.close()
+        check()
+        problem = put_in_place(entry, key_hex, ingredients, unpacked, files).problem
+    except OSError as error:
+        _give_up(entry, files)
+        raise explained(error, doing="take an entry", path=entry.location) from error
+    except BaseException:
+        _give_up(entry, files)
+        raise
+    if not problem:
+        with contextlib.suppress(OSError):
+            clear_away(entry, files)
+    return problem
+
+
+def _check_is(found: UnpackedEntry, entry: EntryPaths, key_hex: str, exported: Path) -> None:
+    if (found.name, found.key_hex) != (entry.name, key_hex):
+        raise ArchiveError(
+            f"{exported} has {found.name} with the key {found.key_hex[:16]}, and not {entry.name}",
+            archive=exported,
+        )
+
+
+def _give_up(entry: EntryPaths, files: FileSystem) -> None:
+    """Remove what was unpacked; earlier downloads of the entry stay."""
+    with contextlib.suppress(OSError), released():
+        for name in (ASSET, WORK):
+            files.remove_tree(os.path.join(entry.location, name))
