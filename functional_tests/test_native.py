@@ -255,10 +255,13 @@ def test_llvm_measures_coverage_and_finds_overflows(native_project):
         "#include <stdlib.h>\n"
         "int test_over(void) { char *p = malloc(4); p[4] = 1; free(p); return 0; }\n",
     )
-    covered = native_project.envy_test("--coverage", env={"PATH": path}, code=None)
+    words = ["--coverage=func,lcov:x.info"]
+    covered = native_project.envy_test(*words, env={"PATH": path}, code=None)
     if "libclang_rt" in covered.err:
         pytest.skip("LLVM's runtime library is missing")
     assert "coverage  lib  0.0% of lines" in covered.out
+    assert "  unused    0.0%" in covered.out
+    assert "SF:lib/add.c\n" in (native_project.root / "x.info").read_text()
     words = ["--sanitize=address"]
     found = native_project.envy_test(*words, env={"PATH": path}, code=1)
     assert "heap-buffer-overflow" in found.out

@@ -15,7 +15,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from envy.errors import Cancelled
@@ -82,7 +82,7 @@ def _ignore(group: int) -> None:
 class Children:
     """The registry; `hooked` returns a view of it that also reports process groups."""
 
-    __slots__ = ("_state", "on_end", "on_start", "watch_exit")
+    __slots__ = ("_state", "marks", "on_end", "on_start", "watch_exit")
 
     def __init__(
         self,
@@ -90,22 +90,32 @@ class Children:
         watch_exit: Callable[[int], int] | None = None,
         on_start: Callable[[int], None] = _ignore,
         on_end: Callable[[int], None] = _ignore,
+        marks: Mapping[str, str] | None = None,
         state: _State | None = None,
     ) -> None:
         self.watch_exit = watch_exit or watch_exit_of
         self.on_start = on_start
         self.on_end = on_end
+        self.marks = marks or {}  # variables that every child gets
         self._state = state or _State()
 
     def hooked(
-        self, *, on_start: Callable[[int], None], on_end: Callable[[int], None]
+        self,
+        *,
+        on_start: Callable[[int], None],
+        on_end: Callable[[int], None],
+        marks: Mapping[str, str] | None = None,
     ) -> "Children":
         """Return the same registry, with callbacks for process groups that start and end.
 
         Interactive children are not reported: their group is envy's own, which must not be killed.
         """
         return Children(
-            watch_exit=self.watch_exit, on_start=on_start, on_end=on_end, state=self._state
+            watch_exit=self.watch_exit,
+            on_start=on_start,
+            on_end=on_end,
+            marks=marks or self.marks,
+            state=self._state,
         )
 
     @property

@@ -329,7 +329,7 @@ def _start(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
             return subprocess.Popen(
                 list(spec.argv),
                 cwd=spec.cwd,
-                env=dict(spec.environment),
+                env={**spec.environment, **spec.children.marks},
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else subprocess.PIPE,
                 stderr=_stderr_of(spec),

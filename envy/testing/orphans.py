@@ -40,7 +40,8 @@ def recorded_children(folder: Path, children: Children) -> Iterator[Children]:
         lock.record_group(group, process_start_time(group))
 
     try:
-        yield children.hooked(on_start=record, on_end=lock.forget_group)
+        # A killed run may not have recorded what it had just started; the mark tells.
+        yield children.hooked(on_start=record, on_end=lock.forget_group, marks=lock.mark())
     finally:
         lock.remove()
 

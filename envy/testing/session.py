@@ -21,8 +21,8 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.model import MeasuresCoverage, PackageCoverage, merged
-from envy.testing.coverage.report import missing_coverage
+from envy.testing.coverage.measured import measured
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -156,8 +156,8 @@ class TestSession:
             EnvyError: No tests were found, or the run itself failed.
         """
         started = time.monotonic()
-        if total := self._settings.run.total_timeout:
-            self._driver.ends_at = started + total
+        total = self._settings.run.total_timeout
+        self._driver.ends_at = started + total if total else None
         try:
             with self.coordinator.interpreter.running():
                 self._drive(patterns)
@@ -165,16 +165,14 @@ class TestSession:
             self._result.cancelled = True
         finally:
             self._result.seconds = time.monotonic() - started
-        if self._settings.measures_coverage and not self._result.cancelled:
-            self._measure()
+        result, wanted = self._result, self._settings.measures_coverage
+        if wanted and not (result.cancelled or result.built_only):
+            least = self._settings.min_coverage
+            result.coverage, result.too_little = measured(self._driver, least)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
-    def _measure(self) -> None:
-        result = self._result
-        if isinstance(self._driver, MeasuresCoverage) and not result.built_only:
-            result.coverage = merged(self._driver.covered())
-            result.too_little = missing_coverage(result.coverage, self._settings.min_coverage)
+    # -- the phases ----------------------------------------------------------------------------
 
     def _drive(self, patterns: Sequence[str]) -> None:
         self._on_phase("discovering", 0, 0)
