@@ -1,6 +1,6 @@
 """Paths of an entry of which a compiler has made pieces: pure functions of bytes.
 
-gcc copies a text of known length by words of 8 or 16 bytes: `memcpy(to, "/root/assets/…", 90)`.
+gcc copies a text of known length by words of 8 or 16 bytes: `memcpy(to, "/some/path…", 90)`.
 Then the path is nowhere in the program as a whole. If its pieces follow each other, the root can
 still be patched in them; only the end of the path is elsewhere. Otherwise nothing can.
 """
