@@ -97,6 +97,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+RECIPE_TEST = Limit(
+    "recipe-test", 1_000_000_000, "what the Lua code of one recipe test does", unit="steps"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -139,6 +142,7 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        RECIPE_TEST,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,

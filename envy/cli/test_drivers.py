@@ -12,6 +12,7 @@ from pathlib import Path
 from envy.cache.names import NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER
 from envy.cli.listeners import Relay
 from envy.cli.outcome import print_failures, resolved, summarise
+from envy.cli.test_recipes import make_recipe_driver, matches_recipes, recipe_patterns
 from envy.cli.test_setup import (
     RunContext,
     TestOptions,
@@ -53,6 +54,7 @@ class Toolchains:
     go: GoToolchain | None = None
     native: NativeToolchain | None = None
     libraries: Libraries = NO_LIBRARIES
+    recipes: tuple[str, ...] = ()  # the patterns of tests of recipes, which need no toolchain
 
     @property
     def package(self) -> str:
@@ -73,14 +75,15 @@ def make_toolchains(context: RunContext) -> Toolchains:
         EnvyError: One is missing, or the patterns match nothing that can be tested.
     """
     patterns = context.options.patterns
-    go, native = divide_patterns(context.directory, patterns)
+    recipes = recipe_patterns(context, _matching_recipes(context.directory, patterns))
+    go, native = divide_patterns(context.directory, patterns, recipes=recipes)
     options = context.options
-    if native and not go:
-        _check_flags(options)
+    if not go and (native or recipes):
+        _check_flags(options, "native tests" if native else "tests of recipes")
     _check_sanitize(options.sanitize, native)
     chosen = make_toolchain(context) if go else None
     if not native:
-        return Toolchains(go=chosen)
+        return Toolchains(go=chosen, recipes=tuple(recipes))
     programs = _programs_of_project(context)
     found = find_toolchain(
         programs.products,
@@ -90,7 +93,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
     found = dataclasses.replace(found, package=programs.package)
-    return Toolchains(go=chosen, native=found, libraries=programs.libraries)
+    return Toolchains(go=chosen, native=found, libraries=programs.libraries, recipes=tuple(recipes))
 
 
 @contextlib.contextmanager
@@ -99,7 +102,10 @@ def open_driver(
 ) -> Iterator[Driver]:
     """Provide the driver of one run."""
     flags = make_flags(context.options, context.directory)
-    go, native = divide_patterns(context.directory, patterns)
+    recipes = _matching_recipes(context.directory, patterns)
+    if list(patterns) == list(context.options.patterns):
+        recipes = list(toolchains.recipes)
+    go, native = divide_patterns(context.directory, patterns, recipes=recipes)
     drivers: list[tuple[Driver, Sequence[str]]] = []
     with contextlib.ExitStack() as closing:
         if toolchains.go is not None and go:
@@ -111,9 +117,13 @@ def open_driver(
             driver = _native_driver(context, toolchains, store, scratch)
             closing.callback(driver.close)
             drivers.append((driver, native))
+        if recipes:
+            drivers.append((make_recipe_driver(context), recipes))
         if not drivers:
             raise NothingMatched(f"no tests match {' '.join(patterns) or './...'}")
-        yield drivers[0][0] if len(drivers) == 1 else CombinedDriver(drivers)
+        # The combined driver has the patterns of each: those of recipes may be more than asked.
+        is_one = len(drivers) == 1 and not recipes
+        yield drivers[0][0] if is_one else CombinedDriver(drivers)
 
 
 def clean_native(context: RunContext) -> int:
@@ -122,10 +132,18 @@ def clean_native(context: RunContext) -> int:
     return sum(NativeStore(_tests_folder(context) / name).clean() for name in folders)
 
 
-def divide_patterns(root: Path, words: Sequence[str]) -> tuple[list[str], list[str]]:
+def _matching_recipes(root: Path, words: Sequence[str]) -> list[str]:
+    """Return the patterns that match tests of recipes."""
+    return [word for word in words or ["./..."] if matches_recipes(root, word)]
+
+
+def divide_patterns(
+    root: Path, words: Sequence[str], *, recipes: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
     """Return the patterns of Go and those of native tests; a folder may be of both.
 
-    What matches no native tests is left to Go, which says why it does not match.
+    What matches neither native tests nor those of `recipes` is left to Go, which says why it does
+    not match.
     """
     go: list[str] = []
     native: list[str] = []
@@ -136,9 +154,10 @@ def divide_patterns(root: Path, words: Sequence[str]) -> tuple[list[str], list[s
             native.append(word)
         elif word.endswith(SUFFIXES):
             raise NothingMatched(_no_test_file(root, word))
+        matches = matches or word in recipes or bool(recipes and not words)
         if not matches or (in_module and _may_be_go(root, word)):
             go.append(word)
-    if go and not native and not in_module and _has_only_c(root, go):
+    if go and not (native or recipes) and not in_module and _has_only_c(root, go):
         raise NothingMatched(
             "there are no tests: no file is named *_test.c, *_test.cc, *_test.cpp or *_test.cxx",
             hint="a test is a function `int test_NAME(void)` in such a file",
@@ -147,7 +166,7 @@ def divide_patterns(root: Path, words: Sequence[str]) -> tuple[list[str], list[s
         is_folder = word.startswith((".", "/")) and not word.endswith("...")
         if is_folder and not in_module and not (root / word).exists():
             raise NothingMatched(f"there is no folder {word}")
-    if native and not in_module:
+    if (native or recipes) and not in_module:
         go = [word for word in go if not (word.startswith(".") or (root / word).exists())]
     return go, native
 
@@ -185,12 +204,12 @@ def _has_only_c(root: Path, words: Sequence[str]) -> bool:
     return ".go" not in names and bool(names & set(SUFFIXES))
 
 
-def _check_flags(options: TestOptions) -> None:
+def _check_flags(options: TestOptions, kind: str) -> None:
     flags = [name for name, _ in options.go_flags if name != "C"]
     if flags:
-        raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match native tests only")
+        raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match {kind} only")
     if options.arguments:
-        raise UsageError("native tests take no arguments")
+        raise UsageError(f"{kind} take no arguments")
 
 
 def _check_sanitize(wanted: str, native: Sequence[str]) -> None:
