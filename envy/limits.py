@@ -63,6 +63,9 @@ DECODED_DOWNLOAD = Limit(
     "the size of a download that its server encoded, decoded",
 )
 ERROR_TEXT = Limit("error-text", 64 << 10, "the text of one error, which is shortened")
+EXPORT_FILES = Limit(
+    "export-files", 1_000_000, "the files of one package in an export file", unit="files"
+)
 EXPORT_RECORD = Limit(
     "export-record", 64 << 20, "the index, a fingerprint or ingredients in an export file"
 )
@@ -109,6 +112,9 @@ REGISTRY_VALUES = Limit(
 REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
+RELOCATED_FILE = Limit(
+    "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"
+)
 SCRIPT_LOG = Limit(
     "script-log", 64 << 20, "the log of one phase, which keeps its head and its tail"
 )
@@ -134,6 +140,7 @@ LIMITS = {
         CAPTURED_OUTPUT,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
+        EXPORT_FILES,
         EXPORT_RECORD,
         FOLLOWED_FILES,
         GIT_SUBMODULES,
@@ -146,6 +153,7 @@ LIMITS = {
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,
+        RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
         TEST_RESULT,

@@ -69,7 +69,7 @@ DECLARATIONS = [
         'fetch = { source = "https://x/y", sha256 = "xyz" }',
         "FILE:2: `sha256` must be 64 hexadecimal digits",
     ),
-    ('fetch = "s3://b/x"', 'FILE:2: envy does not support "s3:"', "sources are"),
+    ('fetch = "gs://b/x"', 'FILE:2: envy does not support "gs:"', "sources are"),
     (
         "fetch = function() return 3 end",
         (

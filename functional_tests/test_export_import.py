@@ -14,6 +14,7 @@ USER = """
 dependencies = { { recipe = "local.base@r1", source = "local.base@r1.lua" } }
 install = "echo user > user"
 """
+GZIP = 'install = "mkdir bin; echo $ENVY_INSTALL_DIR | gzip > bin/self"'
 SELF = 'install = "mkdir bin; echo exec $ENVY_INSTALL_DIR/bin/x > bin/self; ln -s $PWD/bin abs"'
 
 
@@ -95,28 +96,35 @@ def test_export_of_a_damaged_package(there):
     assert "it is damaged: bin/base" in there.envy("export", "base", "-o", "x", code=1).err
 
 
-def package(project, extra=""):
+def package(project, body=SELF):
     project.packages("local.self@r1")
-    project.recipe("local.self@r1", extra + SELF)
+    project.recipe("local.self@r1", body)
     project.envy("sync")
     project.exported = project.root / "export.tar.zst"
     project.envy("export", "self", "-o", project.exported)
     return str(project.cache), elsewhere(project)
 
 
-def test_own_path_without_relocate(project):
-    """A package that contains its old path is left out; the message names the file."""
-    old, here = package(project)
+def test_own_path_that_cannot_be_rewritten(project):
+    """A package with its old path in compressed data is left out; the message names the file."""
+    old, here = package(project, GZIP)
+    [row] = json.loads(project.envy("cache", "--json", "--cache-root", old).out)["entries"]
+    why = "bin/self holds it in data compressed with gzip"
+    assert (row["relocatable"], row["why_not_relocatable"]) == (False, why)
+    assert "  (not relocatable)\n" in project.envy("cache", "--cache-root", old).out
+    assert why in project.envy("cache", "-v", "--cache-root", old).out
     output = here.envy("import", here.exported).out
-    reason = f"it was built under {old}, and bin/self contains that path"
+    reason = f"it was built under {old}, and bin/self contains that path and holds it in data"
     assert f"left out local.self@r1: {reason}" in output
     assert here.markers() == []
     assert "1 installed" in here.envy("sync").err
 
 
-def test_own_path_with_relocate(project):
-    """With `relocate`, files and links contain the new path after an import."""
-    _, here = package(project, 'relocate = { "bin/*" }\n')
+def test_own_path(project):
+    """Files and links contain the new path after an import."""
+    old, here = package(project)
+    [row] = json.loads(project.envy("cache", "--json", "--cache-root", old).out)["entries"]
+    assert (row["relocatable"], row["longest_root"]) == (True, None)
     assert here.envy("import", here.exported).out == "imported local.self@r1\n"
     assert "1 cached" in here.envy("sync").err
     folder = Path(here.envy("asset", "self").out.strip())
@@ -126,8 +134,8 @@ def test_own_path_with_relocate(project):
 
 
 def test_a_cache_that_was_moved(project):
-    """With `relocate`, a package in a moved cache is rewritten."""
-    _, here = package(project, 'relocate = { "bin/*" }\n')
+    """A package in a moved cache is rewritten."""
+    _, here = package(project)
     (project.root.parent / "project-cache").rename(here.cache)
     rewritten = "it was built under another cache root, and is rewritten"
     assert f"reuse    local.self@r1  {rewritten}" in here.envy("plan").out
@@ -137,9 +145,9 @@ def test_a_cache_that_was_moved(project):
     assert (folder / "bin" / "self").read_text() == f"exec {folder}/bin/x\n"
 
 
-def test_a_cache_that_was_moved_without_relocate(project):
-    """Without `relocate`, a package in a moved cache is rebuilt, with the reason."""
-    old, here = package(project)
+def test_a_moved_cache_that_cannot_be_rewritten(project):
+    """A package that cannot be rewritten is rebuilt, with the reason."""
+    old, here = package(project, GZIP)
     (project.root.parent / "project-cache").rename(here.cache)
     reason = f"it was built under {old} and contains that path: bin/self contains that path"
     assert f"install  local.self@r1  {reason}" in here.envy("plan").out

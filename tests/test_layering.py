@@ -22,8 +22,8 @@ LONGEST_MODULE, LONGEST_FUNCTION = 400, 60  # lines
 # A room imports itself and those before it.
 ORDER = (
     "root", "host", "content", "lua", "declarations", "locking", "cache", "answers", "transport",
-    "jobserver", "graph", "scheduler", "execution", "keying", "phases", "engine", "console",
-    "testing", "explain", "cli", "__main__",
+    "sharing", "jobserver", "graph", "scheduler", "execution", "keying", "phases", "engine",
+    "console", "testing", "explain", "cli", "__main__",
 )  # fmt: skip
 # Modules that every room uses. All others are in rooms.
 IN_ROOT = {

@@ -1,6 +1,8 @@
 """Export files: entries of the cache in one file, a tar archive compressed with zstd.
 
-    envy-export.json                              the format, and each entry with its key and root
+    envy-export.json                              the format, and each entry with its key, its root
+                                                  and the digests of its two records
+    envy-export.minisig                           a signature of that, if the file is signed
     <identity>/<folder>/envy-ingredients.json     as in the cache, for each entry
     <identity>/<folder>/envy-fingerprint.blake3
     <identity>/<folder>/asset/…
@@ -15,9 +17,11 @@ import os
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import IO, cast
+
+from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import EntryPaths
@@ -32,11 +36,22 @@ from envy.limits import EXPORT_RECORD
 
 FORMAT = 1
 INDEX = "envy-export.json"
+SIGNATURE = "envy-export.minisig"
+DIGESTS = (INGREDIENTS, FINGERPRINT)  # the records whose digests the index has
 _LEVEL = 6
 
 
-def write_export_file(target: str, entries: Sequence[EntryPaths], *, workers: int) -> int:
+def write_export_file(
+    target: str,
+    entries: Sequence[EntryPaths],
+    *,
+    workers: int,
+    sign: Callable[[bytes], bytes] | None = None,
+) -> int:
     """Write complete entries into one file, whole or not at all; return its size in bytes.
+
+    `sign` returns the signature of the index, which vouches for all files: it has the digests of
+    the fingerprints.
 
     Raises:
         CacheError: an entry is incomplete, or a file cannot be read or written.
@@ -44,7 +59,10 @@ def write_export_file(target: str, entries: Sequence[EntryPaths], *, workers: in
     try:
         with written_file(target) as new:
             with released(), _writing(new, workers) as tar:
-                _add_bytes(tar, INDEX, _index(entries))
+                index = _index(entries)
+                _add_bytes(tar, INDEX, index)
+                if sign is not None:
+                    _add_bytes(tar, SIGNATURE, sign(index))
                 for entry in entries:
                     _add_entry(tar, entry)
             size = os.stat(new).st_size
@@ -85,7 +103,14 @@ def _index(entries: Sequence[EntryPaths]) -> bytes:
             raise CacheError(
                 f"cannot export {entry.location}: the entry is incomplete", path=entry.directory
             )
-        rows.append({"name": entry.name, "key": marker.key_hex, "root": marker.root})
+        rows.append(
+            {
+                "name": entry.name,
+                "key": marker.key_hex,
+                "root": marker.root,
+                **{name: blake3(_record(entry, name)).hexdigest() for name in DIGESTS},
+            }
+        )
     return json.dumps({"format": FORMAT, "entries": rows}, indent=1).encode("ascii")
 
 

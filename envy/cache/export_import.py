@@ -10,9 +10,10 @@ Guarantees
 """
 
 import contextlib
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from blake3 import blake3
 
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
-from envy.cache.export_file import FORMAT, INDEX
+from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
@@ -40,7 +41,10 @@ from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.interpreter import released
-from envy.limits import EXPORT_RECORD
+from envy.limits import EXPORT_FILES, EXPORT_RECORD
+
+# Receives the index and its signature, which is empty if there is none.
+Accept = Callable[[bytes, bytes], None]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -56,13 +60,14 @@ class ImportedEntry:
 
 
 @dataclass(slots=True)
-class _Unpacked:
-    """One entry, as far as the export file has been read."""
+class UnpackedEntry:
+    """One entry, as far as the export file has been read; `digests` are those of its records."""
 
     name: str
     key_hex: str
     root: str
     directory: str
+    digests: Mapping[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     payload: BelowRoot | None = None
     made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
@@ -99,9 +104,9 @@ def _import(
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
-        for unpacked in _unpacked(exported, scratch):
+        for unpacked in unpacked_entries(exported, scratch):
             try:
-                entry, key, kept = _checked(layout, exported, unpacked)
+                entry, key, kept = checked_entry(layout, exported, unpacked)
             finally:
                 unpacked.close()
             lock = FileLock(layout.lock_of(entry))
@@ -110,7 +115,7 @@ def _import(
                 if lookup(entry, unpacked.key_hex).hit:
                     imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
-                    imported = _put_in_place(entry, key, kept, unpacked, files)
+                    imported = put_in_place(entry, key, kept, unpacked, files)
             finally:
                 lock.release()
             yield imported
@@ -122,24 +127,28 @@ def _import(
             files.remove_tree(scratch)
 
 
-def _unpacked(exported: Path, scratch: str) -> Iterator[_Unpacked]:
+def unpacked_entries(
+    exported: Path, scratch: str, *, accept: Accept | None = None
+) -> Generator[UnpackedEntry]:
+    """Unpack the entries of an export file below a folder, one by one; yield each, to be closed.
+
+    `accept` is called before anything is unpacked, and raises an error if the file is not wanted.
+
+    Raises:
+        ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
+    """
     with contextlib.closing(tar_members(exported)) as stream:
-        yield from _entries_of(exported, scratch, stream)
+        yield from _entries_of(exported, scratch, stream, accept)
 
 
 def _entries_of(
-    exported: Path, scratch: str, stream: Iterator[tuple[Header, Iterator[bytes]]]
-) -> Iterator[_Unpacked]:
-    first = next(stream, None)
-    if first is None or first[0].name != INDEX or first[0].kind != FILE:
-        raise ArchiveError(
-            f"{exported} was not written by envy export", archive=exported, hint="see envy export"
-        )
-    expected = {
-        entry.name: entry
-        for entry in _parse_index(exported, _record(exported, first[0], first[1]), scratch)
-    }
-    current: _Unpacked | None = None
+    exported: Path,
+    scratch: str,
+    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    accept: Accept | None,
+) -> Generator[UnpackedEntry]:
+    expected, stream = opened_export(exported, scratch, stream, accept)
+    current: UnpackedEntry | None = None
     try:
         for member, content in stream:
             identity, folder, rest = [*member.name.split("/", 2), "", ""][:3]
@@ -163,7 +172,42 @@ def _entries_of(
         raise _refusal(exported, min(expected), "is in its index, but has no files")
 
 
-def _record(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+def opened_export(
+    exported: Path,
+    scratch: str,
+    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    accept: Accept | None,
+) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
+    """Read the index and the signature; return the entries to expect, and the rest of the file.
+
+    Raises:
+        ArchiveError: it is not an export file, or is damaged; what `accept` raises.
+    """
+    first = next(stream, None)
+    if first is None or first[0].name != INDEX or first[0].kind != FILE:
+        raise ArchiveError(
+            f"{exported} was not written by envy export", archive=exported, hint="see envy export"
+        )
+    index = record_of(exported, *first)
+    rows = _parse_index(exported, index, scratch)
+    signature, second = b"", next(stream, None)
+    if second is not None and second[0].name == SIGNATURE and second[0].kind == FILE:
+        signature = record_of(exported, *second)
+    elif second is not None:
+        stream = itertools.chain([second], stream)
+    if accept is not None:
+        accept(index, signature)
+        if not all(row.digests.keys() >= set(DIGESTS) for row in rows):
+            raise _refusal(exported, INDEX, "has no digests")
+    return {row.name: row for row in rows}, stream
+
+
+def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+    """Return the content of a member that is a record.
+
+    Raises:
+        ArchiveError: it is larger than a record may be.
+    """
     if member.size > EXPORT_RECORD.value:
         raise ArchiveError(
             f"{exported} cannot be imported: {member.name} is larger than {EXPORT_RECORD.shown}, "
@@ -175,7 +219,7 @@ def _record(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
     return b"".join(content)
 
 
-def _parse_index(exported: Path, data: bytes, scratch: str) -> list[_Unpacked]:
+def _parse_index(exported: Path, data: bytes, scratch: str) -> list[UnpackedEntry]:
     try:
         row = parse_json(data)
         if row["format"] != FORMAT:
@@ -185,11 +229,12 @@ def _parse_index(exported: Path, data: bytes, scratch: str) -> list[_Unpacked]:
                 hint="import it with the version of envy that wrote it, or a newer one",
             )
         return [
-            _Unpacked(
+            UnpackedEntry(
                 str(entry["name"]),
                 str(entry["key"]),
                 str(entry["root"]),
                 os.path.join(scratch, str(number)),
+                {name: str(entry[name]) for name in DIGESTS if name in entry},
             )
             for number, entry in enumerate(row["entries"])
         ]
@@ -199,13 +244,13 @@ def _parse_index(exported: Path, data: bytes, scratch: str) -> list[_Unpacked]:
 
 def _unpack(
     exported: Path,
-    entry: _Unpacked,
+    entry: UnpackedEntry,
     path: str,
     member: Header,
     content: Iterator[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
-        entry.texts[path] = _record(exported, member, content)
+        entry.texts[path] = record_of(exported, member, content)
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
@@ -227,6 +272,13 @@ def _unpack(
     if parts in entry.made:
         raise _refusal(exported, member.name, "is in it twice")
     entry.made.add(parts)
+    if len(entry.made) > EXPORT_FILES.value:
+        raise ArchiveError(
+            f"{exported} cannot be imported: an entry has more than {EXPORT_FILES.shown}, the "
+            f"limit {EXPORT_FILES.name}",
+            archive=exported,
+            hint=EXPORT_FILES.hint,
+        )
     if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
@@ -236,11 +288,17 @@ def _unpack(
         entry.payload.create_link(parts, brought)
     elif member.kind == FILE:
         with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            file.writelines(content)
+            file.writelines(_counted(content, entry.payload, exported))
             file.flush()
             os.utime(file.fileno(), (member.mtime, member.mtime))
     else:
         raise _refusal(exported, member.name, "is not a file, directory or link")
+
+
+def _counted(content: Iterator[bytes], payload: BelowRoot, exported: Path) -> Iterator[bytes]:
+    for data in content:
+        payload.unpacked.add(len(data), exported)
+        yield data
 
 
 def _refusal(exported: Path, member: str, what: str) -> ArchiveError:
@@ -252,10 +310,14 @@ def _refusal(exported: Path, member: str, what: str) -> ArchiveError:
     )
 
 
-def _checked(
-    layout: CacheLayout, exported: Path, unpacked: _Unpacked
+def checked_entry(
+    layout: CacheLayout, exported: Path, unpacked: UnpackedEntry
 ) -> tuple[EntryPaths, str, str]:
-    """Verify an unpacked entry; return its paths, its canonical key and its ingredients text."""
+    """Verify an unpacked entry; return its paths, its canonical key and its ingredients text.
+
+    Raises:
+        ArchiveError: it is not what its index, its fingerprint and its key say.
+    """
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
     kept = parse_key_record(text)
@@ -277,6 +339,9 @@ def _checked(
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(exported, name, "has a key that does not match its ingredients")
+    for record, digest in unpacked.digests.items():
+        if blake3(texts.get(record, b"")).hexdigest() != digest:
+            raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
     rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
     foreign = min(rows.keys() - unpacked.made, default=None)
     if foreign is not None:
@@ -293,9 +358,14 @@ def _checked(
     return entry, kept.key, text
 
 
-def _put_in_place(
-    entry: EntryPaths, key: str, kept: str, unpacked: _Unpacked, files: FileSystem
+def put_in_place(
+    entry: EntryPaths, key: str, kept: str, unpacked: UnpackedEntry, files: FileSystem
 ) -> ImportedEntry:
+    """Move a verified entry into place, and publish it; the caller holds its lock.
+
+    Raises:
+        CacheError: its files cannot be written; OSError: a step failed.
+    """
     if not files.make_dir(entry.location):
         unpublish(entry, files)
         with released():

@@ -5,9 +5,10 @@ useless under another root), and finds forbidden paths: those of dependencies th
 available while building. Only a file that an archive brought, that nothing has touched since, and
 in which no path of an entry was found while it was written, is not read again.
 
-The search sees plain bytes. It does not find a path inside compressed data.
+The search sees plain bytes, UTF-16, and what common compressed formats have inside.
 
-The first line contains the format, the root and the totals. Each further line describes one member:
+The first line contains the format, the root and the totals, and the places of each file that holds
+such a path (see `places`). Each further line describes one member:
 relative path, kind, mode, size, digest, and the entries whose paths it contains. Modes are recorded
 as they will be after publishing: without write permission, unless the package is `writable`.
 """
@@ -23,12 +24,14 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.names import ASSETS_FOLDER, ENTRY_PATTERN
+from envy.cache.names import ASSETS_FOLDER
+from envy.cache.places import ENTRY_NAME, WIDE, Places, as_row, may_hide, places_in, too_large
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.content.count_files import CountFiles
 from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 from envy.interpreter import released
+from envy.limits import RELOCATED_FILE
 
 FORMAT = 1
 
@@ -37,9 +40,7 @@ _PARALLEL_FROM = 8 << 20
 _READERS = 4
 _WRITE_BITS = 0o222
 
-# `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries.
-_ENTRY_NAME = rb"([\w@.+-]+[/\\]" + ENTRY_PATTERN.encode("ascii") + rb")"
-_LONGEST_ENTRY_NAME = 600
+_LONGEST_ENTRY_NAME = 600 + 4096  # with slashes before it, see `_entry_roots`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class _SearchTerms:
     """What to search for in the payload of an entry."""
 
     entries: re.Pattern[bytes]
-    prefixes: tuple[bytes, ...]  # of paths of entries, as given and with links resolved
+    roots: tuple[bytes, ...]  # with a slash, as given and with links resolved
     within: Mapping[bytes, str]  # forbidden paths that begin with such a prefix
     elsewhere: Mapping[bytes, str]
     overlap: int
@@ -69,6 +70,9 @@ class _SearchTerms:
 class _Found:
     entries: set[str] = field(default_factory=set)
     forbidden: str = ""
+    hidden: str = ""  # the form of a path that is not plain bytes
+    prefixes: set[bytes] = field(default_factory=set)
+    places: Places | None = None
 
 
 def take_fingerprint(
@@ -88,7 +92,7 @@ def take_fingerprint(
     `forbidden` maps paths that the payload must not contain to the dependency that each belongs to.
     `report` is called with the number of members read so far and of all members.
     `spellings` are other paths of the root, which other entries contain.
-    `written` has the digests of files that were searched for `search_prefixes` while they were
+    `written` has the digests of files that were searched for `search_roots` while they were
     written.
 
     Raises:
@@ -114,6 +118,7 @@ def take_fingerprint(
         "writable": writable,
         "files": sum(member.kind != DIRECTORY for member in payload),
         "size": size,
+        **_places_of_all(payload, [names for _digest, names in found]),
     }
     dirs = [asset, *(member.path for member in payload if member.kind == DIRECTORY)]
     return Fingerprint(
@@ -124,6 +129,16 @@ def take_fingerprint(
         holds_root=any(names.entries for _digest, names in found),
         size=size,
     )
+
+
+def _places_of_all(payload: Sequence[Member], found: Sequence[_Found]) -> dict[str, object]:
+    prefixes = {os.fsdecode(prefix) for names in found for prefix in names.prefixes}
+    places = {
+        member.relative: as_row(names.places)
+        for member, names in zip(payload, found, strict=True)
+        if names.places is not None
+    }
+    return {"prefixes": sorted(prefixes), "places": places}
 
 
 def _modes_to_set(asset: str, payload: Sequence[Member]) -> Iterator[tuple[str, int]]:
@@ -144,7 +159,7 @@ def _digest_all(
     written: WrittenDigests | None,
 ) -> list[tuple[str, _Found]]:
     """Return the digest of each member and the paths found in it, in order."""
-    if written is None or terms.elsewhere or not {*terms.prefixes} <= {*written.needles}:
+    if written is None or terms.elsewhere or not {*terms.roots} <= {*written.needles}:
         return _read_all(payload, terms, report)
     nothing = _Found()
     known = [written.find(m.status) if m.kind == FILE else None for m in payload]
@@ -202,13 +217,38 @@ def _read(member: Member, terms: _SearchTerms) -> tuple[str, _Found]:
     if member.kind == DIRECTORY:
         return "", found
     hasher = blake3()
-    tail = b""
+    chunk = tail = b""
+    is_first = True
     for chunk in _content(member):
         hasher.update(chunk)
+        if is_first and member.kind == FILE and may_hide(chunk[:8]):
+            _search_compressed(member.path, terms, found)
+        is_first = False
         _search(tail + chunk if tail else chunk, terms, found)
         # A path can begin in one chunk and end in the next.
         tail = chunk[-terms.overlap :] if member.status.st_size >= LARGE else b""
+    if found.entries and member.kind == FILE:
+        found.places = _places(member, chunk, found)
     return hasher.hexdigest(), found
+
+
+def _places(member: Member, last: bytes, found: _Found) -> Places:
+    if member.status.st_size > RELOCATED_FILE.value:
+        return too_large()
+    data = last if len(last) == member.status.st_size else b"".join(_content(member))
+    # `<root>/assets/<identity>/<folder>/asset`, with the member below it
+    asset = member.path[: -len(member.relative) - 1]
+    own = "/".join(asset.split(os.sep)[-3:-1])
+    return places_in(member.relative, data, [*found.prefixes], own=own, hidden=found.hidden)
+
+
+def _search_compressed(path: str, terms: _SearchTerms, found: _Found) -> None:
+    from envy.cache.hidden_paths import compressed_names
+
+    where, names = compressed_names(path, terms.entries, overlap=terms.overlap)
+    if names:
+        found.hidden = where
+        found.entries |= names
 
 
 def _content(member: Member) -> Iterator[bytes]:
@@ -219,9 +259,18 @@ def _content(member: Member) -> Iterator[bytes]:
 
 def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
     suspects: list[Mapping[bytes, str]] = [terms.elsewhere]
-    if any(prefix in data for prefix in terms.prefixes):
-        found.entries.update(name.decode("ascii") for name in terms.entries.findall(data))
+    if any(root in data for root in terms.roots):
+        for prefix, name in terms.entries.findall(data):
+            found.entries.add(name.decode("ascii"))
+            found.prefixes.add(prefix)
         suspects.append(terms.within)
+    if WIDE in data:
+        from envy.cache.hidden_paths import wide_names
+
+        names = wide_names(data, terms.roots)
+        if names:
+            found.hidden = "UTF-16"
+            found.entries |= names
     for suspect in suspects:
         for path, dependency in suspect.items():
             if path in data and not found.forbidden:
@@ -231,31 +280,33 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
 def _search_terms(
     root: str, forbidden: Mapping[bytes, str], spellings: Collection[str]
 ) -> _SearchTerms:
-    prefixes, entries = _entry_prefixes(root, tuple(sorted(spellings)))
+    roots, entries = _entry_roots(root, tuple(sorted(spellings)))
     within: dict[bytes, str] = {}
     elsewhere: dict[bytes, str] = {}
     for path, dependency in forbidden.items():
-        if not path.startswith(prefixes[0]):
+        if not path.startswith(roots[0]):
             elsewhere[path] = dependency
             continue
         # Tools record the path that they were given, or that path with its links resolved, or what
         # they find in a package that was made under another spelling.
-        within.update({prefix + path[len(prefixes[0]) :]: dependency for prefix in prefixes})
-    overlap = max(len(max(prefixes, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
-    return _SearchTerms(entries, prefixes, within, elsewhere, overlap)
+        within.update({known + path[len(roots[0]) :]: dependency for known in roots})
+    overlap = max(len(max(roots, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
+    return _SearchTerms(entries, roots, within, elsewhere, overlap)
 
 
-def search_prefixes(root: str, spellings: Collection[str]) -> tuple[bytes, ...]:
+def search_roots(root: str, spellings: Collection[str]) -> tuple[bytes, ...]:
     """Return what every path of an entry begins with, in any spelling of the root."""
-    return _entry_prefixes(root, tuple(sorted(spellings)))[0]
+    return _entry_roots(root, tuple(sorted(spellings)))[0]
 
 
 @functools.lru_cache(maxsize=8)
-def _entry_prefixes(
+def _entry_roots(
     root: str, spellings: tuple[str, ...]
 ) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     names = dict.fromkeys(
-        os.path.join(base, ASSETS_FOLDER, "") for base in (root, os.path.realpath(root), *spellings)
+        os.path.join(base, "") for base in (root, os.path.realpath(root), *spellings)
     )
-    prefixes = tuple(map(os.fsencode, names))
-    return prefixes, re.compile(b"(?:" + b"|".join(map(re.escape, prefixes)) + b")" + _ENTRY_NAME)
+    roots = tuple(map(os.fsencode, names))
+    # A relocated program has slashes where its former root was longer.
+    above = b"(?:" + b"|".join(map(re.escape, roots)) + b")/*" + os.fsencode(ASSETS_FOLDER) + b"/"
+    return roots, re.compile(b"(" + above + b")" + ENTRY_NAME)

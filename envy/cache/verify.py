@@ -4,18 +4,22 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from blake3 import blake3
 
 from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import EntryPaths
-from envy.cache.names import ASSET, FINGERPRINT
+from envy.cache.names import ASSET, ASSETS_FOLDER, FINGERPRINT
+from envy.cache.places import BELOW, Places, parse_places
 from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import CacheError
 from envy.limits import CACHE_FILE
+
+_MOST_PREFIXES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class RecordedFingerprint:
     root: str
     writable: bool
     rows: Mapping[str, Row]
+    prefixes: tuple[bytes, ...]  # of paths of entries, in every spelling of the root
+    places: Mapping[str, Places]  # where files hold such paths; none from an earlier envy
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,26 @@ def parse_fingerprint(text: str, *, most_rows: int | None = None) -> RecordedFin
         if header["format"] != FORMAT:
             return None
         rows = dict(map(_parse_row, rest.split("\n")[:-1]))
-        writable = bool(header.get("writable", False))
-        return RecordedFingerprint(root=str(header["root"]), writable=writable, rows=rows)
+        return _with_header(header, rows)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _with_header(header: Any, rows: Mapping[str, Row]) -> RecordedFingerprint:
+    root = str(header["root"])
+    spellings = [str(text) for text in header.get("prefixes", ())]
+    prefixes = [os.fsencode(text) for text in spellings or [f"{root.rstrip('/')}/{ASSETS_FOLDER}/"]]
+    if len(prefixes) > _MOST_PREFIXES or not all(
+        prefix.startswith(b"/") and prefix.endswith(BELOW) for prefix in prefixes
+    ):
+        raise ValueError("a prefix has another form")
+    return RecordedFingerprint(
+        root=root,
+        writable=bool(header.get("writable", False)),
+        rows=rows,
+        prefixes=tuple(prefixes),
+        places=parse_places(header.get("places", {})),
+    )
 
 
 def _parse_row(line: str) -> tuple[str, Row]:

@@ -152,7 +152,7 @@ def publish(
         raise explained(error, doing="publish to the cache", path=entry.location) from error
     # This may fail: leftovers beside a marker are harmless, and gc removes them with the entry.
     with contextlib.suppress(OSError):
-        _clear_away(entry, files)
+        clear_away(entry, files)
 
 
 def seal(
@@ -212,7 +212,7 @@ def seal(
         files.flush_dirs([entry.location])
 
 
-def _clear_away(entry: EntryPaths, files: FileSystem) -> None:
+def clear_away(entry: EntryPaths, files: FileSystem) -> None:
     """Remove the working directories of an attempt, which are usually empty by now."""
     files.remove(entry.at(ATTEMPT))
     left = [

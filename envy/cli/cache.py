@@ -17,6 +17,7 @@ from envy.cache.collect import used_at
 from envy.cache.disk_usage import DiskUsage
 from envy.cache.inventory import EntryReport, Inventory, other_sizes, take_inventory
 from envy.cache.layout import CacheLayout
+from envy.cache.relocate import Relocatable, relocatable_entry
 from envy.cache.usage import Uses, read_uses
 from envy.cli.cache_clear import command as clear_command
 from envy.cli.cache_entries import labels
@@ -26,25 +27,11 @@ from envy.cli.cache_gc import report_problems
 from envy.cli.cache_rm import command as rm_command
 from envy.cli.cache_root import cache_root
 from envy.cli.cache_verify import command as verify_command
-from envy.cli.options import HELP_OPTIONS, CommonOptionsMixin, Invocation, common_options
+from envy.cli.options import HELP_OPTIONS, CommandGroup, Invocation, common_options
 from envy.cli.settings import Settings, merge_settings, take_limits
-from envy.console.text import format_size, write_data, write_line
+from envy.console.text import format_size, safe_line, write_data, write_line
+from envy.errors import CacheError
 from envy.masking import masked_data
-
-
-class CacheGroup(CommonOptionsMixin, click.Group):
-    """`envy cache`, alone or with a subcommand."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, then the commands."""
-        super().format_options(ctx, formatter)
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, command.get_short_help_str(80))
-                    for name, command in sorted(self.commands.items())
-                ]
-            )
 
 
 def _show(*, as_json: bool) -> int:
@@ -89,13 +76,17 @@ def _print(
     label = labels(inventory.entries)
     for entry in inventory.entries:
         age = _ago(time.time() - used_at(entry, uses))
-        state = "" if entry.complete else "  (not complete)"
+        where = _relocatable(entry)
+        state = f"  ({_shown(where)})" if _shown(where) else ""
+        state = state if entry.complete else "  (not complete)"
         write_line(
             sys.stdout,
             f"{format_size(entry.size):>11}  {age:>12}  {label[entry.paths.name]}{state}",
         )
         if settings.verbose:
             write_line(sys.stdout, f"{'':27}{entry.paths.location}")
+            if where.why_not and entry.complete:
+                write_line(sys.stdout, safe_line(f"{'':27}{where.why_not}"))
     count = len(inventory.entries)
     noun = "entry" if count == 1 else "entries"
     write_line(sys.stdout, f"{format_size(total):>11}  in {count} {noun} of {layout.root}")
@@ -105,6 +96,21 @@ def _print(
         write_line(sys.stdout, f"{format_size(sum(rest.values())):>11}  other files: {listed}")
     for path in inventory.foreign:
         write_line(sys.stderr, f"warning: {path} was not created by envy and is ignored")
+
+
+def _relocatable(entry: EntryReport) -> Relocatable:
+    try:
+        return relocatable_entry(entry.paths)
+    except CacheError as error:
+        return Relocatable(error.message)
+
+
+def _shown(where: Relocatable) -> str:
+    if where.why_not:
+        return "not relocatable"
+    if where.longest_root is None:
+        return ""
+    return f"relocatable to roots of at most {where.longest_root} bytes"
 
 
 def _as_json(
@@ -121,6 +127,7 @@ def _as_json(
 
 def _row(entry: EntryReport, uses: Uses) -> dict[str, object]:
     recorded = uses.by_entry.get(entry.paths.name, ())
+    where = _relocatable(entry)
     moment = datetime.fromtimestamp(used_at(entry, uses), tz=UTC)
     return {
         "identity": entry.identity,
@@ -131,6 +138,9 @@ def _row(entry: EntryReport, uses: Uses) -> dict[str, object]:
         "size": entry.size,
         "last_used": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "projects": sorted({use.project for use in recorded}),
+        "relocatable": entry.complete and not where.why_not,
+        "longest_root": where.longest_root,
+        "why_not_relocatable": where.why_not if entry.complete else "it is not complete",
     }
 
 
@@ -142,7 +152,7 @@ def _ago(seconds: float) -> str:
     return "just now"
 
 
-command = CacheGroup(
+command = CommandGroup(
     name="cache",
     help=_show.__doc__,
     short_help="Show, verify or clean the cache.",

@@ -21,7 +21,7 @@ from envy.host.platform import available_cores, host_platform
 from envy.host.shell import builtin_shell
 from envy.masking import remember_address
 from envy.os_errors import os_error_text
-from envy.transport.connection import CERTIFICATE_VARIABLES, tls_context
+from envy.transport.certificates import CERTIFICATE_VARIABLES, tls_context, trusted_places
 from envy.transport.npm_configuration import npm_configuration
 from envy.transport.pip_configuration import pip_configuration
 
@@ -179,8 +179,7 @@ def _certificates(report: Report, environment: Mapping[str, str]) -> None:
         return
     if used or environment.get("SSL_CERT_DIR"):
         return
-    paths = ssl.get_default_verify_paths()
-    places = [path for path in (paths.cafile, paths.capath) if path and Path(path).exists()]
+    places = trusted_places()
     report.add("certificates", ", ".join(places) or "none", "default")
     if not places:
         report.doubtful(

@@ -36,6 +36,8 @@ OPTION_VARIABLES = {
     "assume_yes": "ENVY_YES",
     "offline": "ENVY_OFFLINE",
     "locked": "ENVY_LOCKED",
+    "depot_write": "ENVY_DEPOT_WRITE",
+    "depot_unsigned": "ENVY_DEPOT_UNSIGNED",
 }
 DEFAULT = "default"
 
@@ -64,7 +66,17 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
     report.add("jobs", settings.jobs or available_cores(), origin_of("jobs", given, settings))
     fetch_jobs = settings.fetch_jobs or DEFAULT_FETCH_JOBS
     report.add("fetch-jobs", fetch_jobs, origin_of("fetch_jobs", given, settings))
-    names = ("fail_fast", "assume_yes", "offline", "locked", "verbose", "quiet", "progress")
+    names = (
+        "fail_fast",
+        "assume_yes",
+        "offline",
+        "locked",
+        "depot_write",
+        "depot_unsigned",
+        "verbose",
+        "quiet",
+        "progress",
+    )
     for name in names:
         shown = {"assume_yes": "yes"}.get(name, name.replace("_", "-"))
         value = "yes" if getattr(settings, name) else "no"

@@ -268,7 +268,7 @@ def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
 
 def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the root of the cache and the manifest; None if only the full command line can."""
-    for name in ("ENVY_YES", "ENVY_OFFLINE"):
+    for name in ("ENVY_YES", "ENVY_OFFLINE", "ENVY_DEPOT_WRITE", "ENVY_DEPOT_UNSIGNED"):
         if variables.get(name, "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
             return None
     if variables.get("ENVY_LOCKED"):

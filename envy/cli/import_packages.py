@@ -33,8 +33,8 @@ def command(settings: Settings, file: Path) -> None:
     """Add the packages of FILE, which `envy export` wrote, to the cache.
 
     Each package is verified against its fingerprint first. A package that contains the path of the
-    cache it was built in is rewritten if its recipe allows that (`relocate`). Otherwise it is left
-    out, and built when it is needed.
+    cache it was built in is rewritten. If that is impossible, the file and the reason are printed,
+    and the package is left out, and built when it is needed.
     """
     if not file.is_file():
         raise UsageError(

@@ -100,6 +100,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "extract": CommandEntry("envy.cli.extract:command", "Unpack an archive, or list it."),
     "hash": CommandEntry("envy.cli.hash:command", "Print or check the digests of files."),
     "lua": CommandEntry("envy.cli.lua:command", "Run a Lua script with envy's functions."),
+    "depot": CommandEntry("envy.cli.depot:command", "Share finished packages between machines."),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."
     ),

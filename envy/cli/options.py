@@ -106,6 +106,21 @@ class EnvyCommand(CommonOptionsMixin):
     """A command of envy."""
 
 
+class CommandGroup(CommonOptionsMixin, click.Group):
+    """A command with subcommands, which its help lists."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        super().format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(80))
+                    for name, command in sorted(self.commands.items())
+                ]
+            )
+
+
 def common_options() -> list[click.Parameter]:
     """Return the common options; each command needs objects of its own."""
     path: dict[str, Any] = {"type": click.Path(), "metavar": "PATH"}
@@ -131,6 +146,19 @@ def common_options() -> list[click.Parameter]:
         ),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
         ("--locked", _value("locked"), "Fail unless envy.lock is there and complete.", flag),
+        (
+            "--depot",
+            _depots,
+            "Take finished packages from this depot, too; `none` ends the list.",
+            {"multiple": True, "metavar": "URL"},
+        ),
+        ("--depot-write", _value("depot_write"), "Store what is built in the first depot.", flag),
+        (
+            "--depot-unsigned",
+            _value("depot_unsigned"),
+            "Take packages that nobody signed from servers, too.",
+            flag,
+        ),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),
         (
@@ -166,6 +194,10 @@ _WRITTEN = ParameterSource.COMMANDLINE
 
 def _value(name: str) -> Callable[[Any], dict[str, Any]]:
     return lambda value: {name: value}
+
+
+def _depots(urls: Iterable[str]) -> dict[str, Any]:
+    return {"depots": tuple(urls)}
 
 
 def _path(name: str) -> Callable[[str], dict[str, Any]]:

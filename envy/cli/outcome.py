@@ -96,6 +96,7 @@ def summarise(results: Sequence[Result], session: Session, *, seconds: float) ->
         packages=len(results),
         user_managed=sum(1 for result in results if result.user_managed),
         cached=sum(1 for outcome in outcomes if outcome is Outcome.CACHED),
+        taken=sum(1 for outcome in outcomes if outcome is Outcome.TAKEN),
         installed=sum(1 for outcome in outcomes if outcome in _INSTALLED),
         unconfirmed=outcomes.count(Outcome.UNCONFIRMED),
         failures=[r.failure for r in results if isinstance(r.failure, RecipeError)],

@@ -15,7 +15,13 @@ from envy.errors import EnvyError, UsageError
 from envy.limits import LIMITS, adopt_limits, parse_limits
 
 # Variables whose values are words for yes or no, and the settings that they give.
-YES_OR_NO = {"ENVY_YES": "assume_yes", "ENVY_OFFLINE": "offline", "ENVY_LOCKED": "locked"}
+YES_OR_NO = {
+    "ENVY_YES": "assume_yes",
+    "ENVY_OFFLINE": "offline",
+    "ENVY_LOCKED": "locked",
+    "ENVY_DEPOT_WRITE": "depot_write",
+    "ENVY_DEPOT_UNSIGNED": "depot_unsigned",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,9 @@ class Settings:
     quiet: bool = False
     progress: bool = True
     locked: bool = False  # envy.lock has to be there and complete
+    depots: tuple[str, ...] = ()  # of the command line
+    depot_write: bool = False
+    depot_unsigned: bool = False  # entries that nobody signed are taken from servers, too
     trace_stderr: bool = False
     trace_file: Path | None = None
     trace_timeline: Path | None = None

@@ -70,6 +70,8 @@ class Narrator:
             events.PhaseSilent: self._phase_silent,
             events.CacheHit: self._cache_hit,
             events.CacheMiss: self._cache_miss,
+            events.EntryTaken: self._entry_taken,
+            events.EntryStored: self._entry_stored,
             events.DownloadProgress: self._download_progress,
             events.LuaCtxFetchComplete: self._fetch_complete,
             events.LockBlocked: self._lock_blocked,
@@ -179,6 +181,17 @@ class Narrator:
     def _cache_miss(self, event: events.CacheMiss, _ts: float) -> list[Remark]:
         self._misses.add(event.recipe)
         return self._detail(f"not cached {event.recipe}: {event.reason}")
+
+    def _entry_taken(self, event: events.EntryTaken, _ts: float) -> list[Remark]:
+        took = f"{format_size(event.bytes)} in {format_seconds(event.duration_ms / 1000)}"
+        text = f"taken {event.key} from {event.depot} ({took})"
+        return [_remark(Importance.NOTE, text, Mark.DONE)]
+
+    def _entry_stored(self, event: events.EntryStored, _ts: float) -> list[Remark]:
+        if not event.bytes:
+            return self._detail(f"{event.depot} has {event.key}")
+        took = f"{format_size(event.bytes)} in {format_seconds(event.duration_ms / 1000)}"
+        return [_remark(Importance.NOTE, f"stored {event.key} in {event.depot} ({took})")]
 
     def _download_progress(self, event: events.DownloadProgress, _ts: float) -> list[Remark]:
         # The size is unknown at the start of a transfer; the first progress event has it.

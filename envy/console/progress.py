@@ -139,7 +139,7 @@ class DisplayState:
 
     def _recipe_complete(self, event: events.RecipeComplete, _ts: float) -> None:
         self._end(event.key)
-        self.done += event.outcome != "cached"
+        self.done += event.outcome not in {"cached", "taken"}
 
     def _recipe_aborted(self, event: events.RecipeAborted, _ts: float) -> None:
         self._end(event.key)

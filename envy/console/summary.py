@@ -21,6 +21,7 @@ class SyncResult:
     packages: int
     user_managed: int = 0  # of the packages
     cached: int = 0
+    taken: int = 0  # from depots
     installed: int = 0
     unconfirmed: int = 0  # user-managed, installed, but their check still does not hold
     failures: Sequence[RecipeError] = ()
@@ -44,6 +45,8 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
     if dependents or result.stopped:
         parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"
+    if result.taken:
+        found += f", {result.taken} taken from " + ("a depot" if result.taken == 1 else "depots")
     if result.installed:
         found += f", {result.installed} installed"
     took = format_seconds(result.seconds)

@@ -39,6 +39,7 @@ from envy.lua.runtime import LuaState, ReadLog
 from envy.lua.values import LuaFunction, LuaValue
 
 if TYPE_CHECKING:
+    from envy.declarations.depots import Depots
     from envy.declarations.test_settings import TestSettings
 
 FIELDS = frozenset(
@@ -46,6 +47,8 @@ FIELDS = frozenset(
         "requires_envy",
         "packages",
         "default_shell",
+        "depot",
+        "depot_keys",
         "env",
         "dotenv",
         "launchers",
@@ -84,6 +87,7 @@ class Manifest:
     require_digest: bool = False  # a download without a digest, in a recipe or the lock, is refused
     tests: "TestSettings | None" = None
     mirrors: PrefixMap = field(default_factory=dict)
+    depots: "Depots | None" = None
 
 
 def load_manifest(
@@ -140,6 +144,7 @@ def load_manifest(
         require_digest=fields.flag(values, "require_digest", origin=source.at("require_digest")),
         tests=_parse_tests(values, source),
         mirrors=prefix_map(values.get("mirrors"), origin=source.at("mirrors")),
+        depots=_parse_depots(values, source),
     )
 
 
@@ -210,6 +215,14 @@ def _parse_tests(values: Mapping[str, object], source: SourceText) -> "TestSetti
     from envy.declarations.test_settings import parse_tests
 
     return parse_tests(values["tests"], origin=source.at("tests"))
+
+
+def _parse_depots(values: Mapping[str, object], source: SourceText) -> "Depots | None":
+    if "depot" not in values and "depot_keys" not in values:
+        return None
+    from envy.declarations.depots import parse_depots
+
+    return parse_depots(values, at=source.at("depot"), keys_at=source.at("depot_keys"))
 
 
 def _entries(values: Mapping[str, object], source: SourceText) -> Sequence[object]:

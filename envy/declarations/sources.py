@@ -6,7 +6,7 @@ connections; the schemes are implemented in `envy.transport`.
 
 import os.path
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import compress
@@ -29,6 +29,7 @@ class Scheme(Enum):
     FILE = "file"
     HTTP = "http"
     GIT = "git"
+    S3 = "s3"
     PYPI = "pypi"
     NPM = "npm"
 
@@ -58,6 +59,7 @@ class SourceItem:
     kind: str = "wheel"
     mirrors: tuple[str, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
+    profile: str = ""
     submodules: bool = False
     lfs: bool = False
     only: tuple[str, ...] = ()
@@ -79,14 +81,30 @@ class SourceItem:
         return bool(self.sha256 or self.blake3 or self.sha512)
 
 
-SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), pypi: and npm:"
+SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), s3:, pypi:, npm:"
+BY_ADDRESS = frozenset({Scheme.HTTP, Scheme.S3})  # one file each, which only a digest pins
 FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
 DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
-_GIT_ONLY = ("ref", "submodules", "lfs")
-_HTTP_ONLY = ("mirrors", "auth", "headers")
-_PYPI_ONLY = ("python", "kind")
 FOLDER_FIELDS = ("follow", "vcs")
 SELECTION_FIELDS = ("only", "exclude")
+_ALL = frozenset(Scheme)
+# The schemes for which a field means something, and what a message calls their sources.
+_BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
+    **dict.fromkeys(("ref", "submodules", "lfs"), ({Scheme.GIT}, "git sources")),
+    **dict.fromkeys(("python", "kind"), ({Scheme.PYPI}, "pypi: sources")),
+    **dict.fromkeys(("mirrors", "headers"), ({Scheme.HTTP}, "http: and https: sources")),
+    "auth": (BY_ADDRESS, "http:, https: and s3: sources"),
+    "profile": ({Scheme.S3}, "s3: sources"),
+    **dict.fromkeys(FOLDER_FIELDS, ({Scheme.LOCAL, Scheme.FILE}, "folders of this machine")),
+    **dict.fromkeys(
+        SELECTION_FIELDS, (_ALL - {Scheme.GIT}, "archives and for folders of this machine")
+    ),
+    "signature": (BY_ADDRESS | {Scheme.LOCAL, Scheme.FILE}, "files with an address of their own"),
+    **dict.fromkeys(
+        DIGEST_LENGTHS,
+        (_ALL - {Scheme.GIT}, "files; a git source is pinned by the commit in `ref`"),
+    ),
+}
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -95,6 +113,9 @@ _HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
+_S3_FORM = re.compile(
+    r"s3://[A-Za-z0-9][\w.-]+[A-Za-z0-9](?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+", re.ASCII
+)
 _HTTP_FORM = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SCHEMES = {
     "file": Scheme.FILE,
@@ -102,6 +123,7 @@ _SCHEMES = {
     "https": Scheme.HTTP,
     "git": Scheme.GIT,
     "ssh": Scheme.GIT,
+    "s3": Scheme.S3,
     "pypi": Scheme.PYPI,
     "npm": Scheme.NPM,
 }
@@ -184,6 +206,8 @@ def last_part(item: SourceItem) -> str:
     scheme = scheme_of(item.source, origin=item.origin)
     if scheme is Scheme.LOCAL:
         return local_path(item).name
+    if scheme is Scheme.S3:
+        return item.source.rpartition("/")[2]  # keys are written as they are
     from urllib.parse import unquote
 
     path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
@@ -300,6 +324,7 @@ def _item_of_table(
         kind=_kind(table, origin=origin),
         mirrors=own_mirrors(table, origin=origin),
         headers=parse_headers(table, origin=origin),
+        profile=fields.text(table, "profile", origin=origin),
         submodules=fields.flag(table, "submodules", origin=origin),
         lfs=fields.flag(table, "lfs", origin=origin),
         only=fields.inner_patterns(table, "only", origin=origin),
@@ -350,6 +375,8 @@ def _check_form(item: SourceItem) -> None:
         wanted = "pypi:NAME==VERSION"
     elif scheme is Scheme.NPM and not _NPM_FORM.fullmatch(item.source):
         wanted = "npm:NAME@VERSION"
+    elif scheme is Scheme.S3 and not _S3_FORM.fullmatch(item.source):
+        wanted = "s3://BUCKET/KEY"
     elif scheme is Scheme.HTTP and not _HTTP_FORM.match(item.source):
         wanted = "https://HOST/PATH"
     else:
@@ -364,23 +391,9 @@ def _check_belongs(table: Mapping[str, object], item: SourceItem) -> None:
     """Raise for a field that the scheme would ignore: an unchecked pin is worse than none."""
     scheme = scheme_of(item.source)
     for name in table:
-        if name in _GIT_ONLY and scheme is not Scheme.GIT:
-            reason = "is for git sources"
-        elif name in _PYPI_ONLY and scheme is not Scheme.PYPI:
-            reason = "is for pypi: sources"
-        elif name in _HTTP_ONLY and scheme is not Scheme.HTTP:
-            reason = "is for http: and https: sources"
-        elif name in FOLDER_FIELDS and scheme not in {Scheme.LOCAL, Scheme.FILE}:
-            reason = "is for folders of this machine"
-        elif name in SELECTION_FIELDS and scheme is Scheme.GIT:
-            reason = "is for archives and for folders of this machine"
-        elif name == "signature" and scheme in {Scheme.GIT, Scheme.PYPI, Scheme.NPM}:
-            reason = "is for files with an address of their own"
-        elif name in DIGEST_LENGTHS and scheme is Scheme.GIT:
-            reason = "is for files; a git source is pinned by the commit in `ref`"
-        else:
-            continue
-        raise DeclarationError(
-            f"`{name}` {reason}, and cannot be used with {item.source}",
-            origin=fields.field_origin(item.origin, name),
-        )
+        schemes, of_these = _BELONGS.get(name, (_ALL, ""))
+        if scheme not in schemes:
+            raise DeclarationError(
+                f"`{name}` is for {of_these}, and cannot be used with {item.source}",
+                origin=fields.field_origin(item.origin, name),
+            )

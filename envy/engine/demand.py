@@ -12,7 +12,7 @@ once, the build dependencies of later phases only when the check fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.spec import DependencyUse
@@ -40,6 +40,22 @@ class Demand:
         self._graph = graph
         self._coordination = coordination
         self._priorities = priorities
+
+    def would_want(
+        self, goals: Iterable[RecipeKey], is_missing: Callable[[Recipe], bool]
+    ) -> list[Recipe]:
+        """Return what `want` would mark as wanted if only these entries were missing."""
+        recipes = self._graph.recipes
+
+        def wanted_by(key: RecipeKey) -> Iterator[RecipeKey]:
+            recipe = recipes[key]
+            for edge in self._graph.edges(key):
+                if edge.use is DependencyUse.RUN or (
+                    _is_wanted_for(recipe, edge) if recipe.user_managed else is_missing(recipe)
+                ):
+                    yield edge.key
+
+        return [recipes[key] for key in dependencies_first(goals, wanted_by)]
 
     def want(self, goals: Iterable[RecipeKey]) -> list[Recipe]:
         """Mark the closure of `goals` as wanted, and close its gates; return the newly wanted."""

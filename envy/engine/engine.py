@@ -43,6 +43,7 @@ from envy.phases.table import STEPS, Steps
 from envy.scheduler.coordinator import Coordinator
 
 if TYPE_CHECKING:
+    from envy.engine.shared_entries import SharedEntries
     from envy.host.shell import Shell
 
 
@@ -101,6 +102,7 @@ class Engine:
             lambda recipe, needed: steps.find_entry(recipe, self, needed),
             ask_ahead=lambda recipes: steps.ask_ahead(recipes, self),
         )
+        self.shared = self._share(demand)
         shell = DefaultShell(
             graph,
             project,
@@ -118,8 +120,17 @@ class Engine:
             usage=Usage(graph, coordination, self.lease, services.layout, project.manifest),
             failures=self._failures,
             cancellation=self._cancellation,
+            sharing=self.shared,
         )
         return shell, demand, goals
+
+    def _share(self, demand: Demand) -> SharedEntries | None:
+        """Return what takes entries from depots; None, without an import, if there are none."""
+        if self.services.sharing is None:
+            return None
+        from envy.engine.shared_entries import SharedEntries
+
+        return SharedEntries(demand, self, self.services.sharing)
 
     def _resolve_with(self, project: Project, steps: Steps, *, installs: bool) -> Resolution:
         graph, coordination, services = self.graph, self.coordination, self.services

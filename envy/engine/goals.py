@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.engine.cancellation import Cancellation
@@ -20,6 +21,9 @@ from envy.engine.recipe_coordination import RecipeCoordination
 from envy.engine.usage import Usage
 from envy.graph.recipe import Outcome, Recipe
 from envy.phase import RecipePhase
+
+if TYPE_CHECKING:
+    from envy.engine.shared_entries import SharedEntries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class Goals:
         usage: Usage,
         failures: Failures,
         cancellation: Cancellation,
+        sharing: SharedEntries | None = None,
     ) -> None:
         self.is_resolved = False  # whether the whole graph is known
         self._coordination = coordination
@@ -57,6 +62,7 @@ class Goals:
         self._usage = usage
         self._failures = failures
         self._cancellation = cancellation
+        self._sharing = sharing
 
     def exempt_tools(self, tools: Iterable[RecipeKey]) -> None:
         """Let tools use the built-in shell, if the manifest's cannot be known yet."""
@@ -76,7 +82,7 @@ class Goals:
     def complete(self, goals: Iterable[RecipeKey]) -> None:
         """Start completing the goals and everything that is wanted for them."""
         goals = list(goals)
-        self.prepare(goals)
+        self._prepare_to_work(goals)
         self._usage.rely_upon()
         self._coordination.raise_targets(self._demand.wanted_closure(goals), RecipePhase.COMPLETION)
 
@@ -104,7 +110,7 @@ class Goals:
 
         Returns a result for each wanted recipe, in key order; raises nothing for a failed one.
         """
-        self.prepare(goals)
+        self._prepare_to_work(goals)
         with self._usage.recorded(goals):
             wanted = [recipe.key for recipe in self._demand.wanted()]
             self._coordination.raise_targets(wanted, RecipePhase.COMPLETION)
@@ -115,7 +121,16 @@ class Goals:
             finally:
                 self._failures.explain()
                 self._priorities.remember()
+        if self._sharing is not None and self._cancellation.reason is None:
+            self._sharing.store_built(self._demand.wanted())
         return [self._result(recipe) for recipe in self._demand.wanted()]
+
+    def _prepare_to_work(self, goals: Sequence[RecipeKey]) -> None:
+        """Prepare, and take what depots have of it: of such a package nothing else is wanted."""
+        self.compute_keys(goals)
+        if self._sharing is not None:
+            self._sharing.take(goals)
+        self._demand.want(goals)
 
     def _unfinished(self) -> list[RecipeKey]:
         keys = [recipe.key for recipe in self._demand.wanted()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from envy import interpreter
 from envy.content.scratch import scratch_folder
-from envy.declarations.sources import Scheme, SourceItem, file_name, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, file_name, scheme_of
 from envy.errors import EnvyError, FetchError
 from envy.execution.transfer import fetch_context
 from envy.execution.unpinned import pinned
@@ -80,7 +80,7 @@ def _kept(download: Download, view: LockView) -> tuple[str, ...] | None:
 def _satisfies(locked: LockedFile, download: Download) -> bool:
     if download.declared not in {"", locked.digest}:
         return False
-    return scheme_of(download.item.source) is not Scheme.HTTP or locked.name == _own_name(download)
+    return scheme_of(download.item.source) not in BY_ADDRESS or locked.name == _own_name(download)
 
 
 def _own_name(download: Download) -> str:

@@ -23,6 +23,11 @@ def mark_wanted(recipe: Recipe) -> None:
     recipe.work.wanted = True
 
 
+def mark_taken(recipe: Recipe) -> None:
+    """Note that the recipe's entry was taken from a depot in this run."""
+    recipe.work.taken = True
+
+
 def mark_missing(recipe: Recipe) -> None:
     """Note that the entry found earlier is missing now, or that the recipe's check fails."""
     recipe.work.cached = False

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from envy.engine.goals import Result
     from envy.engine.lock_maker import MadeLock, OpenOther
     from envy.engine.releases import Releases
+    from envy.engine.shared_entries import SharedEntries
     from envy.errors import Cancelled, NotPlanned
     from envy.execution.explanation import Missing
     from envy.graph.recipe import Edge, Recipe, Reference
@@ -182,6 +183,11 @@ class Session:
         return self._graph.all_references()
 
     @property
+    def shared(self) -> SharedEntries | None:
+        """What takes packages from depots and stores them there; None if there are no depots."""
+        return self._engine.shared
+
+    @property
     def releases(self) -> Releases:
         """What is upstream of the sources of recipes."""
         from envy.engine.releases import Releases
@@ -249,10 +255,7 @@ class Session:
         return self._engine.run_full(goals)
 
     def run_until(self, goal: RecipeKey, phase: RecipePhase) -> None:
-        """Run a package until `phase`, inclusive, after everything that these phases wait for.
-
-        A failure raises nothing: see `failure_of`.
-        """
+        """Run a package until `phase`, inclusive; a failure raises nothing: see `failure_of`."""
         self._engine.run_until(goal, phase)
 
     def require_installed(self, goals: Sequence[RecipeKey]) -> None:
@@ -293,10 +296,7 @@ class Session:
         return recipe.work.products or self._products.get(recipe.key, {})
 
     def learn_products(self, recipe: Recipe) -> bool:
-        """Run the check of a user-managed package, and its products if the check succeeds.
-
-        Returns whether its products are known now; nothing is installed.
-        """
+        """Run a user-managed package's check; return whether its products are known then."""
         try:
             if not is_satisfied(recipe, self._engine, RecipePhase.CHECK):
                 return False

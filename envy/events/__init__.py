@@ -41,10 +41,12 @@ from envy.events.scripts import (
     LuaCtxRunComplete,
     LuaCtxRunStart,
 )
+from envy.events.sharing import EntryNotTaken, EntryStored, EntryTaken
 from envy.events.tests import TestBuildComplete, TestBuildStart, TestPhaseComplete, TestPhaseStart
 
 __all__ = [
-    "CacheHit", "CacheMiss", "DependencyAdded", "DownloadProgress", "Event", "EventBus",
+    "CacheHit", "CacheMiss", "DependencyAdded", "DownloadProgress", "EntryNotTaken", "EntryStored",
+    "EntryTaken", "Event", "EventBus",
     "FilesProgress", "Listener", "LockAcquired", "LockBlocked", "LockReleased", "LogMessage",
     "LuaCtxAssetAccess", "LuaCtxExtractComplete", "LuaCtxExtractStart", "LuaCtxFetchComplete",
     "LuaCtxFetchStart", "LuaCtxProductAccess", "LuaCtxRunComplete", "LuaCtxRunStart",

@@ -12,6 +12,9 @@ from envy.events import (
     CacheHit,
     CacheMiss,
     DownloadProgress,
+    EntryNotTaken,
+    EntryStored,
+    EntryTaken,
     EventBus,
     FilesProgress,
     LockAcquired,
@@ -146,6 +149,34 @@ class RecipeEvents:
             )
 
     # -- ctx and scripts -------------------------------------------------------------------------
+
+    def entry_taken(self, depot: str, size: int, seconds: float) -> None:
+        if self._bus.hears(EntryTaken):
+            self._bus.emit(
+                EntryTaken(
+                    recipe=self._identity,
+                    key=self._key,
+                    depot=depot,
+                    bytes=size,
+                    duration_ms=_ms(seconds),
+                )
+            )
+
+    def entry_not_taken(self, depot: str, reason: str) -> None:
+        if self._bus.hears(EntryNotTaken):
+            self._bus.emit(EntryNotTaken(recipe=self._identity, depot=depot, reason=reason))
+
+    def entry_stored(self, depot: str, size: int, seconds: float) -> None:
+        if self._bus.hears(EntryStored):
+            self._bus.emit(
+                EntryStored(
+                    recipe=self._identity,
+                    key=self._key,
+                    depot=depot,
+                    bytes=size,
+                    duration_ms=_ms(seconds),
+                )
+            )
 
     def run_start(self, command: str, cwd: Path) -> None:
         """A script or a program is started; `command` is masked, since it is cut here."""

@@ -19,7 +19,7 @@ from envy.cache.names import DIGITS
 from envy.cache.recipes import find_recipe_files
 from envy.cache.resolutions import source_name
 from envy.content.atomic import temporary_beside
-from envy.declarations.sources import Scheme, SourceItem, location, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, location, scheme_of
 from envy.errors import FetchError
 from envy.execution.entry_lock import acquire_lock, release_lock
 from envy.execution.services import PhaseServices
@@ -55,7 +55,7 @@ def folder_of(wanted: Wanted, recipe: Recipe, engine: PhaseServices) -> Path:
     if scheme is Scheme.GIT:
         item = pinned(item, recipe, engine)
     folder = layout.recipes_dir(wanted.owner, name_of(location(item)))
-    if scheme is Scheme.HTTP and not item.has_digest:
+    if scheme in BY_ADDRESS and not item.has_digest:
         return _unpinned_folder(wanted, recipe, engine, folder)
     if find_recipe_files(layout, folder):
         return folder
@@ -125,7 +125,7 @@ def fetch_into(
 
     item = item or wanted.item
     layout = engine.services.layout
-    is_named_by_content = scheme_of(item.source) is Scheme.HTTP and not item.has_digest
+    is_named_by_content = scheme_of(item.source) in BY_ADDRESS and not item.has_digest
     lock = acquire_lock(recipe, engine, layout.lock_path(wanted.owner, folder.name))
     since = time.monotonic()
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envy.cache.run_once import is_run_once
 from envy.declarations.bundles import ASKER
-from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, is_full_hash, scheme_of
 from envy.errors import FetchError
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.recipe_events import RecipeEvents
@@ -199,7 +199,7 @@ def _warn_without_digest(
     engine: PhaseServices, recipe: Recipe, item: SourceItem, fetched: Fetched
 ) -> None:
     """Warn about a remote file without a digest, with the line to add."""
-    if scheme_of(item.source) is not Scheme.HTTP or item.has_digest:
+    if scheme_of(item.source) not in BY_ADDRESS or item.has_digest:
         return
     if locked_file(engine.services.lock, recipe.key, item) is not None:
         return

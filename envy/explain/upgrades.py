@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from envy.declarations.key import RecipeKey
 from envy.declarations.overrides import matching
-from envy.declarations.sources import Scheme, SourceItem, is_full_hash, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, is_full_hash, scheme_of
 from envy.declarations.tool_name import released_as
 from envy.declarations.versions import (
     Clause,
@@ -163,7 +163,7 @@ def _of_pins(session: Session, listed: Listed, wish: Wish, row: Upgrade) -> Iter
         return
     if "ref" in listed.entry and scheme_of(source.source) is Scheme.GIT:
         yield _of_ref(session, listed, source, wish, replace(row, what="ref", current=source.ref))
-    elif "sha256" in listed.entry and scheme_of(source.source) is Scheme.HTTP:
+    elif "sha256" in listed.entry and scheme_of(source.source) in BY_ADDRESS:
         row = replace(row, what="sha256", current=source.sha256)
         yield _of_digest(session, listed, source, wish, row)
 

@@ -39,6 +39,7 @@ class Outcome(Enum):
     """How a recipe was completed."""
 
     CACHED = "cached"
+    TAKEN = "taken"  # from a depot, in this run
     INSTALLED = "installed"
     SATISFIED = "satisfied"  # user-managed: its check succeeded from the start
     CHANGED = "changed"  # user-managed: installed now
@@ -153,6 +154,7 @@ class Work:
     """The progress of the work on a recipe. Only its own worker and the engine write to it."""
 
     cached: bool = False
+    taken: bool = False  # its entry was taken from a depot in this run
     undeployed: bool = False  # its entry exists but is not deployed
     wanted: bool = False
     expected: Sequence[float] | None = None  # seconds of its phases from fetch on, in earlier runs

@@ -48,7 +48,17 @@ def find_entry(recipe: Recipe, engine: PhaseServices, dependency_keys: Sequence[
     if recipe.loaded.definition.user_managed:
         recipe.placement = _user_managed_placement(recipe, engine)
         return
-    placement = recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
+    recipe.placement = _cache_managed_placement(recipe, engine, dependency_keys)
+    look_up(recipe, engine)
+
+
+def look_up(recipe: Recipe, engine: PhaseServices) -> None:
+    """Look the entry of a recipe up, whose key is known.
+
+    Raises:
+        CacheError: the entry cannot be read.
+    """
+    placement = recipe.placement
     found = lookup(placement.entry, placement.entry_key, explain=False)
     recipe.work.cached = found.hit
     if found.spelling:

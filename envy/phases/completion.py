@@ -21,10 +21,16 @@ def run_completion_phase(recipe: Recipe, engine: PhaseServices) -> None:
     restore_shims_of(recipe, engine)
     recipe.work.products = products_of(recipe, engine)
     if recipe.work.outcome is None:
-        recipe.work.outcome = Outcome.SATISFIED if definition.user_managed else Outcome.CACHED
+        recipe.work.outcome = _outcome_without_work(recipe)
     events = RecipeEvents(recipe, engine.services.events)
     asset_dir = None if definition.user_managed else recipe.placement.asset_dir
     events.complete(recipe.work.outcome.value, asset_dir)
+
+
+def _outcome_without_work(recipe: Recipe) -> Outcome:
+    if recipe.user_managed:
+        return Outcome.SATISFIED
+    return Outcome.TAKEN if recipe.work.taken else Outcome.CACHED
 
 
 def restore_shims_of(recipe: Recipe, engine: PhaseServices) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cache.fingerprint import search_prefixes
+from envy.cache.fingerprint import search_roots
 from envy.cache.names import FETCH
 from envy.cache.read import names_in
 from envy.content import file_operations
@@ -71,4 +71,4 @@ def _written_digests(recipe: Recipe, engine: PhaseServices) -> WrittenDigests | 
     if recipe.loaded.definition.build is not None:
         return None
     root = recipe.placement.entry.root
-    return WrittenDigests(search_prefixes(root, engine.services.spellings))
+    return WrittenDigests(search_roots(root, engine.services.spellings))

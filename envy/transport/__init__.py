@@ -87,6 +87,10 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
         from envy.transport.git import fetch_git
 
         return fetch_git
+    if scheme is Scheme.S3:
+        from envy.transport.s3 import fetch_s3
+
+        return fetch_s3
     if scheme is Scheme.PYPI:
         from envy.transport.pypi import fetch_pypi
 

@@ -6,6 +6,7 @@ as a header to the host of that URL only, and never appear in a message.
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ from envy.transport.addresses import (
     redacted,
     with_credentials_of,
 )
-from envy.transport.context import FetchContext, NoAnswer, NotFound
+from envy.transport.certificates import tls_context, tls_reason
+from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
 from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.retries import Retries, is_passing, seconds_of
@@ -33,13 +35,14 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 30.0
 _REDIRECTS = 20
+_MOST_SAID = 4096
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
 _HOW_TO_GIVE_CREDENTIALS = (
     'give them in ~/.netrc, or as a token: auth = { env = "NAME" } in the source; those of a '
     "registry belong into the configuration of pip or npm"
 )
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @contextlib.contextmanager
@@ -50,11 +53,13 @@ def get(
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
     is_pinned: bool = False,
+    signed_for: str = "",
 ) -> Iterator[tuple["BaseHTTPResponse", str]]:
     """Request a URL, follow redirects, and yield the response and its final URL.
 
     The body of the response is not read yet. `is_pinned` allows a redirect from https to http, for
-    content that is verified by a digest, unless credentials were sent.
+    content that is verified by a digest, unless credentials were sent. A URL that is signed has all
+    credentials in itself, and messages call it `signed_for`.
 
     Raises:
         Offline: envy works offline.
@@ -63,25 +68,28 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
-    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc:
+    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc and not signed_for:
         authorization = netrc_authorization(url, context)
         if authorization:
             sent[AUTHORIZATION] = authorization
     for _ in range(_REDIRECTS):
-        response = _request(url, context, sent, certificates)
+        response = _request(url, context, sent, certificates, signed_for)
         try:
             to = response.get_redirect_location()
             if not to:
                 accepted = _CONTENT_OF_RANGE if "range" in sent else _CONTENT
                 if response.status not in accepted:
-                    raise _status_error(response.status, requested, url, sent)
+                    raise _status_error(
+                        response, requested, url, sent, context=context, signed_for=signed_for
+                    )
                 yield response, url
                 return
         finally:
             response.close()
         url, sent = _redirected(url, to, sent, is_pinned=is_pinned)
     raise FetchError(
-        f"{redacted(requested)} redirects more than {_REDIRECTS} times", uri=redacted(requested)
+        f"{signed_for or redacted(requested)} redirects more than {_REDIRECTS} times",
+        uri=signed_for or redacted(requested),
     )
 
 
@@ -102,18 +110,22 @@ def _redirected(
 
 
 def _request(
-    url: str, context: FetchContext, headers: Mapping[str, str], certificates: str
+    url: str,
+    context: FetchContext,
+    headers: Mapping[str, str],
+    certificates: str,
+    signed_for: str = "",
 ) -> "BaseHTTPResponse":
     if context.offline:  # masking an address takes longer than anything else here
-        context.check_online(redacted(url))
+        context.check_online(signed_for or redacted(url))
     import urllib3
 
     context.check_cancelled()
-    bare, credentials = _without_credentials(url)
+    bare, credentials = without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
     if credentials and AUTHORIZATION not in sent:
         sent.update(urllib3.make_headers(basic_auth=credentials))
-    pool = _pool_for(bare, context, certificates)
+    pool = pool_for(bare, context, certificates)
     retries = Retries(context)
     while True:
         try:
@@ -127,8 +139,8 @@ def _request(
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if _is_final(error) or not retries.wait():
-                raise request_error(url, error, context) from error
+            if is_final(error) or not retries.wait():
+                raise request_error(url, error, context, signed_for=signed_for) from error
             continue
         after = seconds_of(response.headers.get("retry-after", ""))
         if not is_passing(response.status) or not retries.wait(after):
@@ -136,17 +148,19 @@ def _request(
         response.close()
 
 
-def _is_final(error: Exception) -> bool:
-    """Return whether a repeat would end in the same way: an invalid address, or certificate."""
+def is_final(error: Exception) -> bool:
+    """Return whether a repeat would end alike: a bad address or certificate, a refusal."""
     from urllib3.exceptions import LocationValueError
 
     causes = (error, getattr(error, "reason", None), error.__cause__, error.__context__)
     return isinstance(error, LocationValueError) or any(
-        isinstance(cause, ssl.SSLCertVerificationError) for cause in causes
+        isinstance(cause, ssl.SSLCertVerificationError) or 400 <= _tunnel_status(cause) < 500
+        for cause in causes
     )
 
 
-def _without_credentials(url: str) -> tuple[str, str]:
+def without_credentials(url: str) -> tuple[str, str]:
+    """Return a URL without the credentials in it, and these as `NAME:PASSWORD`."""
     user, at, host = urlsplit(url).netloc.rpartition("@")
     if not at:
         return url, ""
@@ -160,7 +174,8 @@ def _without_credentials(url: str) -> tuple[str, str]:
 # --- pools, proxies, certificates -------------------------------------------------------------
 
 
-def _pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+def pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
+    """Return the connections for a URL: through its proxy, with its certificates."""
     proxy = proxy_for(url, context.environment)
     is_encrypted = urlsplit(url).scheme == "https"
     key = ("http", proxy, certificates, is_encrypted)
@@ -180,7 +195,7 @@ def _new_pool(
     tls = tls_context(context.environment, certificates) if is_encrypted else None
     if not proxy:
         return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
-    bare, credentials = _without_credentials(proxy)
+    bare, credentials = without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:
         raise FetchError(
             f"the proxy {bare} is not supported",
@@ -198,25 +213,6 @@ def _new_pool(
         else None,
         proxy_headers=headers,
     )
-
-
-def tls_context(environment: Mapping[str, str], certificates: str = "") -> ssl.SSLContext:
-    """Return a context that trusts `certificates`, a file, or else what the environment names.
-
-    Raises:
-        FetchError: the certificates cannot be read.
-    """
-    named = [certificates, *(environment.get(name, "") for name in CERTIFICATE_VARIABLES)]
-    file = next((name for name in named if name), None)
-    folder = environment.get("SSL_CERT_DIR") or None
-    try:
-        return ssl.create_default_context(cafile=file, capath=folder)
-    except OSError as error:
-        raise FetchError(
-            f"the certificates in {file or folder} cannot be read: {error.strerror or error}",
-            uri=str(file or folder),
-            hint=f"check {', '.join(CERTIFICATE_VARIABLES)} and SSL_CERT_DIR",
-        ) from error
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str:
@@ -253,24 +249,70 @@ def _is_in_network(host: str, network: str) -> bool:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def _status_error(status: int, requested: str, url: str, sent: Mapping[str, str]) -> FetchError:
-    where = redacted(requested) + (f" (redirected to {redacted(url)})" if url != requested else "")
+def _status_error(
+    response: "BaseHTTPResponse",
+    requested: str,
+    url: str,
+    sent: Mapping[str, str],
+    *,
+    context: FetchContext,
+    signed_for: str,
+) -> FetchError:
+    status, uri = response.status, signed_for or redacted(requested)
+    where = uri + (f" (redirected to {redacted(url)})" if url != requested else "")
     meaning, hint = {
         204: ("was answered without content", "check the URL: it names something without content"),
         206: ("was answered with a part of its content only", "try again, or use another server"),
         401: ("requires credentials", _HOW_TO_GIVE_CREDENTIALS),
         403: ("is forbidden", "the server requires credentials, or serves this file to no user"),
         404: ("does not exist", "check the spelling of the URL, and whether the file was moved"),
-        407: ("requires credentials of the proxy", "put them into the URL in https_proxy"),
         410: ("was removed", "the server says that the removal is permanent"),
         429: ("was requested too often", "wait a little, or lower --fetch-jobs"),
     }.get(status, (_other_meaning(status), ""))
+    if status == 407:
+        meaning, hint = _refused_by_proxy(url, context)
     if status == 401 and (AUTHORIZATION in sent or "@" in urlsplit(url).netloc):
         meaning = "does not accept the credentials that were sent"
-    kind = NotFound if status in {404, 410} else FetchError
+    kind = NotFound if status in {404, 410} else Answered
     if status == 429 or status >= 500:
         kind = NoAnswer
-    return kind(f"{where} {meaning} (HTTP {status})", uri=redacted(requested), hint=hint)
+    error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
+    error.status = status
+    error.headers = {name.lower(): value for name, value in response.headers.items()}
+    if signed_for:  # what such a server says is worth more than its status
+        with contextlib.suppress(Exception):
+            error.said = response.read(_MOST_SAID)
+    return error
+
+
+def _refused_by_proxy(url: str, context: FetchContext) -> tuple[str, str]:
+    proxy = proxy_for(url, context.environment)
+    has_given = "@" in urlsplit(proxy).netloc
+    return (
+        f"is refused by the proxy {redacted(proxy)}, which "
+        + ("does not accept the credentials for it" if has_given else "requires credentials"),
+        f"set {urlsplit(url).scheme}_proxy to http://USER:PASSWORD@HOST:PORT in your environment",
+    )
+
+
+def _proxy_reason(url: str, error: BaseException, context: FetchContext) -> tuple[str, str]:
+    """Return why a proxy makes no connection, and what to do about it."""
+    status, host = _tunnel_status(error), urlsplit(url).hostname or ""
+    if status == 407:
+        meaning, hint = _refused_by_proxy(url, context)
+        return f"it {meaning} (HTTP 407)", hint
+    proxy = redacted(proxy_for(url, context.environment))
+    hint = "check https_proxy, http_proxy and no_proxy"
+    if not status:
+        return f"the proxy {proxy} failed: {error}", hint
+    verb = "does not allow" if status < 500 else "could not make"
+    return f"the proxy {proxy} {verb} a connection to {host} (HTTP {status})", hint
+
+
+def _tunnel_status(error: BaseException | None) -> int:
+    """Return the status that a proxy answered with when it was asked for a connection; else 0."""
+    found = _TUNNEL.search(str(error))
+    return int(found[1]) if found else 0
 
 
 def _other_meaning(status: int) -> str:
@@ -279,7 +321,9 @@ def _other_meaning(status: int) -> str:
     return "was refused" if status < 500 else "could not be served"
 
 
-def request_error(url: str, error: Exception, context: FetchContext) -> FetchError:
+def request_error(
+    url: str, error: Exception, context: FetchContext, *, signed_for: str = ""
+) -> FetchError:
     """Return the error for a request without an answer, or with an incomplete one."""
     import urllib3.exceptions as kinds
 
@@ -287,13 +331,11 @@ def request_error(url: str, error: Exception, context: FetchContext) -> FetchErr
     while isinstance(cause, kinds.MaxRetryError) and cause.reason is not None:
         cause = cause.reason
     host = urlsplit(url).hostname or ""
-    proxy = proxy_for(url, context.environment)
     what, hint = f"{type(cause).__name__}: {cause}", ""
     if isinstance(cause, kinds.ProxyError):
-        what = f"the proxy {redacted(proxy)} failed: {cause.original_error}"
-        hint = "check https_proxy, http_proxy and no_proxy"
+        what, hint = _proxy_reason(url, cause.original_error, context)
     elif isinstance(cause, (kinds.SSLError, ssl.SSLError)):
-        what, hint = _tls_reason(host, cause)
+        what, hint = tls_reason(host, cause)
     elif isinstance(cause, kinds.NameResolutionError) or _is_lookup_failure(cause):
         what = f"the host name {host} could not be resolved"
         hint = "check the name and the network; if a proxy is needed, set https_proxy"
@@ -308,16 +350,8 @@ def request_error(url: str, error: Exception, context: FetchContext) -> FetchErr
         what = f"{host} {cause}"
     elif isinstance(cause, (kinds.IncompleteRead, kinds.ProtocolError)):
         what = "the connection broke before the content was complete"
-    return NoAnswer(f"could not fetch {redacted(url)}: {what}", uri=redacted(url), hint=hint)
-
-
-def _tls_reason(host: str, cause: BaseException) -> tuple[str, str]:
-    text = str(cause)
-    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text.lower():
-        reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-        what = f"the certificate of {host} is not trusted" + (f" ({reason})" if reason else "")
-        return what, "set SSL_CERT_FILE to the certificate of your own certificate authority"
-    return f"an encrypted connection to {host} could not be established ({text})", ""
+    uri = signed_for or redacted(url)
+    return NoAnswer(f"could not fetch {uri}: {what}", uri=uri, hint=hint)
 
 
 def _is_lookup_failure(cause: BaseException) -> bool:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from envy.declarations.mirrors import PrefixMap
@@ -56,7 +57,19 @@ class Ranges:
     trial: float = 4.0
 
 
-class NotFound(FetchError):
+class Answered(FetchError):
+    """The server answered with something else than the content; `status` is 0 if it has none.
+
+    `headers` are those of the answer, with names in lower case; `said` is the beginning of its body
+    if that was read.
+    """
+
+    status: int = 0
+    headers: Mapping[str, str] = MappingProxyType({})
+    said: bytes = b""
+
+
+class NotFound(Answered):
     """The server answered that the resource does not exist."""
 
 
@@ -70,7 +83,7 @@ class CannotWrite(FetchError):
     """The content cannot be written on this machine, from wherever it comes."""
 
 
-class NoAnswer(FetchError):
+class NoAnswer(Answered):
     """The server could not be reached, or could not answer now: another time it may."""
 
 

@@ -13,6 +13,7 @@ from envy.errors import FetchError, ScriptFailed
 from envy.masking import masked, remember_address
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, NoAnswer
+from envy.transport.git_ssh import ssh_command, ssh_hint
 
 # git sets some of these for its hooks: with them, a command would use the repository of the hook.
 # The others change what is checked out, or what the commands here mean.
@@ -88,7 +89,7 @@ def git(
         f"git {verb} failed for {redacted(address)}:\n"
         + "\n".join(f"  | {masked(line)}" for line in text.splitlines()),
         uri=redacted(address),
-        hint=_hint_of(text),
+        hint=_hint_of(text, address),
     )
 
 
@@ -117,7 +118,7 @@ def run_git(
         return context.run(
             ["git", *options, *arguments],
             cwd=cwd,
-            env=_environment(context.environment) | dict(environment or {}) | _reach(context),
+            env=_environment(context) | dict(environment or {}) | _reach(context),
         )
     except ScriptFailed as error:
         raise FetchError(
@@ -143,13 +144,14 @@ def _reach(context: FetchContext) -> dict[str, str]:
     return {"GIT_ALLOW_PROTOCOL": "file"} if context.offline else {}
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+def _environment(context: FetchContext) -> dict[str, str]:
+    environment = context.environment
     kept = {name: value for name, value in environment.items() if name not in _NOT_INHERITED}
     # Without these, git and ssh would wait for a password to be typed.
     kept["GIT_TERMINAL_PROMPT"] = "0"
     kept.setdefault("GIT_ASKPASS", "")
-    if "GIT_SSH" not in kept:
-        kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    if command := ssh_command(kept, context):
+        kept["GIT_SSH_COMMAND"] = command
     kept["LC_ALL"] = "C"
     kept["GIT_ATTR_NOSYSTEM"] = "1"
     kept["GIT_NO_REPLACE_OBJECTS"] = "1"
@@ -163,11 +165,12 @@ def without_protocols(allowed: str, *refused: str) -> str:
     return ":".join(name for name in allowed.split(":") if name not in refused)
 
 
-def _hint_of(text: str) -> str:
+def _hint_of(text: str, address: str) -> str:
     if "Authentication failed" in text or "terminal prompts disabled" in text:
         return "the repository requires credentials; configure a credential helper, or use ssh"
-    if "Permission denied" in text or "publickey" in text:
-        return "ssh was refused; check that your key is loaded (ssh-add -l) and known to the server"
-    if "not found" in text.lower() or "does not exist" in text:
+    if hint := ssh_hint(text, address):
+        return hint
+    missing = ("not found", "does not exist", "does not appear to be a git repository")
+    if any(part in text.lower() for part in missing):
         return "check the spelling of the address, and whether you may read the repository"
     return ""

@@ -3,7 +3,7 @@
 Owns downloading one URL into one file, and reading small pages for the registries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envy.content.atomic import written_whole
@@ -44,10 +44,11 @@ def download(
     expected: Sequence[ExpectedDigest],
     headers: Mapping[str, str] | None = None,
     certificates: str = "",
+    transfer: Callable[[Request, Path, FetchContext, str], Hasher] | None = None,
 ) -> Fetched:
     """Download a URL to `target`, unless a file with the expected digests is there or is kept.
 
-    A file that was verified is kept for later use.
+    A file that was verified is kept for later use. `transfer` takes the place of `stream`.
     """
     uri = redacted(url)
     fetched = reusable(target, uri, expected)
@@ -70,7 +71,7 @@ def download(
                     certificates=certificates,
                     expected=expected,
                 )
-                hasher = stream(request, part, context, name=target.name)
+                hasher = (transfer or stream)(request, part, context, target.name)
                 hasher.verify(request.uri)
                 return hasher
 

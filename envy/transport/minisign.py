@@ -10,14 +10,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
-from envy.declarations.sources import SourceItem
+from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import FetchError
 from envy.extras import missing_extra
 from envy.limits import SIGNED_FILE
@@ -54,11 +54,20 @@ class SignatureFile:
 def signature_source(item: SourceItem, signature: Signature) -> SourceItem:
     """Return the source of the signature of a source."""
     source = signature.source
-    if not source:
+    if scheme_of(item.source) is Scheme.S3:
+        source = source or f"{item.source}.minisig"
+    elif not source:
         address, rest = re.fullmatch(r"([^?#]*)(.*)", item.source, re.DOTALL).groups()  # type: ignore[union-attr]
         source = f"{address}.minisig{rest}"
+    is_beside = scheme_of(item.source) is scheme_of(source) is Scheme.S3
     return SourceItem(
-        source=source, dest="signature", extract=False, origin=item.origin, base_dir=item.base_dir
+        source=source,
+        dest="signature",
+        extract=False,
+        headers=item.headers if is_beside else (),
+        profile=item.profile if is_beside else "",
+        origin=item.origin,
+        base_dir=item.base_dir,
     )
 
 
@@ -103,12 +112,9 @@ def parse_signature_file(content: bytes) -> SignatureFile | None:
     return SignatureFile(line, lines[2].removeprefix(_TRUSTED), overall)
 
 
-def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: str) -> None:
-    """Check that a signature file's content is a signature of a file, by the declared key.
-
-    Raises:
-        FetchError: it is not; UsageError: the library that checks it is not installed.
-    """
+def _verify(
+    content: bytes, signature: Signature, signed: Callable[[bytes], bytes], *, uri: str
+) -> None:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -124,10 +130,39 @@ def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: s
         )
     key = Ed25519PublicKey.from_public_bytes(raw)
     try:
-        key.verify(found.signature, _signed(path, found.algorithm, uri))
+        key.verify(found.signature, signed(found.algorithm))
         key.verify(found.overall, found.signature + found.comment)
     except InvalidSignature:
         raise _refused(uri, "does not fit its content") from None
+
+
+def verify_text(text: bytes, content: bytes, keys: Sequence[Signature], *, uri: str) -> None:
+    """Check that a signature file's content is a signature of `text`, by one of the keys.
+
+    Raises:
+        FetchError: it is not; UsageError: the library that checks it is not installed.
+    """
+    found = parse_signature_file(content)
+    by = [key for key in keys if found is not None and key.key[0] == found.key_number]
+    if found is not None and not by and len(keys) > 1:
+        known = ", ".join(_shown(key.key[0]) for key in keys)
+        raise _refused(
+            uri, f"is by the key {_shown(found.key_number)}, and by none of these: {known}"
+        )
+
+    def signed(algorithm: bytes) -> bytes:
+        return hashlib.blake2b(text).digest() if algorithm == _HASHED else text
+
+    _verify(content, (by or keys)[0], signed, uri=uri)
+
+
+def verify_signature(path: Path, content: bytes, signature: Signature, *, uri: str) -> None:
+    """Check that a signature file's content is a signature of a file, by the declared key.
+
+    Raises:
+        FetchError: it is not; UsageError: the library that checks it is not installed.
+    """
+    _verify(content, signature, lambda algorithm: _signed(path, algorithm, uri), uri=uri)
 
 
 def _signed(path: Path, algorithm: bytes, uri: str) -> bytes:

@@ -117,11 +117,12 @@ def _piece(source: _Source, start: int, stop: int) -> bytes:
     request, context = source.request, source.context
     wanted = {"range": f"bytes={start}-{stop - 1}", "if-range": source.version}
     with get(
-        request.url,
+        request.address,
         context,
         headers={**request.headers, **wanted},
         certificates=request.certificates,
         is_pinned=bool(request.expected),
+        signed_for=request.signed_for,
     ) as (response, _):
         headers = response.headers
         if response.status != 206 or not _is_piece(source, headers, start, stop):

@@ -25,7 +25,7 @@ _CHUNK = 1 << 19
 _BREAKS = 5
 
 
-def stream(request: Request, part: Path, context: FetchContext, *, name: str) -> Hasher:
+def stream(request: Request, part: Path, context: FetchContext, name: str) -> Hasher:
     """Download to the file `part`, decoded as the file `name` has to be; return the digests.
 
     They are not verified: the file may have others than expected.
@@ -89,7 +89,9 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
                     is_tried_again = is_tried_again and context.retries > 0
                 retries = Retries(context)
             if not is_tried_again:
-                raise request_error(request.url, error, context) from error
+                raise request_error(
+                    request.address, error, context, signed_for=request.signed_for
+                ) from error
             if not content.version:
                 content.start_over()  # this server cannot continue a download
         else:
@@ -114,11 +116,12 @@ def _download_rest(
         headers |= {"range": f"bytes={content.done}-", "if-range": content.version}
     is_pinned = bool(request.expected)
     with get(
-        request.url,
+        request.address,
         context,
         headers=headers,
         certificates=request.certificates,
         is_pinned=is_pinned,
+        signed_for=request.signed_for,
     ) as (response, _):
         if content.done and response.status != 206:
             content.start_over()

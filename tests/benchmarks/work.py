@@ -20,7 +20,7 @@ def extract(archive, dest):
 
 def publish_archive(archive, root):
     """Unpack an archive or a wheel into an entry of a new cache, and publish it."""
-    from envy.cache.fingerprint import search_prefixes
+    from envy.cache.fingerprint import search_roots
     from envy.cache.layout import CacheLayout
     from envy.cache.write import begin_attempt, publish
     from envy.content.archive import extract_below
@@ -32,7 +32,7 @@ def publish_archive(archive, root):
     key = "0123456789abcdef" + "0" * 48
     entry = CacheLayout(Path(root)).entry("local.big@r1", "linux-x86_64", key)
     attempt = begin_attempt(entry, key)
-    written = WrittenDigests(search_prefixes(entry.root, ()))
+    written = WrittenDigests(search_roots(entry.root, ()))
     with open_below(entry.asset_dir) as below:
         below.digests = written
         unpack = lay_out_wheel_below if archive.endswith(".whl") else extract_below

@@ -10,7 +10,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envy.cache.fingerprint import search_prefixes, take_fingerprint
+from envy.cache.fingerprint import search_roots, take_fingerprint
 from envy.cache.trees import LARGE
 from envy.content.archive import extract_below
 from envy.content.below_root import open_below
@@ -158,7 +158,7 @@ def test_digests_made_while_unpacking(tmp_path, asset):
     """The fingerprint is the same, and only files without a known digest are read again."""
     known = f"{tmp_path}/assets/{NAME}/asset/bin"
     files = {"plain": "text", "d/empty": "", "names": known, "large": "x" * (LARGE + 5)}
-    prefixes = search_prefixes(str(tmp_path), ())
+    prefixes = search_roots(str(tmp_path), ())
     digests = unpacked(tmp_path, asset, files, *prefixes)
     (asset / "made").write_text("made by a later step")
     plain = fingerprint(tmp_path, asset)
@@ -174,7 +174,7 @@ def test_digests_made_while_unpacking(tmp_path, asset):
 def test_a_file_that_was_searched_for_something_else(tmp_path, asset, case):
     """A digest counts only if the file was searched for all that is to be found in it."""
     spelling = "/spelled/otherwise"
-    prefixes = search_prefixes("/other/root" if case == "other root" else str(tmp_path), ())
+    prefixes = search_roots("/other/root" if case == "other root" else str(tmp_path), ())
     files = {"a": f"{spelling}/assets/{NAME}/asset {tmp_path}/assets/{NAME}/asset /elsewhere/gcc"}
     digests = unpacked(tmp_path, asset, files, *prefixes)
     forbidden = {b"/elsewhere/gcc": "local.gcc@r1"} if case == "forbidden elsewhere" else {}

@@ -23,6 +23,8 @@ def test_the_environment_applies_without_an_option(tmp_path):
         "ENVY_YES": "1",
         "ENVY_OFFLINE": "yes",
         "ENVY_LOCKED": "on",
+        "ENVY_DEPOT_WRITE": "1",
+        "ENVY_DEPOT_UNSIGNED": "true",
     }
     assert set(environment) == set(OPTION_VARIABLES.values())  # those that `envy doctor` shows
     assert merge_settings({}, environment) == Settings(
@@ -31,6 +33,8 @@ def test_the_environment_applies_without_an_option(tmp_path):
         assume_yes=True,
         offline=True,
         locked=True,
+        depot_write=True,
+        depot_unsigned=True,
     )
 
 

@@ -109,7 +109,7 @@ def test_dependency_has_a_phase_and_a_use():
         ({"recipe": "local.a@r1", "sorce": "x"}, 'did you mean "source"?'),
         ({"recipe": "local.a@r1", "needed_by": "build"}, 'no field "needed_by"'),
         ({"recipe": "local.a@r1", "source": {"fetch": print}}, "`source` must be a path or a URI"),
-        ({"recipe": "local.a@r1", "source": "s3://x"}, "does not support"),
+        ({"recipe": "local.a@r1", "source": "gs://x"}, "does not support"),
         ({"recipe": "local.a@r1", "sha256": "a" * 64}, "there is no `source`"),
         ({"recipe": "local.a@r1", "source": "a.lua", "ref": "x"}, "is for git"),
         ({"recipe": "local.a@r1", "options": ["x"]}, "`options` must be a table"),

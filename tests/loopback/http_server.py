@@ -171,9 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class LoopbackProxy:
-    """A forward proxy: absolute GET for http, CONNECT for https; records its requests."""
+    """A forward proxy: absolute GET for http, CONNECT for https; records its requests.
 
-    def __init__(self, *, password: str = "") -> None:
+    With a `refusal`, it answers every request with that status.
+    """
+
+    def __init__(self) -> None:
+        self.refusal = 0
         self.requested: list[str] = []
         self.credentials: list[str] = []
         handler = type("Handler", (_ProxyHandler,), {"proxy": self})
@@ -199,8 +203,17 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.proxy.requested.append(f"{self.command} {self.path}")
         self.proxy.credentials.append(self.headers.get("Proxy-Authorization", ""))
 
+    def _refuses(self) -> bool:
+        if self.proxy.refusal:
+            self.send_response(self.proxy.refusal, "no \x1b[31m")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        return bool(self.proxy.refusal)
+
     def do_GET(self) -> None:
         self._note()
+        if self._refuses():
+            return
         parts = urlsplit(self.path)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
         connection.request("GET", parts.path, headers={"Host": parts.netloc})
@@ -214,6 +227,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self._note()
+        if self._refuses():
+            return
         host, _, port = self.path.partition(":")
         with socket.create_connection((host, int(port))) as upstream:
             self.send_response(200)

@@ -123,3 +123,21 @@ def test_server_that_is_a_file(git_repository, git_lfs, fetch, http_server):
     with pytest.raises(FetchError, match="names file:///srv/secrets"):
         fetch(programs=git_lfs, lfs=True, source=git_repository.served_by(http_server))
     assert "pull" not in (git_lfs / "calls").read_text()
+
+
+@pytest.mark.needs("git-lfs")
+def test_the_real_program(git_repository, recorder, tmp_path):
+    """The content that the real git-lfs pushed is fetched, for a folder of the repository, too."""
+    git_repository.git("lfs", "install", "--local")
+    git_repository.git("lfs", "track", "*.bin")
+    git_repository.commit({"sub/a.bin": "content " * 500, "sub/b.txt": "b", "c.bin": "c"})
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    item = SourceItem(
+        source=git_repository.url, ref="main", lfs=True, subdir="sub", base_dir=tmp_path
+    )
+    folder = fetch_source(item, tmp_path / "real", recorder.context(variables)).path
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "a.bin": "content " * 500,
+        "b.txt": "b",
+    }
+    assert recorder.warnings == []

@@ -5,11 +5,13 @@ import hashlib
 import os
 import random
 import socket
+import subprocess
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from installed import works
 from loopback.http_server import LoopbackServer, Reply
 
 from envy.declarations.sources import SourceItem
@@ -407,6 +409,31 @@ def test_unreadable_certificates(https_server, fetch, tmp_path):
         fetch(f"{server.url}/a", {"SSL_CERT_FILE": str(tmp_path / "gone.pem")})
 
 
+def test_a_folder_of_certificates(https_server, fetch, tmp_path):
+    """A variable may name a folder, as OpenSSL prepares it; an empty one trusts nobody."""
+    server, certificates = https_server
+    server.routes["/a"] = Reply(BODY)
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificates)]
+    for name in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
+        with pytest.raises(FetchError, match="not trusted"):
+            fetch(f"{server.url}/a", {name: str(folder)})
+    if works("openssl"):
+        name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        (folder / f"{name}.0").symlink_to(certificates)
+        for name in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
+            assert fetch(f"{server.url}/a", {name: str(folder)}).sha256 == DIGEST
+
+
+def test_certificates_that_are_none(https_server, fetch, tmp_path):
+    """The error for a file that has no certificate says so."""
+    server, _ = https_server
+    (tmp_path / "none.pem").write_text("none")
+    with pytest.raises(FetchError, match=r"none\.pem cannot be read: it has no certificate"):
+        fetch(f"{server.url}/a", {"SSL_CERT_FILE": str(tmp_path / "none.pem")})
+
+
 @pytest.mark.parametrize("pinned", [True, False])
 def test_redirect_out_of_tls(http_server, https_server, fetch, pinned):
     """A redirect from https to http is followed only for content with a digest."""
@@ -452,6 +479,36 @@ def test_proxy_with_credentials_and_tls(https_server, http_proxy, fetch):
     assert fetch(f"{server.url}/a", environment).sha256 == DIGEST
     assert http_proxy.requested == [f"CONNECT localhost:{server.port}"]
     assert http_proxy.credentials == ["Basic bWU6cHc="]
+
+
+@pytest.mark.parametrize("user", ["", "me:hunter22@"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_credentials(http_proxy, fetch, recorder, scheme, user):
+    """Its refusal says where to give them, shows none, and is not repeated."""
+    http_proxy.refusal = 407
+    proxy = http_proxy.url.replace("//", f"//{user}")
+    with pytest.raises(FetchError) as caught:
+        fetch(f"{scheme}://a.invalid/a", {f"{scheme}_proxy": proxy})
+    said = "does not accept the credentials for it" if user else "requires credentials"
+    assert f"is refused by the proxy {http_proxy.url}, which {said} (HTTP 407)" in str(caught.value)
+    assert f"set {scheme}_proxy to http://USER:PASSWORD@HOST:PORT" in caught.value.hint
+    assert "hunter22" not in str(caught.value)
+    assert (len(http_proxy.requested), recorder.pauses) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "requests"),
+    [(403, "does not allow a connection to a.invalid (HTTP 403)", 1),
+     (503, "could not make a connection to a.invalid (HTTP 503)", 3)],
+)  # fmt: skip
+def test_a_proxy_that_makes_no_connection(http_proxy, fetch, status, says, requests):
+    """The error says what the proxy answered, without its words; it may be able to later."""
+    http_proxy.refusal = status
+    with pytest.raises(FetchError) as caught:
+        fetch("https://a.invalid/a", {"https_proxy": http_proxy.url})
+    assert f"the proxy {http_proxy.url} {says}" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert len(http_proxy.requested) == requests
 
 
 def test_no_proxy(http_server, http_proxy, fetch):

@@ -8,8 +8,11 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua depot doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from init' -l depot
+complete -c envy -n '__fish_seen_subcommand_from init' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from init' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from init' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from init' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from init' -l help
@@ -23,6 +26,9 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l trace
 complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from init' -l yes
 complete -c envy -n '__fish_seen_subcommand_from add' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from add' -l depot
+complete -c envy -n '__fish_seen_subcommand_from add' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from add' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from add' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from add' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from add' -l global
@@ -39,6 +45,9 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from add' -l yes
 complete -c envy -n '__fish_seen_subcommand_from new' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from new' -l check
+complete -c envy -n '__fish_seen_subcommand_from new' -l depot
+complete -c envy -n '__fish_seen_subcommand_from new' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from new' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from new' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from new' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from new' -l help
@@ -59,6 +68,9 @@ complete -c envy -n '__fish_seen_subcommand_from new' -l url
 complete -c envy -n '__fish_seen_subcommand_from new' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from new' -l yes
 complete -c envy -n '__fish_seen_subcommand_from remove' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from remove' -l depot
+complete -c envy -n '__fish_seen_subcommand_from remove' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from remove' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from remove' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from remove' -l global
@@ -73,6 +85,9 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l depot
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l help
@@ -88,6 +103,9 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l trace
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l depot
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l global
@@ -106,6 +124,9 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l yes
 complete -c envy -n '__fish_seen_subcommand_from list' -l bundles
 complete -c envy -n '__fish_seen_subcommand_from list' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from list' -l depot
+complete -c envy -n '__fish_seen_subcommand_from list' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from list' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from list' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from list' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from list' -l help
@@ -121,6 +142,9 @@ complete -c envy -n '__fish_seen_subcommand_from list' -l trace
 complete -c envy -n '__fish_seen_subcommand_from list' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from list' -l yes
 complete -c envy -n '__fish_seen_subcommand_from search' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from search' -l depot
+complete -c envy -n '__fish_seen_subcommand_from search' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from search' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from search' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from search' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from search' -l help
@@ -135,6 +159,9 @@ complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from search' -l yes
 complete -c envy -n '__fish_seen_subcommand_from sync' -l ask-host
 complete -c envy -n '__fish_seen_subcommand_from sync' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from sync' -l depot
+complete -c envy -n '__fish_seen_subcommand_from sync' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from sync' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from sync' -l dry-run
 complete -c envy -n '__fish_seen_subcommand_from sync' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from sync' -l fetch-jobs
@@ -151,6 +178,9 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l trace
 complete -c envy -n '__fish_seen_subcommand_from sync' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from sync' -l yes
 complete -c envy -n '__fish_seen_subcommand_from asset' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from asset' -l depot
+complete -c envy -n '__fish_seen_subcommand_from asset' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from asset' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from asset' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from asset' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from asset' -l help
@@ -165,6 +195,9 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l trace
 complete -c envy -n '__fish_seen_subcommand_from asset' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from asset' -l yes
 complete -c envy -n '__fish_seen_subcommand_from product' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from product' -l depot
+complete -c envy -n '__fish_seen_subcommand_from product' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from product' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from product' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from product' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from product' -l help
@@ -181,6 +214,9 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l trace
 complete -c envy -n '__fish_seen_subcommand_from product' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from product' -l yes
 complete -c envy -n '__fish_seen_subcommand_from run' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from run' -l depot
+complete -c envy -n '__fish_seen_subcommand_from run' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from run' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from run' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from run' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from run' -l help
@@ -196,6 +232,9 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from run' -l with
 complete -c envy -n '__fish_seen_subcommand_from run' -l yes
 complete -c envy -n '__fish_seen_subcommand_from x' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from x' -l depot
+complete -c envy -n '__fish_seen_subcommand_from x' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from x' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from x' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from x' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from x' -l help
@@ -211,6 +250,9 @@ complete -c envy -n '__fish_seen_subcommand_from x' -l trace
 complete -c envy -n '__fish_seen_subcommand_from x' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from x' -l yes
 complete -c envy -n '__fish_seen_subcommand_from env' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from env' -l depot
+complete -c envy -n '__fish_seen_subcommand_from env' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from env' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from env' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from env' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from env' -l format
@@ -227,6 +269,9 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from env' -l with
 complete -c envy -n '__fish_seen_subcommand_from env' -l yes
 complete -c envy -n '__fish_seen_subcommand_from hook' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from hook' -l depot
+complete -c envy -n '__fish_seen_subcommand_from hook' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from hook' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from hook' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from hook' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from hook' -l help
@@ -241,6 +286,9 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hook' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hook' -l yes
 complete -c envy -n '__fish_seen_subcommand_from completion' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from completion' -l depot
+complete -c envy -n '__fish_seen_subcommand_from completion' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from completion' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from completion' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from completion' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from completion' -l help
@@ -254,6 +302,9 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from completion' -l yes
 complete -c envy -n '__fish_seen_subcommand_from shell' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from shell' -l depot
+complete -c envy -n '__fish_seen_subcommand_from shell' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from shell' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from shell' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from shell' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from shell' -l fresh
@@ -274,6 +325,9 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from test' -l clean-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l count
 complete -c envy -n '__fish_seen_subcommand_from test' -l coverage
+complete -c envy -n '__fish_seen_subcommand_from test' -l depot
+complete -c envy -n '__fish_seen_subcommand_from test' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from test' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from test' -l explain
 complete -c envy -n '__fish_seen_subcommand_from test' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from test' -l failed
@@ -315,6 +369,9 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l watch
 complete -c envy -n '__fish_seen_subcommand_from test' -l yes
 complete -c envy -n '__fish_seen_subcommand_from lock' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from lock' -l check
+complete -c envy -n '__fish_seen_subcommand_from lock' -l depot
+complete -c envy -n '__fish_seen_subcommand_from lock' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from lock' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from lock' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from lock' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from lock' -l help
@@ -333,6 +390,9 @@ complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lock' -l yes
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l check
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l depot
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l help
@@ -350,6 +410,9 @@ complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l version
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l wheel
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l yes
 complete -c envy -n '__fish_seen_subcommand_from plan' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from plan' -l depot
+complete -c envy -n '__fish_seen_subcommand_from plan' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from plan' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from plan' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from plan' -l help
@@ -365,6 +428,9 @@ complete -c envy -n '__fish_seen_subcommand_from plan' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from plan' -l yes
 complete -c envy -n '__fish_seen_subcommand_from graph' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from graph' -l critical
+complete -c envy -n '__fish_seen_subcommand_from graph' -l depot
+complete -c envy -n '__fish_seen_subcommand_from graph' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from graph' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from graph' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from graph' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from graph' -l format
@@ -383,6 +449,9 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l trace
 complete -c envy -n '__fish_seen_subcommand_from graph' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from graph' -l yes
 complete -c envy -n '__fish_seen_subcommand_from why' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from why' -l depot
+complete -c envy -n '__fish_seen_subcommand_from why' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from why' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from why' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from why' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from why' -l help
@@ -399,6 +468,9 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why' -l yes
 complete -c envy -n '__fish_seen_subcommand_from cache' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from cache' -l depot
+complete -c envy -n '__fish_seen_subcommand_from cache' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from cache' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from cache' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from cache' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from cache' -l help
@@ -413,6 +485,9 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l trace
 complete -c envy -n '__fish_seen_subcommand_from cache' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from cache' -l yes
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l depot
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l help
@@ -426,6 +501,9 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l yes
 complete -c envy -n '__fish_seen_subcommand_from export' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from export' -l depot
+complete -c envy -n '__fish_seen_subcommand_from export' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from export' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from export' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from export' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from export' -l help
@@ -440,6 +518,9 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l trace
 complete -c envy -n '__fish_seen_subcommand_from export' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from export' -l yes
 complete -c envy -n '__fish_seen_subcommand_from import' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from import' -l depot
+complete -c envy -n '__fish_seen_subcommand_from import' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from import' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from import' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from import' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from import' -l help
@@ -454,6 +535,9 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l blake3
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l depot
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l force
@@ -472,6 +556,9 @@ complete -c envy -n '__fish_seen_subcommand_from fetch' -l trace
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l yes
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l depot
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l help
@@ -486,6 +573,9 @@ complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l trace
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l yes
 complete -c envy -n '__fish_seen_subcommand_from extract' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from extract' -l depot
+complete -c envy -n '__fish_seen_subcommand_from extract' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from extract' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from extract' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from extract' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from extract' -l force
@@ -505,6 +595,9 @@ complete -c envy -n '__fish_seen_subcommand_from extract' -l yes
 complete -c envy -n '__fish_seen_subcommand_from hash' -l algorithm
 complete -c envy -n '__fish_seen_subcommand_from hash' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from hash' -l check
+complete -c envy -n '__fish_seen_subcommand_from hash' -l depot
+complete -c envy -n '__fish_seen_subcommand_from hash' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from hash' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from hash' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from hash' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from hash' -l help
@@ -519,6 +612,9 @@ complete -c envy -n '__fish_seen_subcommand_from hash' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hash' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hash' -l yes
 complete -c envy -n '__fish_seen_subcommand_from lua' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from lua' -l depot
+complete -c envy -n '__fish_seen_subcommand_from lua' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from lua' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from lua' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from lua' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from lua' -l help
@@ -531,7 +627,26 @@ complete -c envy -n '__fish_seen_subcommand_from lua' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from lua' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lua' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lua' -l yes
+complete -c envy -n '__fish_seen_subcommand_from depot' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from depot' -l depot
+complete -c envy -n '__fish_seen_subcommand_from depot' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from depot' -l depot-write
+complete -c envy -n '__fish_seen_subcommand_from depot' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from depot' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from depot' -l help
+complete -c envy -n '__fish_seen_subcommand_from depot' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from depot' -l locked
+complete -c envy -n '__fish_seen_subcommand_from depot' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from depot' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from depot' -l offline
+complete -c envy -n '__fish_seen_subcommand_from depot' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from depot' -l trace
+complete -c envy -n '__fish_seen_subcommand_from depot' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from depot' -l yes
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l depot
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l help
@@ -546,6 +661,9 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l yes
 complete -c envy -n '__fish_seen_subcommand_from version' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from version' -l depot
+complete -c envy -n '__fish_seen_subcommand_from version' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from version' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from version' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from version' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from version' -l help
@@ -559,6 +677,9 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l trace
 complete -c envy -n '__fish_seen_subcommand_from version' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from version' -l yes
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l depot
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l depot-write
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l help

@@ -1,0 +1,80 @@
+"""What an export file says about its entries, and whether that is true; nothing is published."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from envy.cache.export_import import (
+    Accept,
+    checked_entry,
+    opened_export,
+    record_of,
+    unpacked_entries,
+)
+from envy.cache.layout import CacheLayout
+from envy.cache.names import FINGERPRINT, INGREDIENTS
+from envy.cache.verify import RecordedFingerprint, parse_fingerprint
+from envy.content.archive import tar_members
+from envy.errors import ArchiveError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The name and key of an entry, and its fingerprint, which nothing was compared with."""
+
+    name: str
+    key_hex: str
+    fingerprint: RecordedFingerprint
+
+
+def read_records(exported: Path, *, accept: Accept) -> Records:
+    """Read the head of the export file of one entry.
+
+    Raises:
+        ArchiveError: it is not such a file, or is damaged; what `accept` raises.
+    """
+    with contextlib.closing(tar_members(exported)) as members:
+        rows, rest = opened_export(exported, "", members, accept)
+        row = next(iter(rows.values()), None)
+        wanted = {f"{row.name}/{name}": name for name in (INGREDIENTS, FINGERPRINT)} if row else {}
+        if row is None or len(rows) > 1:
+            raise ArchiveError(f"{exported} is not the export of one entry", archive=exported)
+        for member, content in rest:
+            name = wanted.pop(member.name, None)
+            if name is not None:
+                row.texts[name] = record_of(exported, member, content)
+                if blake3(row.texts[name]).hexdigest() != row.digests.get(name):
+                    raise ArchiveError(
+                        f"{member.name} in {exported} is not the one in its index",
+                        archive=exported,
+                    )
+            if not wanted:
+                break
+    text = row.texts.get(FINGERPRINT, b"").decode("ascii", "replace")
+    fingerprint = parse_fingerprint(text)
+    if wanted or fingerprint is None:
+        raise ArchiveError(f"{exported} has no fingerprint", archive=exported)
+    return Records(name=row.name, key_hex=row.key_hex, fingerprint=fingerprint)
+
+
+def check_export(
+    layout: CacheLayout, exported: Path, scratch: Path, *, accept: Accept
+) -> list[tuple[str, str]]:
+    """Unpack an export file below a folder and check all of it; return its entries.
+
+    Of each entry, the full key and the name are returned.
+
+    Raises:
+        ArchiveError: it is damaged; what `accept` raises.
+    """
+    found = []
+    with contextlib.closing(unpacked_entries(exported, str(scratch), accept=accept)) as entries:
+        for entry in entries:
+            try:
+                checked_entry(layout, exported, entry)
+            finally:
+                entry.close()
+            found.append((entry.key_hex, entry.name))
+    return found

@@ -1,0 +1,132 @@
+"""The depots of a command: those of its options, of ENVY_DEPOT and of the manifest, opened.
+
+Without any, this imports nothing of `sharing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from envy.cli.settings import absolute_path
+from envy.errors import UsageError
+
+if TYPE_CHECKING:
+    from envy.cli.settings import Settings
+    from envy.declarations.depots import Depot
+    from envy.declarations.manifest import Manifest
+    from envy.declarations.signature import Signature
+    from envy.sharing.depot import DepotAccess, OpenDepot
+    from envy.sharing.shelf import Shelf
+
+KEY_VARIABLE = "ENVY_DEPOT_KEY"
+NO_DEPOT = UsageError(
+    "no depot is named",
+    hint="name one with --depot URL, in ENVY_DEPOT, or by `depot` in envy.lua",
+)
+ONLY_SERVERS = UsageError(
+    "no depot is a folder, and envy works offline", hint="run it without --offline"
+)
+
+
+def depot_access(settings: Settings, manifest: Manifest) -> DepotAccess | None:
+    """Return the depots that a command uses; None if there are none.
+
+    Raises:
+        UsageError: a depot is not valid, or is a server of which everything would be believed.
+    """
+    variable = settings.environment.get("ENVY_DEPOT", "")
+    if not settings.depots and not variable.strip() and manifest.depots is None:
+        if settings.depot_write:
+            raise NO_DEPOT
+        return None
+    chosen, keys = _chosen(settings, variable, manifest)
+    if settings.offline:
+        chosen = [depot for depot in chosen if depot.is_local]
+    if not chosen:
+        if settings.depot_write and not settings.offline:
+            raise NO_DEPOT
+        return None
+    from envy.sharing.depot import DepotAccess
+
+    writes = settings.depot_write
+    opened = open_depots(chosen, keys, writes=writes)
+    return DepotAccess(
+        depots=tuple(opened),
+        writes=opened[0] if writes else None,
+        sign=signer_of(settings.environment.get(KEY_VARIABLE, ""), keys) if writes else None,
+    )
+
+
+def _chosen(
+    settings: Settings, variable: str, manifest: Manifest
+) -> tuple[Sequence[Depot], Sequence[Signature]]:
+    from envy.declarations.depots import NO_DEPOTS, chosen_depots
+
+    declared = manifest.depots or NO_DEPOTS
+    chosen = chosen_depots(settings.depots, variable, declared.listed)
+    if not declared.keys and not settings.depot_unsigned:
+        for depot in chosen:
+            check_may_be_believed(depot)
+    return chosen, declared.keys
+
+
+def check_may_be_believed(depot: Depot) -> None:
+    """Raise unless a depot is a folder: whoever writes to a server could put anything into a cache.
+
+    Raises:
+        UsageError: it is a server.
+    """
+    if depot.is_local:
+        return
+    from envy.masking import masked_address
+
+    raise UsageError(
+        f"the depot {masked_address(depot.url)} is a server, and no key says whose packages to "
+        "believe",
+        hint='name the keys of those who build: depot_keys = { "RW…" } in envy.lua, or allow '
+        "unsigned packages with --depot-unsigned",
+    )
+
+
+def open_depots(
+    chosen: Sequence[Depot], keys: Sequence[Signature], *, writes: bool
+) -> list[OpenDepot]:
+    """Return depots for use by this command, which may write to the first; nothing is opened."""
+    from envy.sharing.depot import OpenDepot
+
+    return [OpenDepot(_shelf(depot, makes=writes and depot is chosen[0]), keys) for depot in chosen]
+
+
+def _shelf(depot: Depot, *, makes: bool) -> Shelf:
+    """Return the place of a depot."""
+    if depot.is_local:
+        from envy.sharing.folder_shelf import FolderShelf
+
+        return FolderShelf(depot.url, makes=makes)
+    if depot.url.startswith("s3:"):
+        from envy.sharing.s3_shelf import S3Shelf
+
+        return S3Shelf(depot)
+    from envy.sharing.http_shelf import HttpShelf
+
+    return HttpShelf(depot)
+
+
+def signer_of(path: str, keys: Sequence[Signature]) -> Callable[[bytes], bytes] | None:
+    """Return what signs with the key in a file; None without one, where no key is demanded.
+
+    Raises:
+        UsageError: the file has no secret key; or the project demands keys, and none is given.
+    """
+    if path:
+        from envy.sharing.signing import signer
+
+        return signer(absolute_path(path, what=KEY_VARIABLE))
+    if keys:
+        raise UsageError(
+            f"this project takes only packages signed by its depot_keys, and {KEY_VARIABLE} is not "
+            "set",
+            hint=f"set {KEY_VARIABLE} to the file of a secret key of minisign",
+        )
+    return None

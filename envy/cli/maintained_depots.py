@@ -1,0 +1,37 @@
+"""The depots that `envy depot verify` and `prune` work on, in a project and outside of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from envy.cli.depots import NO_DEPOT, open_depots
+from envy.cli.manifest_path import manifest_path
+from envy.cli.settings import Settings
+from envy.cli.wiring import open_session
+from envy.declarations.depots import chosen_depots
+from envy.errors import ManifestError
+
+if TYPE_CHECKING:
+    from envy.sharing.depot import OpenDepot
+
+
+def maintained_depots(settings: Settings) -> Sequence[OpenDepot]:
+    """Return the depots to check or to clean; the project's only where there is a project.
+
+    Raises:
+        UsageError: there is none, or one is not valid; ManifestError: the manifest is not valid.
+    """
+    try:
+        manifest_path(settings)
+    except ManifestError:
+        if settings.manifest is not None:
+            raise
+        variable = settings.environment.get("ENVY_DEPOT", "")
+        opened = open_depots(chosen_depots(settings.depots, variable, ()), (), writes=False)
+    else:
+        with open_session(settings, writes=False) as session:
+            opened = list(session.shared.depots) if session.shared else []
+    if not opened:
+        raise NO_DEPOT
+    return opened

@@ -1,0 +1,185 @@
+"""Shared entries: takes missing entries from depots before anything is built, and stores new ones.
+
+A package that a depot has needs no build dependencies. So what the goals want is decided anew after
+each round: a round asks the depots for every missing entry that would be wanted by then, all at
+once. Packages that only a build needs are asked for when the depots lack what they would build.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from envy.cache.layout import EntryPaths
+from envy.cache.lock import FileLock
+from envy.cache.read import lookup, read_marker
+from envy.cache.relocate import why_not_relocatable
+from envy.declarations.key import RecipeKey
+from envy.engine.demand import Demand
+from envy.engine.record import mark_taken
+from envy.errors import CacheError, Cancelled, EnvyError
+from envy.execution.recipe_events import RecipeEvents
+from envy.execution.services import PhaseServices
+from envy.execution.transfer import fetch_context
+from envy.graph.recipe import Outcome, Recipe
+from envy.interpreter import released
+from envy.keying.find_entry import look_up
+from envy.transport.context import FetchContext
+from envy.transport.idle import VARIABLE as IDLE
+
+if TYPE_CHECKING:
+    from envy.sharing.depot import DepotAccess, OpenDepot
+
+_RETRIES = 1
+_SILENCE = "4"  # seconds; building here is the alternative
+_UPLOADS = 4  # at once; each also compresses
+_Answer = TypeVar("_Answer")
+
+
+class SharedEntries:
+    """Takes and stores entries for the goals of a command."""
+
+    def __init__(self, demand: Demand, engine: PhaseServices, sharing: DepotAccess) -> None:
+        self._demand = demand
+        self._engine = engine
+        self._sharing = sharing
+        self._asked: set[str] = set()  # entry keys
+
+    def take(self, goals: Sequence[RecipeKey]) -> None:
+        """Take every missing entry that the goals want and a depot has.
+
+        Raises:
+            Cancelled: the run was cancelled; CacheError: the cache cannot be written.
+        """
+        while due := self._due(goals):
+            self._asked.update(recipe.entry_key for recipe in due)
+            answers = self._each(due, self._take_one, at_once=self._engine.services.fetch_jobs)
+            for recipe, is_taken in zip(due, answers, strict=True):
+                look_up(recipe, self._engine)
+                if is_taken and recipe.work.cached:
+                    mark_taken(recipe)
+
+    @property
+    def depots(self) -> Sequence[OpenDepot]:
+        """The depots, in the order in which they are asked."""
+        return self._sharing.depots
+
+    @property
+    def written(self) -> OpenDepot | None:
+        """The depot in which packages are stored; None if none may be written."""
+        return self._sharing.writes
+
+    def _due(self, goals: Sequence[RecipeKey]) -> list[Recipe]:
+        """Return the missing entries to ask for, each once."""
+        if all(depot.is_off for depot in self._sharing.depots):
+            return []
+        found: dict[str, Recipe] = {}
+        for recipe in self._demand.would_want(goals, self._is_missing):
+            placement = recipe.placement_or_none
+            if placement is None or recipe.user_managed or recipe.work.cached:
+                continue
+            if placement.entry_key in self._asked:
+                look_up(recipe, self._engine)  # another package of this entry may have been taken
+            else:
+                found.setdefault(placement.entry_key, recipe)
+        return list(found.values())
+
+    def _is_missing(self, recipe: Recipe) -> bool:
+        """Return whether an entry has work to be done: no depot has it, or it has a deploy."""
+        is_built = recipe.entry_key in self._asked and not recipe.work.cached
+        return is_built or recipe.work.undeployed
+
+    def _take_one(self, recipe: Recipe) -> bool:
+        """Take one entry, and return whether that was possible; runs in a thread."""
+        placement, services = recipe.placement, self._engine.services
+        entry, key = placement.entry, placement.entry_key
+        events = RecipeEvents(recipe, services.events)
+        lock = FileLock(services.layout.lock_of(entry))
+        if not lock.try_acquire():
+            return False  # another process makes it
+        try:
+            if _is_here(entry, key):
+                return False
+            context = self._context(recipe)
+            for depot in self._sharing.depots:
+                taken = depot.take(services.layout, entry, key, context)
+                if not taken.missed:
+                    events.entry_taken(depot.shown, taken.size, taken.seconds)
+                    return True
+                events.entry_not_taken(depot.shown, taken.missed)
+        finally:
+            lock.release()
+        return False
+
+    def store_built(self, recipes: Iterable[Recipe]) -> None:
+        """Store the entries that were built in this run; what fails is a warning."""
+        if self._sharing.writes is not None:
+            self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
+
+    def store(self, recipes: Iterable[Recipe]) -> int:
+        """Store complete entries in the depot that is written to, each once.
+
+        Returns how many could not be stored; each of these is a warning.
+        """
+        rows = {one.entry_key: one for one in recipes if not one.user_managed}
+        stored = self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
+        return stored.count(False)
+
+    def _store_one(self, recipe: Recipe) -> bool:
+        depot, sign = self._sharing.writes, self._sharing.sign
+        assert depot is not None
+        context = self._context(recipe)
+        started = time.monotonic()
+        try:
+            size = depot.push(recipe.placement.entry, context, workers=0, sign=sign)
+        except Cancelled:
+            raise
+        except EnvyError as error:
+            depot.report(error, context)
+            return False
+        seconds = time.monotonic() - started
+        RecipeEvents(recipe, self._engine.services.events).entry_stored(depot.shown, size, seconds)
+        return True
+
+    def _context(self, recipe: Recipe) -> FetchContext:
+        """Return a context that soon gives a server up."""
+        context = fetch_context(recipe, self._engine)
+        environment = {IDLE: _SILENCE, **context.environment}
+        return replace(context, kept=None, retries=_RETRIES, environment=environment)
+
+    def _each(
+        self, recipes: Sequence[Recipe], work: Callable[[Recipe], _Answer], *, at_once: int
+    ) -> list[_Answer]:
+        """Return the result of `work` for each recipe, in their order."""
+        if len(recipes) <= 1:
+            return [work(recipe) for recipe in recipes]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with released(), ThreadPoolExecutor(min(at_once, len(recipes)), "envy-depot") as pool:
+            answers = list(pool.map(_kept_error(work), recipes))
+        errors = [answer for answer in answers if isinstance(answer, EnvyError)]
+        if errors:
+            raise next((e for e in errors if isinstance(e, Cancelled | CacheError)), errors[0])
+        return [answer for answer in answers if not isinstance(answer, EnvyError)]
+
+
+def _is_here(entry: EntryPaths, key: str) -> bool:
+    """Return whether an entry is complete, perhaps made under another root and to be rewritten."""
+    marker = read_marker(entry)
+    if marker is None or marker.key_hex != key:
+        return False
+    return lookup(entry, key).hit or not why_not_relocatable(entry)
+
+
+def _kept_error(work: Callable[[Recipe], _Answer]) -> Callable[[Recipe], _Answer | EnvyError]:
+    """Return a function that returns an error in the place of raising it: every recipe is tried."""
+
+    def attempt(recipe: Recipe) -> _Answer | EnvyError:
+        try:
+            return work(recipe)
+        except EnvyError as error:
+            return error
+
+    return attempt

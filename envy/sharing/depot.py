@@ -1,0 +1,313 @@
+"""A depot: finished entries on plain storage, taken instead of being built, and stored for others.
+
+Guarantees
+  An entry is published only after its key, its signature, where one is demanded, and each file were
+  checked. Whatever a depot sends, the entry is otherwise missing, as before.
+  Of the objects of one key, the first stays; a later one with another payload is reported.
+  A depot that does not answer, or sends three damaged objects, is not asked again in this run.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envy.cache.export_file import write_export_file
+from envy.cache.export_records import Records, check_export, read_records
+from envy.cache.layout import CacheLayout, EntryPaths
+from envy.cache.names import FETCH
+from envy.cache.read import read_marker
+from envy.cache.relocate import why_not_relocatable
+from envy.cache.take_entry import take_entry
+from envy.cache.verify import Row, read_fingerprint
+from envy.content.scratch import scratch_folder
+from envy.declarations.signature import Signature
+from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchError
+from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
+from envy.sharing.shelf import Shelf, StoredObject
+from envy.transport.context import Answered, FetchContext, NotFound
+from envy.transport.minisign import verify_text
+
+_MOST_DAMAGED = 3
+
+
+class OtherPayload(EnvyError):
+    """A depot has another payload for a key than this machine: `paths` differ."""
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(
+            message,
+            hint="what the recipe makes is not reproducible; the first one stays in the depot",
+        )
+        self.paths = paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepotAccess:
+    """The depots of a command, in the order to ask them.
+
+    `writes` is the one in which it stores what it builds; `sign` returns the signature of a text.
+    """
+
+    depots: "tuple[OpenDepot, ...]"
+    writes: "OpenDepot | None" = None
+    sign: Callable[[bytes], bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The result of asking a depot for an entry; `missed` says why it was not taken, or is ""."""
+
+    missed: str = ""
+    size: int = 0  # bytes of the object
+    seconds: float = 0.0
+
+
+class OpenDepot:
+    """A depot in use by one command; its methods may be called from several threads.
+
+    `keys` are those of which one must have signed an entry; none means that any entry is taken.
+    """
+
+    def __init__(self, shelf: Shelf, keys: Sequence[Signature]) -> None:
+        self.shown = shelf.shown
+        self._shelf = shelf
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._why_off = ""
+        self._damaged = 0
+        self._has_warned = False
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is not asked again in this run."""
+        return bool(self._why_off)
+
+    def take(
+        self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
+    ) -> Taken:
+        """Publish an entry from the depot, if it has one that this cache can use.
+
+        The caller holds the entry's lock, and the entry is missing. What is wrong with the depot is
+        a warning, and the reason of the miss.
+
+        Raises:
+            Cancelled: the run was cancelled; CacheError: this cache cannot be written.
+        """
+        if self._why_off:
+            return Taken(missed=self._why_off)
+        missed = ""
+        for name in (shared_name(entry, key_hex), bound_name(entry, key_hex)):
+            try:
+                return self._take_object(name, layout, entry, key_hex, context)
+            except (Cancelled, CacheError):
+                raise
+            except NotFound:
+                missed = missed or "it does not have it"
+            except EnvyError as error:
+                if not _is_refused(error):
+                    return Taken(missed=self._why_missed(name, error, context))
+                # Some servers answer so for what they do not have.
+                self._warn_once(f"{error.message}; what it refuses counts as missing", context)
+                missed = "it refused to answer"
+        return Taken(missed=missed)
+
+    def _why_missed(self, name: str, error: EnvyError, context: FetchContext) -> str:
+        """Return why an object is not taken, and warn if the depot is to blame."""
+        if isinstance(error, _Unusable):
+            return error.why
+        if isinstance(error, (ArchiveError, _BadSignature)):
+            return self._is_damaged(name, error, context)
+        return self._switch_off(error, context)
+
+    def _take_object(
+        self,
+        name: str,
+        layout: CacheLayout,
+        entry: EntryPaths,
+        key_hex: str,
+        context: FetchContext,
+    ) -> Taken:
+        started = time.monotonic()
+        with self._shelf.open(name, Path(entry.at(FETCH)), context) as path:
+            size = path.stat().st_size
+            problem = take_entry(
+                layout,
+                path,
+                entry,
+                key_hex,
+                accept=lambda index, signature: self._judge(name, index, signature),
+                check=context.check_cancelled,
+            )
+        if problem:
+            raise _Unusable(problem)
+        return Taken(size=size, seconds=time.monotonic() - started)
+
+    def _judge(self, name: str, index: bytes, signature: bytes) -> None:
+        """Raise unless an index is signed by one of the keys, if there are any."""
+        if not self._keys:
+            return
+        uri = f"{self.shown}/{name}"
+        if not signature:
+            raise _BadSignature(f"{uri} is not signed")
+        try:
+            verify_text(index, signature, self._keys, uri=uri)
+        except FetchError as error:
+            raise _BadSignature(error.message) from error
+
+    def _is_damaged(self, name: str, error: EnvyError, context: FetchContext) -> str:
+        with self._lock:
+            self._damaged += 1
+            if self._damaged == _MOST_DAMAGED:
+                self._why_off = f"{_MOST_DAMAGED} of its objects could not be used"
+        what = error.message.partition("\n")[0]
+        context.warn(f"{self.shown}: {name} cannot be used: {what}")
+        return f"its object cannot be used: {what}"
+
+    def _switch_off(self, error: EnvyError, context: FetchContext) -> str:
+        with self._lock:
+            is_first = not self._why_off
+            self._why_off = error.message.partition("\n")[0]
+        if is_first:
+            hint = f" ({error.hint})" if error.hint else ""
+            context.warn(f"{error.message}{hint}; the depot is not used in this run")
+        return self._why_off
+
+    def _warn_once(self, message: str, context: FetchContext) -> None:
+        with self._lock:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            context.warn(message)
+
+    def report(self, error: EnvyError, context: FetchContext) -> None:
+        """Warn that an entry could not be stored; that the depot takes nothing, only once."""
+        hint = f" ({error.hint})" if error.hint else ""
+        message = f"{error.message}{hint}"
+        if isinstance(error, OtherPayload):
+            context.warn(message)
+        else:
+            self._warn_once(f"not stored: {message}", context)
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def push(
+        self,
+        entry: EntryPaths,
+        context: FetchContext,
+        *,
+        workers: int,
+        sign: Callable[[bytes], bytes] | None,
+    ) -> int:
+        """Store a complete entry; return the bytes that were sent, 0 if it was there.
+
+        Raises:
+            OtherPayload: the depot has another payload for the same key.
+            FetchError: it cannot be stored; CacheError: the entry cannot be read.
+        """
+        marker = read_marker(entry)
+        if marker is None:
+            raise CacheError(f"{entry.location} is incomplete", path=entry.directory)
+        is_bound = marker.holds_root and bool(why_not_relocatable(entry))
+        name = (bound_name if is_bound else shared_name)(entry, marker.key_hex)
+        with scratch_folder("depot") as scratch:
+            path = scratch / "object"
+            size = write_export_file(str(path), [entry], workers=workers, sign=sign)
+            if self._shelf.store(name, path, context):
+                return size
+            self._compare(name, entry, scratch, context)
+        return 0
+
+    def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> None:
+        """Raise if the object of a name has another payload than an entry."""
+        with self.records(name, scratch / "stored", context) as theirs:
+            mine = read_fingerprint(entry)
+            if mine is None or theirs.fingerprint is None:
+                return
+            here, there = mine.rows, theirs.fingerprint.rows
+        paths = sorted(
+            path
+            for path in here.keys() | there.keys()
+            if _content(here.get(path)) != _content(there.get(path))
+        )
+        if paths:
+            shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if paths[5:] else "")
+            raise OtherPayload(
+                f"{self.shown} has another payload for {entry.name}: {shown} differ", paths
+            )
+
+    # -- maintenance -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def records(self, name: str, into: Path, context: FetchContext) -> Iterator[Records]:
+        """Read what an object says about itself, judged by the keys of the depot.
+
+        Raises:
+            ArchiveError: it is damaged or not signed by a key; FetchError: it cannot be read.
+        """
+        with self._shelf.open(name, into, context) as path:
+            yield read_records(
+                path, accept=lambda index, signature: self._judge(name, index, signature)
+            )
+
+    def check(self, name: str, layout: CacheLayout, context: FetchContext) -> None:
+        """Unpack an object in a folder for temporary files, and check all of it.
+
+        Raises:
+            ArchiveError: it is damaged, or has another entry than its name says.
+            EnvyError: it is not signed by one of the keys, or cannot be read.
+        """
+        with (
+            scratch_folder("depot") as scratch,
+            self._shelf.open(name, scratch / "stored", context) as path,
+        ):
+            found = check_export(
+                layout,
+                path,
+                scratch,
+                accept=lambda index, signature: self._judge(name, index, signature),
+            )
+            expected = [name_of_object(entry, key) for key, entry in found]
+            if expected != [without_root(name)]:
+                raise ArchiveError(f"it has {', '.join(expected) or 'nothing'}", archive=path)
+
+    def listed(self, context: FetchContext) -> Iterator[StoredObject]:
+        """Yield every object.
+
+        Raises:
+            UsageError: the depot cannot be listed; FetchError: it cannot be read.
+        """
+        return self._shelf.listed(context)
+
+    def remove(self, name: str, context: FetchContext) -> None:
+        """Remove an object.
+
+        Raises:
+            FetchError: it cannot be removed.
+        """
+        self._shelf.remove(name, context)
+
+
+class _Unusable(EnvyError):
+    """An object is sound, but this cache cannot use it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _BadSignature(EnvyError):
+    """An object is not signed by a key of the project."""
+
+
+def _is_refused(error: EnvyError) -> bool:
+    return isinstance(error, Answered) and error.status == 403
+
+
+def _content(row: Row | None) -> tuple[object, ...]:
+    """Return what of a member is the same wherever it was made."""
+    if row is None:
+        return ()
+    # What holds the path of a cache differs with that path.
+    return (row.kind, row.mode) if row.holds else (row.kind, row.mode, row.size, row.digest)

@@ -1,0 +1,102 @@
+"""Depots on an HTTP server: GET reads an object, PUT with `If-None-Match: *` stores one (RFC 9110).
+
+Any server that serves files will do for reading. For writing, it needs PUT and DELETE, as in WebDAV
+(RFC 4918) and most artifact servers.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from envy.declarations.depots import Depot
+from envy.errors import FetchError, UsageError
+from envy.sharing.shelf import ReadOnly, StoredObject
+from envy.transport.addresses import redacted
+from envy.transport.context import FetchContext
+from envy.transport.credentials import headers_of
+from envy.transport.request import Request
+from envy.transport.s3 import SignedMethod
+from envy.transport.sending import send
+from envy.transport.streaming import stream
+
+_STORED = frozenset({200, 201, 204})
+_THERE = frozenset({409, 412})
+_REMOVED = frozenset({200, 202, 204, 404, 410})
+_REFUSED = {
+    401: "requires credentials",
+    403: "does not allow this user to write",
+    405: "takes no objects: it serves files only",
+    501: "takes no objects: it serves files only",
+    507: "is full",
+    413: "does not take objects of this size",
+}
+
+
+class HttpShelf:
+    """A server with objects below a URL."""
+
+    _how_to = "give credentials in ~/.netrc, or by `auth` beside the depot's `url` in envy.lua"
+
+    def __init__(self, depot: Depot) -> None:
+        self.shown = redacted(depot.url)
+        self._depot = depot
+
+    @contextlib.contextmanager
+    def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
+        """Download the object into a file in `into`, which is removed afterwards."""
+        url, headers = self._addressed("GET", name, context)
+        into.mkdir(parents=True, exist_ok=True)
+        path = into / "envy-depot-object"
+        try:
+            self._download(Request(url=url, uri=redacted(url), headers=headers), path, context)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def store(self, name: str, content: Path, context: FetchContext) -> bool:
+        """Upload the object, unless the server has one with this name."""
+        # Asked first, because the answer to a PUT comes only after all bytes were sent.
+        url, headers = self._addressed("HEAD", name, context)
+        if send("HEAD", url, context, headers=headers) == 200:
+            return False
+        url, headers = self._addressed("PUT", name, context)
+        sent = {**headers, "if-none-match": "*", "content-type": "application/zstd"}
+        status = send("PUT", url, context, headers=sent, body=content)
+        if status in _THERE:
+            return False
+        if status not in _STORED:
+            raise self._refused(status, f"storing {name}")
+        return True
+
+    def listed(self, context: FetchContext) -> Iterator[StoredObject]:
+        """Fail: HTTP has no list of what a server has."""
+        del context
+        raise UsageError(
+            f"the objects of {self.shown} cannot be listed over HTTP",
+            hint="run this where the files are, with --depot file:///FOLDER",
+        )
+
+    def remove(self, name: str, context: FetchContext) -> None:
+        """Delete the object."""
+        url, headers = self._addressed("DELETE", name, context)
+        status = send("DELETE", url, context, headers=headers)
+        if status not in _REMOVED:
+            raise self._refused(status, f"removing {name}")
+
+    def _download(self, request: Request, path: Path, context: FetchContext) -> None:
+        stream(request, path, context, name=path.name)
+
+    def _addressed(
+        self, method: SignedMethod, name: str, context: FetchContext
+    ) -> tuple[str, dict[str, str]]:
+        """Return the address and the headers of a request."""
+        del method
+        url = f"{self._depot.url}/{name}"
+        return url, headers_of(self._depot.headers, url, context)
+
+    def _refused(self, status: int, doing: str) -> FetchError:
+        if status in _REFUSED:
+            hint = self._how_to if status in {401, 403} else ""
+            message = f"the depot {self.shown} {_REFUSED[status]} (HTTP {status})"
+            return ReadOnly(message, uri=self.shown, hint=hint)
+        return FetchError(f"the depot {self.shown} refused {doing} (HTTP {status})", uri=self.shown)

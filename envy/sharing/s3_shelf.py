@@ -1,0 +1,65 @@
+"""Depots in object stores that speak the protocol of S3: `s3://BUCKET/PREFIX`.
+
+Each request is one of HTTP whose address is signed; only the list of all objects is made by the
+library `obstore`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from envy.declarations.depots import Depot
+from envy.declarations.sources import SourceItem
+from envy.errors import FetchError
+from envy.sharing.http_shelf import HttpShelf
+from envy.sharing.object_names import is_object_name
+from envy.sharing.shelf import StoredObject
+from envy.transport.aws_settings import HOW_TO_GIVE, AwsAccess, aws_access
+from envy.transport.context import FetchContext
+from envy.transport.request import Request
+from envy.transport.s3 import SignedMethod, opened_store, signer, transfer_object
+
+
+class S3Shelf(HttpShelf):
+    """A bucket, or a part of one."""
+
+    _how_to = HOW_TO_GIVE
+
+    def __init__(self, depot: Depot) -> None:
+        super().__init__(depot)
+        self._bucket, _, self._prefix = depot.url.removeprefix("s3://").partition("/")
+
+    def listed(self, context: FetchContext) -> Iterator[StoredObject]:
+        """Yield the objects below the prefix."""
+        context.check_online(self.shown)
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            store = opened_store(self._bucket, self._access(context))
+            above = f"{self._prefix}/" if self._prefix else ""
+            for rows in obstore.list(store, prefix=self._prefix or None):
+                context.check_cancelled()
+                for row in rows:
+                    name = row["path"].removeprefix(above)
+                    if is_object_name(name):
+                        yield StoredObject(
+                            name=name, size=row["size"], used_at=row["last_modified"].timestamp()
+                        )
+        except BaseError as error:
+            reason = str(error).partition("\n")[0]
+            raise FetchError(f"cannot list {self.shown}: {reason}", uri=self.shown) from error
+
+    def _download(self, request: Request, path: Path, context: FetchContext) -> None:
+        transfer_object(request, path, context, path.name, self._access(context))
+
+    def _addressed(
+        self, method: SignedMethod, name: str, context: FetchContext
+    ) -> tuple[str, dict[str, str]]:
+        url = f"{self._depot.url}/{name}"
+        if method == "GET":  # which is signed for each connection of its own
+            return url, {}
+        return signer(self._bucket, self._access(context), method=method)(url), {}
+
+    def _access(self, context: FetchContext) -> AwsAccess:
+        item = SourceItem(source=self._depot.url, headers=self._depot.headers, base_dir=Path("/"))
+        return aws_access(item, context)

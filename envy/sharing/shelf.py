@@ -1,0 +1,58 @@
+"""What a depot needs of the place where its objects are: a folder, or a server."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from envy.errors import FetchError
+from envy.transport.context import FetchContext
+
+
+class ReadOnly(FetchError):
+    """The place of a depot takes no objects from this user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object of a depot: its name, its size in bytes, and when it was last used."""
+
+    name: str
+    size: int
+    used_at: float
+
+
+class Shelf(Protocol):
+    """The place of a depot. Names are those of `object_names`, with slashes."""
+
+    shown: str  # its URL without credentials
+
+    def open(self, name: str, into: Path, context: FetchContext) -> AbstractContextManager[Path]:
+        """Return a file with an object, at a path in `into` or where it is.
+
+        Raises:
+            NotFound: there is no such object; NoAnswer: the place cannot be reached.
+            FetchError: it cannot be read.
+        """
+
+    def store(self, name: str, content: Path, context: FetchContext) -> bool:
+        """Store an object, whole or not at all; False if there is one with this name.
+
+        Raises:
+            ReadOnly: this user may not; FetchError: it cannot be stored.
+        """
+
+    def listed(self, context: FetchContext) -> Iterator[StoredObject]:
+        """Yield every object.
+
+        Raises:
+            UsageError: the place cannot be listed; FetchError: it cannot be read.
+        """
+
+    def remove(self, name: str, context: FetchContext) -> None:
+        """Remove an object, if it is there.
+
+        Raises:
+            ReadOnly: this user may not; FetchError: it cannot be removed.
+        """

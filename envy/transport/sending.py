@@ -1,0 +1,59 @@
+"""Requests that change something on a server: PUT, DELETE and the like.
+
+Owns how one is sent; what its status means is decided by the caller.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from envy.declarations.request_headers import AUTHORIZATION
+from envy.transport.addresses import redacted
+from envy.transport.connection import is_final, pool_for, request_error, without_credentials
+from envy.transport.context import FetchContext
+from envy.transport.credentials import netrc_authorization
+from envy.transport.retries import Retries, is_passing, seconds_of
+
+
+def send(
+    method: str,
+    url: str,
+    context: FetchContext,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: Path | None = None,
+) -> int:
+    """Send a request with the content of a file, follow no redirect, and return the status.
+
+    Raises:
+        Offline: envy works offline; FetchError: the server did not answer.
+    """
+    context.check_online(redacted(url))
+    import urllib3
+
+    bare, credentials = without_credentials(url)
+    sent = {"user-agent": "envy", **(headers or {})}
+    if credentials and AUTHORIZATION not in sent:
+        sent.update(urllib3.make_headers(basic_auth=credentials))
+    elif AUTHORIZATION not in sent:
+        authorization = netrc_authorization(url, context)
+        sent |= {AUTHORIZATION: authorization} if authorization else {}
+    pool = pool_for(bare, context, "")
+    retries = Retries(context)
+    while True:
+        context.check_cancelled()
+        try:
+            with contextlib.ExitStack() as closing:
+                content = closing.enter_context(body.open("rb")) if body else None
+                if body:
+                    sent["content-length"] = str(body.stat().st_size)
+                response = pool.request(
+                    method, bare, headers=sent, body=content, redirect=False, retries=False
+                )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if is_final(error) or not retries.wait():
+                raise request_error(url, error, context) from error
+            continue
+        after = seconds_of(response.headers.get("retry-after", ""))
+        if not is_passing(response.status) or not retries.wait(after):
+            return response.status

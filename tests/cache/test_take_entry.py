@@ -1,0 +1,187 @@
+"""Taking an entry of an export file into another cache."""
+
+import io
+import json
+import tarfile
+
+import pytest
+from exported_members import exported_members
+
+from envy.cache.entry_key import Ingredients, as_json, entry_key
+from envy.cache.explanation import format_key_record
+from envy.cache.export_file import SIGNATURE, write_export_file
+from envy.cache.layout import CacheLayout
+from envy.cache.read import lookup
+from envy.cache.take_entry import take_entry
+from envy.cache.write import begin_attempt, publish
+from envy.errors import ArchiveError, CacheError
+
+INGREDIENTS = Ingredients(identity="local.gn@r0")
+KEY = entry_key(INGREDIENTS)
+KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
+OTHER = Ingredients(identity="local.other@r0")
+
+
+def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n"):
+    """Publish an entry with one file, and one that holds its own path if `text` has {here}."""
+    key = entry_key(ingredients)
+    entry = CacheLayout(root).entry(ingredients.identity, "linux-x86_64", key)
+    attempt = begin_attempt(entry, key)
+    (entry.asset_dir / "bin").mkdir()
+    (entry.asset_dir / "bin/x").write_text(text.replace("{here}", str(entry.asset_dir)))
+    publish(attempt, kept)
+    return entry
+
+
+@pytest.fixture
+def exported(tmp_path):
+    path = tmp_path / "entry.tar.zst"
+    write_export_file(
+        str(path), [make_entry(tmp_path / "first")], workers=0, sign=lambda index: b"of " + index
+    )
+    return path
+
+
+def take(tmp_path, exported, accept=lambda _index, _signature: None, key=KEY):
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", key)
+    problem = take_entry(layout, exported, entry, key, accept=accept)
+    return entry, problem
+
+
+def changed(path, change):
+    """Write the export file with each member as `change` returns it: (name, data)."""
+    target = path.with_name("changed.tar")
+    with tarfile.open(target, "w") as tar:
+        for member, data in exported_members(path):
+            member.name, new = change(member, data)
+            member.size = len(new or b"")
+            tar.addfile(member, io.BytesIO(new or b""))
+    return target
+
+
+def test_the_entry_is_published(tmp_path, exported):
+    """The taken entry is a hit, and nothing of the work is left beside it."""
+    entry, problem = take(tmp_path, exported)
+    assert problem == ""
+    assert lookup(entry, KEY).hit
+    assert (entry.asset_dir / "bin/x").read_text() == "hello\n"
+    assert not entry.work_dir.exists()
+
+
+def test_the_signature_is_judged_first(tmp_path, exported):
+    """The index and its signature are judged before anything is unpacked."""
+    seen = []
+
+    def accept(index, signature):
+        seen.append((json.loads(index)["entries"][0]["name"], signature == b"of " + index))
+        raise ArchiveError("not by a key of ours", archive=exported)
+
+    with pytest.raises(ArchiveError, match="not by a key of ours"):
+        take(tmp_path, exported, accept)
+    assert len(seen) == 1
+    assert seen[0][1]
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not lookup(entry, KEY).hit
+    assert not entry.asset_dir.exists()
+
+
+def test_an_unsigned_file_has_an_empty_signature(tmp_path):
+    """Whoever accepts the file can tell that it is not signed."""
+    path = tmp_path / "plain.tar.zst"
+    write_export_file(str(path), [make_entry(tmp_path / "first")], workers=0)
+    seen = []
+    take(tmp_path, path, lambda _index, signature: seen.append(signature))
+    assert seen == [b""]
+
+
+def test_another_entry_under_the_name(tmp_path, exported):
+    """A file with the entry of another key is refused."""
+    with pytest.raises(ArchiveError, match=r"has local\.gn@r0.*and not"):
+        take(tmp_path, exported, key="ab" * 32)
+
+
+def test_two_entries_in_one_file(tmp_path):
+    """A file of several entries is refused, and none of them is published."""
+    kept = format_key_record(as_json(OTHER), {"key": "local.other@r0"})
+    entries = [make_entry(tmp_path / "first"), make_entry(tmp_path / "first", OTHER, kept)]
+    path = tmp_path / "both.tar.zst"
+    write_export_file(str(path), entries, workers=0)
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, path)
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not lookup(entry, KEY).hit
+
+
+@pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
+def test_a_record_that_is_not_the_signed_one(tmp_path, exported, record):
+    """The index vouches for the records: another one is refused, even if it is consistent."""
+
+    def change(member, data):
+        if member.name.endswith("ingredients.json") and member.name.endswith(record):
+            data += b"\n"
+        elif member.name.endswith(record):
+            data = data.replace(b"/first", b"/other", 1)  # the root that it was made in
+        return member.name, data
+
+    with pytest.raises(ArchiveError, match=f"{record}.*is not the one in its index"):
+        take(tmp_path, changed(exported, change))
+
+
+def test_an_index_without_digests(tmp_path, exported):
+    """A judged file whose index does not name the digests of its records is refused."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            row = json.loads(data)
+            for entry in row["entries"]:
+                del entry["envy-fingerprint.blake3"]
+            data = json.dumps(row).encode()
+        return member.name, data
+
+    with pytest.raises(ArchiveError, match="has no digests"):
+        take(tmp_path, changed(exported, change))
+
+
+@pytest.mark.parametrize("size", [0, 10, 200, -20, -1])
+def test_a_truncated_file(tmp_path, exported, size):
+    """A file that ends too early leaves no entry."""
+    cut = tmp_path / "cut.tar.zst"
+    cut.write_bytes(exported.read_bytes()[:size])
+    with pytest.raises(ArchiveError):
+        take(tmp_path, cut)
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not lookup(entry, KEY).hit
+
+
+def test_an_entry_that_holds_its_own_path(tmp_path):
+    """An entry with its old root in a file that may not be rewritten is left out, with a reason."""
+    path = tmp_path / "entry.tar.zst"
+    first = make_entry(tmp_path / "first", text="\0{here}/bin")
+    write_export_file(str(path), [first], workers=0)
+    entry, problem = take(tmp_path, path)
+    assert "bin/x" in problem
+    assert not lookup(entry, KEY).hit
+
+
+def test_a_full_disk(tmp_path, exported):
+    """An error of the disk is one of the cache, and leaves no entry."""
+    from envy.cache.filesystem import FileSystem
+
+    class Full(FileSystem):
+        def rename(self, source, target):
+            if target.endswith("/asset"):
+                raise OSError(28, "No space left on device", target)
+            super().rename(source, target)
+
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+    with pytest.raises(CacheError, match="No space left"):
+        take_entry(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
+    assert not lookup(entry, KEY).hit
+
+
+def test_the_index_is_signed_in_place(exported):
+    """The signature stands directly behind the index."""
+    names = [member.name for member, _ in exported_members(exported)]
+    assert names[1] == SIGNATURE
