@@ -152,10 +152,9 @@ def _is_folder(item: SourceItem, scheme: Scheme) -> bool:
 
 
 def archive_of(name: str, served: Served) -> bytes:
-    """Return an archive with the files of a response, of the kind that its name says.
+    """Return an archive with the files of a response: a zip, or a tar of the kind its name says.
 
-    Raises:
-        EnvyError: the name is not that of an archive that can be made here.
+    With any other name it is a tar.gz, which is recognised by its content.
     """
     stream = io.BytesIO()
     rows = sorted((served.files or {}).items())
@@ -166,14 +165,8 @@ def archive_of(name: str, served: Served) -> bytes:
                 info.external_attr = (0o100000 | _mode(path, content, served.executable)) << 16
                 archive.writestr(info, content)
         return stream.getvalue()
-    kinds = {".tar": "w", ".tgz": "w:gz", ".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}
-    mode = next((kind for ending, kind in kinds.items() if name.endswith(ending)), None)
-    if mode is None:
-        raise EnvyError(
-            f"{name} is not the name of an archive that t.serve can make of `files`",
-            hint="it makes .zip, .whl, .tar, .tgz, .tar.gz, .tar.xz and .tar.bz2",
-        )
-    # npm's tarballs have a top folder, which is left out when they are unpacked.
+    kinds = {".tar": "w", ".xz": "w:xz", ".bz2": "w:bz2"}
+    mode = next((kind for ending, kind in kinds.items() if name.endswith(ending)), "w:gz")
     with tarfile.open(fileobj=stream, mode=mode) as tar:  # type: ignore[call-overload]
         for path, content in rows:
             member = tarfile.TarInfo(path)
