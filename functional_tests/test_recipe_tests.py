@@ -40,7 +40,7 @@ function test_slow(t)
   t.answer("tr a-z", function() while true do end end)
   t.install()
 end
-function test_wrong(t) t.equal(1, 2) end
+function test_wrong(t) print("\\xff\\0\\27[31m") t.equal(1, 2) end
 function test_right(t) t.ok(1) end
 """
 
@@ -147,10 +147,11 @@ def test_mistakes(tested):
         ("game/ball_test.lua",): "beside it is no recipe ball.lua",
         ("recipes/local.hello@r1", "--run", "nope"): "--run 'nope' leaves no test",
         ("recipes", "-race"): "-race is a flag of Go, and the patterns match tests of recipes only",
+        ("recipes", "--coverage"): "--coverage is for Go and native tests",
         ("recipes", "--sanitize=address"): "--sanitize is for native tests",
     }.items():
-        run = envy_test(tested, *words, code=2 if (words[0] == "recipes" and "-r" in words[1][:2])
-                        or "--sanitize" in words[-1] else 4)  # fmt: skip
+        wrong = words[-1] in {"-race", "--sanitize=address", "--coverage"}
+        run = envy_test(tested, *words, code=2 if wrong else 4)
         assert message in run.err
 
 

@@ -80,6 +80,8 @@ def make_toolchains(context: RunContext) -> Toolchains:
     options = context.options
     if not go and (native or recipes):
         _check_flags(options, "native tests" if native else "tests of recipes")
+    if options.coverage and not (go or native):
+        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
     _check_sanitize(options.sanitize, native)
     chosen = make_toolchain(context) if go else None
     if not native:

@@ -191,6 +191,7 @@ FAILS = {
     "an array of options": ("t.load({ 1 })", "not an array"),
     "a fixture": ("t.fixture('nope')", "t.fixture: nope: No such file"),
     "a field of a package": ("t.package('local.lib@r1', { product = {} })", "product"),
+    "products": ("t.package('local.lib@r1', { products = { 1 } })", "a table of paths by name"),
     "arguments that are missing": ("t.env()", "its first argument must be a text, not nil"),
     "too many": ("t.platform('linux', 1, 2)", "t.platform: too many positional arguments"),
     "coroutines": ("coroutine.wrap(function() t.equal(1, 2) end)()", "t.equal: the values differ"),
@@ -325,6 +326,20 @@ def test_time_limits(run):
     assert end.seconds < 30
 
 
+def test_a_script_that_fails(run):
+    """The failure has the end of the log, and no path of a folder that is removed."""
+    recipe = 'identity = "local.tool@r1"\nbuild = "echo said; false"\n'
+    end, _said = run("t.install()", recipe=recipe)
+    assert end.text.splitlines() == [
+        "local.tool@r1_test.lua:1: local.tool@r1: build failed",
+        "  local.tool@r1.lua:2: script exited 1: echo said; false",
+        "  declared in local.tool@r1_test.lua",
+        "  log (last 2 lines follow)",
+        "    $ echo said; false",
+        "    said",
+    ]
+
+
 def test_the_end_of_the_run_ends_a_test(run, tmp_path):
     """Once the programs of the whole run are terminated, so is what a test runs."""
     children = Children()
@@ -350,6 +365,7 @@ BAD = {
     "while true do end": "the limit recipe-test",
     "io.open('x', 'w')": "cannot be written while the file loads",
     "\x1bLua": "the file is compiled Lua",
+    "_G['test_\\n'] = function() end": "is not a name that a test can have",
 }
 
 

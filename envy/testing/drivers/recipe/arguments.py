@@ -132,6 +132,15 @@ def package_of(value: object) -> Mapping[str, object]:
     """Return the table of `t.package`."""
     table = table_of("t.package", value, _PACKAGE, "its second argument")
     files_of("t.package", table.get("files", {}))
+    products = table.get("products", {})
+    fields_are_products = isinstance(products, dict) and all(
+        isinstance(name, str) and isinstance(one, str | dict) for name, one in products.items()
+    )
+    if not fields_are_products:
+        raise DeclarationError(
+            "t.package: `products` must be a table of paths by name",
+            hint='such as products = { tool = "bin/tool" }',
+        )
     return table
 
 

@@ -39,7 +39,8 @@ class RecipePackage:
     """What the driver knows of a package."""
 
     path: Path  # of the file of tests
-    read: set[str] = field(default_factory=set)  # what its tests have read
+    read: set[str] = field(default_factory=set)  # files and folders that its tests have read
+    trees: set[str] = field(default_factory=set)  # folders, with all that is in them
 
 
 class RecipeDriver:
@@ -101,7 +102,7 @@ class RecipeDriver:
         for run in batch:
             name, path = run.package.name, _detail(run).path
             try:
-                tests = load_tests(path, self._environment)
+                tests = load_tests(path, self._environment, lambda: self._children.stopping)
             except UnusableTests as error:
                 run.failed_build = name
                 now = time()
@@ -150,7 +151,7 @@ class RecipeDriver:
             count_failed=self.count_failed or (lambda: 0),
         )
         verdict = runner.run(self.select(run, run.selection))
-        detail.read = runner.read
+        detail.read, detail.trees = runner.read, runner.trees
         run.unkept = run.unkept or runner.unkept
         return verdict
 
@@ -167,10 +168,10 @@ class RecipeDriver:
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests and their recipes have read."""
-        read = _detail(run).read
-        if not read:
+        detail = _detail(run)
+        if not detail.read:
             raise Unkept("no test ran")
-        return facts_of(read, since=since)
+        return facts_of(detail.read, detail.trees, since=since)
 
     def basis(
         self,

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.cache.filesystem import FileSystem
+from envy.content.scratch import scratch_folder
 from envy.declarations.locations import shown_path
 from envy.errors import Cancelled, DeclarationError, EnvyError, LuaScriptError
 from envy.host.children import Children
@@ -33,6 +33,9 @@ from envy.testing.drivers.recipe.world import RecipeUnderTest, World, bundle_abo
 
 _GRACE = 3.0  # seconds that a test has to end once it is told to
 _ENDED = "cancelled"
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+# Where a failed script ran, and its log: both are removed with the test.
+_PLACES = re.compile(r"^ +hint: it ran in \S+$\n|(?<=^  log): \S+(?= \()", re.MULTILINE)
 TIMEOUT = "timeout"
 
 
@@ -51,10 +54,13 @@ class RecipeTestEnd:
     text: str = ""
     seconds: float = 0.0
     read: set[str] = field(default_factory=set)  # files and folders that decided
+    trees: set[str] = field(default_factory=set)  # folders that decided with all that is in them
     stopped: bool = False  # the run was cancelled
 
 
-def load_tests(path: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
+def load_tests(
+    path: Path, environment: Mapping[str, str], should_stop: Callable[[], bool] = lambda: False
+) -> tuple[str, ...]:
     """Load a file of tests, and return its tests in their order.
 
     Raises:
@@ -65,7 +71,7 @@ def load_tests(path: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
         raise UnusableTests(
             f"{shown_path(path)} is for the recipe {recipe.name} beside it, which does not exist"
         )
-    with _opened(path, environment, should_stop=lambda: False) as (state, before):
+    with _opened(path, environment, should_stop=should_stop) as (state, before):
         text = path.read_text(encoding="utf-8", errors="replace")
         found = {name: value for name, value in state.user_globals().items()
                  if name.startswith("test_") and before.get(name) is None}  # fmt: skip
@@ -88,6 +94,11 @@ def _checked(path: Path, text: str, found: Mapping[str, LuaValue]) -> tuple[str,
                 "only the last would run"
             )
         lines.setdefault(test.name, test.line)
+    problems += [
+        f"{place}: {name!r} is not a name that a test can have: letters, digits and _"
+        for name in found
+        if not _NAME.fullmatch(name)
+    ]
     problems += [
         f"{place}:{lines.get(name, 1)}: `{name}` is not a function, as a test is"
         for name, value in found.items()
@@ -178,7 +189,8 @@ class OneTest:
 
         with children.calling_at_stop(lambda: self._stop(_ENDED)), released():
             threading.Thread(target=body, name="recipe-test", daemon=True).start()
-            if not finished.wait(limit):
+            longest = threading.TIMEOUT_MAX
+            if not finished.wait(None if limit is None else min(limit, longest)):
                 self._stop(TIMEOUT)
                 finished.wait(_GRACE)
             elif self._stopped:
@@ -199,18 +211,15 @@ class OneTest:
             threading.Thread(target=world.stop, args=(reason,), daemon=True).start()
 
     def _perform(self) -> None:
-        folder = tempfile.mkdtemp(prefix="envy-recipe-test-")
         try:
-            self._perform_in(Path(os.path.realpath(folder)))
+            with scratch_folder("recipe-test") as folder:
+                self._perform_in(Path(os.path.realpath(folder)))
         except Cancelled:
             self._end.action = "fail"
         except Exception as error:  # noqa: BLE001 - a test that fails in any way has failed
             self._end.action, self._end.text = "fail", f"{type(error).__name__}: {error}"
             if isinstance(error, EnvyError):
                 self._end.text = str(error)
-        finally:
-            with contextlib.suppress(OSError):
-                FileSystem().remove_tree(folder)
 
     def _perform_in(self, folder: Path) -> None:
         with _opened(
@@ -231,6 +240,7 @@ class OneTest:
                 world.stop(stopped)
             self._call(state, world)
             self._end.read = world.read | {str(path) for path in state.reads.files}
+            self._end.trees = world.trees | world.transport.read
             self._end.read |= {str(self._path), str(recipe_of(self._path))}
 
     def _call(self, state: LuaState, world: World) -> None:
@@ -272,7 +282,7 @@ def _located(error: EnvyError) -> str:
     """Return the text of an error, with the places in Lua files that led to it."""
     if not isinstance(error, LuaScriptError) or not error.frames:
         return str(error)
-    text = error_text(error)
+    text = _PLACES.sub("", error_text(error))
     first, *others = error.frames
     if not text.startswith(f"{first.path}:"):
         text = f"{first.path}:{first.line}: {text}"

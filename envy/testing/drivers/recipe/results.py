@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import envy
-from envy.testing.basis import Basis, Collector
+from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.recipe.files import PASSED_OVER
-from envy.testing.evidence import FILE, FOLDER, VARIABLE, Fact, digest_of
+from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
 from envy.testing.package import PackageRun, RunSettings
 
 _VERSION = "recipe-result-1"
@@ -64,20 +64,24 @@ def _identity_of_envy() -> str:
     return digest_of("\n".join(rows).encode("utf-8", "surrogateescape"))
 
 
-def facts_of(paths: Iterable[str], *, since: int) -> list[Fact]:
+def facts_of(paths: Iterable[str], trees: Iterable[str], *, since: int) -> list[Fact]:
     """Return the rows of the files and folders that tests and recipes have read.
+
+    `trees` are folders with all that is in them.
 
     Raises:
         Unkept: there are too many, or one changed during the run.
     """
     rows = Collector({}, since)
-    for count, path in enumerate(sorted(paths)):
-        if count > MOST_FILES:
-            raise Unkept(f"it rests on more than {MOST_FILES} files")
-        if os.path.isdir(path):  # noqa: PTH112
-            rows.add(FOLDER, path)
-        else:
-            rows.add(FILE, path)
+    for path in sorted({*paths, *trees}):
+        rows.add(FOLDER if os.path.isdir(path) else FILE, path)  # noqa: PTH112
+    for top in sorted(trees):
+        for folder, names in walked(top, hidden=True) if os.path.isdir(top) else ():  # noqa: PTH112
+            rows.add(LISTING, folder)
+            for name in names:
+                rows.add(FILE, f"{folder}/{name}")
+            if len(rows.facts) > MOST_FILES:
+                raise Unkept(f"it rests on more than {MOST_FILES} files")
     return rows.facts
 
 

@@ -37,6 +37,7 @@ class RecipeRunner:
         self._written = 0
         self.unkept = ""  # why the result proves nothing about another run
         self.read: set[str] = set()  # files and folders that the results rest on
+        self.trees: set[str] = set()  # folders with all that is in them
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these tests."""
@@ -90,6 +91,7 @@ class RecipeRunner:
         test = OneTest(self._path, name, self._environment, lambda text: self._say(text, test=name))
         end = test.run(self._limit(), self._children)
         self.read |= end.read
+        self.trees |= end.trees
         self._explain(end, name)
         if end.action == "fail":
             self._failed[name] = None
@@ -121,6 +123,8 @@ class RecipeRunner:
             self._say(end.text, test=name)
 
     def _say(self, text: str, *, test: str = "") -> None:
+        # What is not UTF-8 reaches Python as surrogates, which no file of events can have.
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         for line in text.splitlines() or [""]:
             if self._written > _MOST_OUTPUT:
                 return

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.declarations.sources import Scheme, SourceItem, file_name, scheme_of
+from envy.declarations.sources import Scheme, SourceItem, file_name, local_path, scheme_of
 from envy.errors import DigestMismatch, EnvyError, FetchError
 from envy.host.process import Completed, ProcessSpec
 from envy.transport.context import Fetched
@@ -74,6 +74,7 @@ class ScriptedTransport:
         self._served: dict[str, Served] = {}
         self._lock = threading.Lock()
         self.requests: list[str] = []
+        self.read: set[str] = set()  # files and folders of this machine
 
     def serve(self, uri: str, served: Served) -> None:
         """Let a source be this, from now on."""
@@ -84,6 +85,8 @@ class ScriptedTransport:
         """Return what a source is; None for a file of this machine that is not scripted."""
         served = self._find(item)
         if served is None:
+            with self._lock:
+                self.read.add(str(local_path(item)))
             return None
         if served.error:
             raise FetchError(f"cannot fetch {item.source}: {served.error}", uri=item.source)

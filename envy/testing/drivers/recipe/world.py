@@ -126,7 +126,9 @@ class World:
         self.children = Children(stand_in=self.programs)
         self.thread = EngineThread()
         self.recorder = _Recorder()
-        self.read: set[str] = set()  # files and folders that a result rests on
+        # What a result rests on: files and the names in folders, and folders with all in them.
+        self.read = {str(one / MAP_NAME) for one in under_test.path.parents}
+        self.trees: set[str] = set()
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self._runs = 0
@@ -252,12 +254,10 @@ class World:
             self.read |= {str(path) for path in loaded.reads.files}
             if loaded.definition.inputs:
                 self.read.add(str(loaded.recipe_dir))  # where its patterns look for names
+            self.read |= set(recipe.evidence.files)
             placement = recipe.placement_or_none
             if placement is not None:
-                self.read |= set(placement.inputs)
-                for item in placement.sources or ():
-                    if ":" not in item.source:
-                        self.read.add(str(item.base_dir / item.source))
+                self.trees |= set(placement.inputs)
 
     # -- what a test observes --------------------------------------------------------------------
 
