@@ -326,6 +326,28 @@ def test_time_limits(run):
     assert end.seconds < 30
 
 
+def test_a_recipe_of_a_bundle(tmp_path):
+    """Modules of the bundle are found, and another of its recipes is one however it is named."""
+    for name, text in {
+        "envy-bundle.lua": 'recipes = { ["v.a@r1"] = "sub/a.lua", ["v.b@r1"] = "b.lua" }',
+        "common.lua": 'return { text = "common" }',
+        "b.lua": 'identity = "v.b@r1"\nbuild = "true > y"',
+        "sub/a.lua": """identity = "v.a@r1"
+            local common = require("common")
+            dependencies = { "v.b@r1", { recipe = "v.b@r1", source = "../b.lua" } }
+            install = function(ctx) ctx.write("x", common.text) end""",
+        "sub/a_test.lua": """function test_a(t)
+            t.equal(t.install().read("x"), require("common").text)
+        end""",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    environment = {"PATH": os.environ["PATH"]}
+    end = OneTest(tmp_path / "sub/a_test.lua", "test_a", environment, print).run(60, Children())
+    assert f"{end.action}{end.text}" == "pass"
+    assert {str(tmp_path / name) for name in ("envy-bundle.lua", "common.lua", "b.lua")} <= end.read
+
+
 def test_a_script_that_fails(run):
     """The failure has the end of the log, and no path of a folder that is removed."""
     recipe = 'identity = "local.tool@r1"\nbuild = "echo said; false"\n'

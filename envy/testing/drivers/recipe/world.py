@@ -8,6 +8,7 @@ Guarantees
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from envy.cache.layout import CacheLayout
-from envy.declarations.bundles import MAP_NAME, Bundle
+from envy.content.plain_file import NotPlain, read_plain
+from envy.declarations.bundles import MAP_NAME, Bundle, parse_map
 from envy.declarations.entries import parse_spec
 from envy.declarations.key import RecipeKey
-from envy.declarations.locations import shown_path
+from envy.declarations.locations import SourceText, shown_path
 from envy.declarations.overrides import overridden
 from envy.declarations.sources import SourceItem
-from envy.declarations.spec import Override, Overrides, RecipeSpec
+from envy.declarations.spec import BUNDLED, Override, Overrides, RecipeSpec
 from envy.engine.engine import Engine
 from envy.engine.project import Project
 from envy.errors import Cancelled, DependencyFailed, EnvyError, SourceLocation
@@ -32,7 +34,8 @@ from envy.host.children import Children
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.host.offline import offline_variables
 from envy.host.platform import Platform, host_platform
-from envy.limits import RECIPE_TEST
+from envy.limits import LUA_MEMORY, RECIPE_TEST
+from envy.lua.quiet_state import quiet_state
 from envy.testing.drivers.recipe.engine_thread import EngineThread
 from envy.testing.drivers.recipe.scripted import ScriptedPrograms, ScriptedTransport
 
@@ -80,6 +83,29 @@ class _Recorder:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def _is_in_map(under_test: RecipeUnderTest, environment: Mapping[str, str]) -> bool:
+    """Return whether the map of a bundle names the recipe by its identity.
+
+    Raises:
+        EnvyError: the map is not valid.
+    """
+    root = bundle_above(under_test.path)
+    if root is None:
+        return False
+    path = root / MAP_NAME
+    state = quiet_state(root, environment=environment)
+    try:
+        content = read_plain(str(path), LUA_MEMORY)
+        state.load_file(path, content)
+        text = SourceText(path, content.decode("utf-8", "surrogateescape"))
+        found = parse_map(state.user_globals(), text).recipes.get(under_test.identity)
+    except (OSError, NotPlain) as error:
+        raise EnvyError(f"{path} cannot be read: {error}") from error
+    finally:
+        state.close()
+    return found is not None and Path(os.path.normpath(root / found)) == under_test.path
 
 
 def raise_failure(engine: Engine, key: RecipeKey) -> None:
@@ -195,6 +221,9 @@ class World:
             origin=origin,
             base_dir=under_test.path.parent,
         )
+        if _is_in_map(under_test, self.variables):
+            # In a bundle a recipe is one, whether an entry or a path of another recipe names it.
+            spec = replace(spec, source=BUNDLED)
         overrides = Overrides(
             named=tuple(
                 Override(
