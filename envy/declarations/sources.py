@@ -15,7 +15,7 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
-from envy.declarations.mirrors import own_mirrors
+from envy.declarations.mirrors import has_host, own_mirrors
 from envy.declarations.request_headers import RequestHeader, parse_headers
 from envy.declarations.signature import Signature, parse_signature
 from envy.errors import DeclarationError, SourceLocation
@@ -116,7 +116,6 @@ _NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*"
 _S3_FORM = re.compile(
     r"s3://[A-Za-z0-9][\w.-]+[A-Za-z0-9](?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+", re.ASCII
 )
-_HTTP_FORM = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SCHEMES = {
     "file": Scheme.FILE,
     "http": Scheme.HTTP,
@@ -377,7 +376,7 @@ def _check_form(item: SourceItem) -> None:
         wanted = "npm:NAME@VERSION"
     elif scheme is Scheme.S3 and not _S3_FORM.fullmatch(item.source):
         wanted = "s3://BUCKET/KEY"
-    elif scheme is Scheme.HTTP and not _HTTP_FORM.match(item.source):
+    elif scheme is Scheme.HTTP and not has_host(item.source):
         wanted = "https://HOST/PATH"
     else:
         return
