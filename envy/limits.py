@@ -57,6 +57,9 @@ CACHE_FILE = Limit("cache-file", 256 << 20, "one of envy's own files in the cach
 CAPTURED_OUTPUT = Limit(
     "captured-output", 64 << 20, "what one command may print when its output is captured"
 )
+CHECKSUM_FILE = Limit(
+    "checksum-file", 16 << 20, "a checksum file that `sha256sums` or `sha512sums` names"
+)
 DECODED_DOWNLOAD = Limit(
     "decoded-download",
     16 << 30,
@@ -100,6 +103,9 @@ LUA_STEPS = Limit(
     "what Lua code does in one go: loading a file, or a call of a function of it",
     unit="steps",
 )
+NPM_PACKAGES = Limit(
+    "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
+)
 RECIPE_TEST = Limit(
     "recipe-test", 1_000_000_000, "what the Lua code of one recipe test does", unit="steps"
 )
@@ -112,6 +118,9 @@ REGISTRY_VALUES = Limit(
 REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
+REFUSED_DOWNLOADS = Limit(
+    "refused-downloads", 1 << 30, "all downloads with a wrong digest that are kept aside"
+)
 RELOCATED_FILE = Limit(
     "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"
 )
@@ -121,6 +130,7 @@ SCRIPT_LOG = Limit(
 SIGNED_FILE = Limit(
     "signed-file", 512 << 20, "a file that is signed as a whole, in minisign's old form"
 )
+TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
 UNPACKED_SIZE = Limit(
     "unpacked-size",
@@ -138,6 +148,7 @@ LIMITS = {
         BUNDLE_RECIPES,
         CACHE_FILE,
         CAPTURED_OUTPUT,
+        CHECKSUM_FILE,
         DECODED_DOWNLOAD,
         ERROR_TEXT,
         EXPORT_FILES,
@@ -149,6 +160,8 @@ LIMITS = {
         LOCK_FILE,
         LUA_MEMORY,
         LUA_STEPS,
+        NPM_PACKAGES,
+        REFUSED_DOWNLOADS,
         RECIPE_TEST,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
@@ -156,6 +169,7 @@ LIMITS = {
         RELOCATED_FILE,
         SCRIPT_LOG,
         SIGNED_FILE,
+        TEST_REPORT,
         TEST_RESULT,
         UNPACKED_SIZE,
         WHEEL_TAGS,

@@ -45,8 +45,8 @@ DECLARATIONS = [
         "ctx.run([[",
     ),
     (
-        'fetch = { source = "a", shasum = "x" }',
-        'FILE:2: a source has no field "shasum"',
+        'fetch = { source = "a", digest_of_it = "x" }',
+        'FILE:2: a source has no field "digest_of_it"',
         "known names: auth, blake3",
     ),
     ("fetch = 3", "FILE:2: a source must be a string or a table with `source`, not a number"),

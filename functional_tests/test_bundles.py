@@ -8,7 +8,9 @@ import time
 import pytest
 from archives import make_tar
 from loopback.http_server import Reply
-from project import tree
+from loopback.npm_registry import make_npm_tarball
+from loopback.package_index import make_wheel
+from project import Project, tree
 
 MAP = 'recipes = { ["vendor.tool@r1"] = "tools/tool.lua", ["vendor.lib@r1"] = "lib.lua" }\n'
 FILES = {
@@ -31,9 +33,9 @@ def digest_of(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def word(project, *words):
+def word(project, *words, **details):
     """Return what a sync installs."""
-    return tree(project.envy("sync", *words).folder("vendor.tool@r1"))["word"]
+    return tree(project.envy("sync", *words, **details).folder("vendor.tool@r1"))["word"]
 
 
 @pytest.fixture
@@ -286,3 +288,62 @@ def test_gc_removes_a_bundle_that_is_not_used(project):
     project.envy("cache", "gc")
     assert not [*project.cache.glob("locks/bundle-*")]
     assert word(project) == "hello"
+
+
+def test_bundles_of_registries(project, package_index, npm_registry):
+    """A release of the package index or of npm may be a bundle: fetched once, locked, verified."""
+    env = {"PIP_INDEX_URL": package_index.url, "npm_config_registry": npm_registry.url}
+    about = {"vendor_recipes-1.0.dist-info/METADATA": "Name: vendor-recipes\nVersion: 1.0\n"}
+    wheel = make_wheel({**{f"vendor/{name}": text for name, text in FILES.items()}, **about})
+    package_index.add("vendor-recipes", "vendor_recipes-1.0-py3-none-any.whl", wheel)
+    deep = {f"envy/{name}": text for name, text in FILES.items()}
+    deep["envy/common/words.lua"] = 'return { word = "from npm" }\n'
+    tarball = make_npm_tarball({"package.json": "{}", **deep})
+    npm_registry.add("@vendor/recipes", "1.0.0", tarball)
+    pypi = '{ source = "pypi:vendor-recipes==1.0" }'
+    npm = '{ source = "npm:@vendor/recipes@1.0.0", subdir = "envy" }'
+
+    project.manifest(USES % pypi)
+    assert word(project, env=env) == "hello"
+    project.envy("lock", env=env)
+    text = (project.root / "envy.lock").read_text()
+    assert f"envy.lua bundle * pypi:vendor-recipes==1.0 sha256:{digest_of(wheel)}\n" in text
+    requests = len(package_index.server.requests)
+    assert word(project, "--offline", "--locked") == "hello"
+    assert len(package_index.server.requests) == requests
+    rows = project.envy("list", "--bundles", "--offline").out.splitlines()
+    assert [row.split()[0] for row in rows] == ["vendor.lib@r1", "vendor.tool@r1"]
+    assert rows[0].split()[-1] == "pypi:vendor-recipes==1.0"
+
+    project.manifest(USES % npm)
+    (project.root / "envy.lock").unlink()
+    assert word(project, env=env) == "from npm"
+    project.envy("lock", env=env)
+    text = (project.root / "envy.lock").read_text()
+    assert f"envy.lua bundle * npm:@vendor/recipes@1.0.0 sha256:{digest_of(tarball)}\n" in text
+    assert word(project, "--offline", "--locked") == "from npm"
+
+    # What a registry has for the version now is another than what the lock has.
+    npm_registry.add("@vendor/recipes", "1.0.0", make_npm_tarball({"package.json": "", **deep}))
+    run = second(project).envy("sync", env=env, code=1)
+    assert "but envy.lock has" in run.err
+    pinned = npm.replace(" }", f', sha256 = "{"0" * 64}" }}')
+    project.manifest(USES % pinned)
+    (project.root / "envy.lock").unlink()
+    assert "0" * 64 in project.envy("sync", env=env, code=1).err
+    project.manifest(USES % npm.replace("1.0.0", "2.0.0"))
+    run = project.envy("sync", env=env, code=1)
+    assert "has no version 2.0.0 of @vendor/recipes" in run.err
+    package_index.add("vendor-recipes", "vendor_recipes-1.1-py3-none-any.whl", wheel)
+    project.manifest(USES % pypi)
+    rows = json.loads(project.envy("outdated", "--json", env=env).out)
+    assert [(row["package"], row["what"], row["newest"]) for row in rows] == [
+        ("pypi:vendor-recipes==1.0", "version", "1.1")
+    ]
+    project.envy("upgrade", "--no-install", env=env)
+    assert '"pypi:vendor-recipes==1.1"' in (project.root / "envy.lua").read_text()
+
+
+def second(project):
+    """Return the same project with an empty cache."""
+    return Project(project.root, cache=project.root.parent / "empty-cache")

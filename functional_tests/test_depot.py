@@ -91,7 +91,7 @@ def test_a_folder_is_shared(machines, tmp_path):
     taken = run(second, "sync", "--depot", depot)
     assert scripts(second) == []
     assert second.markers() == ["local.app@r1", "local.lib@r1"]
-    assert "(0 cached, 2 taken from depots)" in taken.err
+    assert "(0 cached, 2 taken)" in taken.err
     assert [event["recipe"] for event in taken.named("recipe_complete", outcome="taken")]
     folder = Path(run(second, "asset", "app").out.strip())
     assert (folder / "link").read_text() == "app\n"
@@ -151,7 +151,7 @@ def test_a_server_with_signed_packages(machines, server, tmp_path):
     shutil.rmtree(second.cache)
     server.objects.clear()
     run(first, "depot", "push", *depot, env={"ENVY_DEPOT_KEY": str(secret)})
-    assert "2 taken from depots" in run(second, "sync", *depot).err
+    assert "2 taken" in run(second, "sync", *depot).err
     assert scripts(second) == []
     # A signed index with other files behind it.
     shutil.rmtree(second.cache)
@@ -172,7 +172,7 @@ def test_a_server_whose_packages_nobody_signed(machines, server):
     run(first, "sync", *depot, "--depot-unsigned", "--depot-write")
     assert len(server.objects) == 3
     scripts(first)
-    assert "2 taken from depots" in run(second, "sync", *depot, "--depot-unsigned").err
+    assert "2 taken" in run(second, "sync", *depot, "--depot-unsigned").err
     assert scripts(second) == []
     unlisted = run(second, "depot", "verify", *depot, "--depot-unsigned", code=2)
     assert "cannot be listed over HTTP" in unlisted.err
@@ -215,7 +215,7 @@ def test_nobody_answers(machines):
     warnings = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
     [reading] = [line for line in warnings if "the depot is not used in this run" in line]
     assert "could not be reached" in reading
-    assert len(warnings) == 2  # one for reading, one for writing
+    assert warnings == [reading]
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_a_bucket(machines, tmp_path):
         run(first, "depot", "push", env={**env, "ENVY_DEPOT_KEY": str(secret)})
         again = run(first, "depot", "push", env={**env, "ENVY_DEPOT_KEY": str(secret)})
         assert {event["bytes"] for event in again.named("entry_stored")} == {0}
-        assert "2 taken from depots" in run(second, "sync", env=env).err
+        assert "2 taken" in run(second, "sync", env=env).err
         assert scripts(second) == []
         third = ("--cache-root", str(tmp_path / "third"))
         refused = run(second, "depot", "pull", *third, env=anonymous, code=1)
@@ -432,7 +432,7 @@ def test_minisign_itself_accepts_the_signature(machines, tmp_path):
     (tmp_path / "index.minisig").write_bytes(signature)
     words = [minisign, "-V", "-p", public, "-m", tmp_path / "index"]
     assert subprocess.run(words, check=False, capture_output=True).returncode == 0
-    assert "2 taken from depots" in run(second, "sync", "--depot", depot).err
+    assert "2 taken" in run(second, "sync", "--depot", depot).err
 
 
 def test_without_depots_nothing_of_it_is_loaded(machines):

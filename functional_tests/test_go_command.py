@@ -324,11 +324,15 @@ def test_slowest_profile_and_coverage_are_printed(go_project):
     """--slowest, --profile and --coverage each add their lines."""
     go_project.write("p/p.go", "package p\nfunc F() int { return 1 }\n")
     go_project.test("p", 'package p\nimport "testing"\nfunc TestA(t *testing.T) { F() }\n')
+    go_project.write("q/q.go", "package q\nfunc F() int { return 1 }\n")
     run = go_project.envy_test("--slowest", "1", "--profile", "--coverage", "-coverprofile=c.out")
     assert "example.com/m/p.TestA" in run.out
     assert "where time went" in run.out
     assert "100.0% of statements" in run.out
-    assert (go_project.root / "c.out").read_text().startswith("mode: set\n")
+    native(go_project, "-coverprofile=native.out", "./...")
+    lines = [(go_project.root / name).read_text().splitlines() for name in ("c.out", "native.out")]
+    assert lines[0][0] == "mode: set"
+    assert sorted(lines[0]) == sorted(lines[1])  # a package without tests included
 
 
 def test_total_timeout_ends_the_run(go_project):
@@ -412,6 +416,18 @@ def test_outside_a_module_the_error_names_go_mod(go_project):
     (go_project.root / "go.mod").unlink()
     run = go_project.envy("test", code=2, trace=False, env={"GOFLAGS": "", "GOPROXY": "off"})
     assert "go.mod" in run.err
+
+
+def test_at_a_workspace_root_the_modules_are_named(go_project):
+    """A workspace's root is no module; the hint has a pattern for each module."""
+    (go_project.root / "go.mod").rename(go_project.root / "go.work")
+    go_project.write("go.work", "go 1.21\nuse ./one\nuse (\n\t./two // both\n)\n")
+    for name in ("one", "two"):
+        go_project.write(f"{name}/go.mod", f"module example.com/{name}\n\ngo 1.21\n")
+        go_project.test(name, PASSING)
+    run = go_project.envy_test(code=4)
+    assert "name modules of the workspace: envy test ./one/... ./two/..." in run.err
+    assert "2 packages" in go_project.envy_test("./one/...", "./two/...").out
 
 
 def test_without_go_the_manifest_line_is_given(project):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gotests import events_of, outcomes, wait_for
 
+PASSES = "func TestA(t *testing.T) {}\n"
 SOON = 60  # seconds; what does not end by itself takes longer
 BASE = 'package p\nimport "testing"\n'
 
@@ -52,6 +53,23 @@ def test_a_panic_in_the_third_of_ten_leaves_nine_reported(go_project):
     assert outcomes(run) == {**expected, "": "fail"}
 
 
+def test_a_panic_in_init_is_the_failure_of_its_package(go_project):
+    """What fails before the tests fails the package, with its text, in each kind of output."""
+    go_project.test(
+        "p",
+        body("errors") + 'func init() { panic(errors.New("oh")) }\nfunc TestA(t *testing.T) {}\n',
+    )
+    go_project.test("q", body("os") + "func TestMain(m *testing.M) { os.Exit(3) }\n" + PASSES)
+    run = go_project.envy_test("--junit", "report.xml", code=1)
+    assert "panic: oh" in run.out
+    assert "[panic before its tests]" in run.out
+    assert "example.com/m/q (exit 3 before its tests)" in run.out
+    assert "not reported" not in run.out
+    report = (go_project.root / "report.xml").read_text()
+    assert 'message="panic before its tests"' in report
+    assert "panic: oh" in report
+
+
 def test_a_panic_beside_a_parallel_test_fails_only_its_own(go_project):
     """A parallel test that another test's panic interrupted runs again, and is reported once."""
     go_project.test(
@@ -86,7 +104,9 @@ def test_a_hang_ends_in_time_with_the_goroutines_in_its_log(go_project):
     run = go_project.envy_test("--json", "--timeout", "2s", code=1)
     assert package_seconds(run) < SOON
     assert outcomes(run) == {"TestHang": "fail", "TestB": "pass", "": "fail"}
-    assert "goroutine" in run.out
+    assert "p.TestHang" in run.out
+    assert "_testmain.go" not in run.out  # a goroutine of Go alone
+    assert "GOTRACEBACK=all shows everything" in run.out
     assert '"Reason":"timeout"' in run.out
 
 
@@ -248,9 +268,12 @@ def test_a_killed_run_keeps_the_previous_record(go_project):
     wait_for(marker)
     process.kill()
     process.communicate()
-    os.kill(int(marker.read_text()), signal.SIGKILL)
+    assert not has_ended(int(marker.read_text()))
     run = go_project.envy_test("--failed", "--json", code=1)
     assert set(outcomes(run)) == {"TestA", ""}
+    # The next run has ended what the killed one left running.
+    assert has_ended(int(marker.read_text()))
+    assert not list((go_project.root / "cache").glob("test/running/*"))
 
 
 def test_the_barrier_holds(go_project):

@@ -22,6 +22,10 @@ MIXED = (
 )
 
 
+# In the header; the lines below it may be drawn before it.
+PASSED, FAILED = "passed  ✓".encode(), "failed  ✓".encode()
+
+
 class Terminal:
     """A command that runs on a pseudo-terminal."""
 
@@ -78,12 +82,13 @@ def test_a_run_is_shown_rerun_and_left(go_project):
     """The view opens on a terminal; t reruns one test; q exits with the code of the run."""
     go_project.test("p", MIXED)
     terminal = Terminal(go_project)
-    terminal.read_until(b"done in")  # in the header; the lines below may be drawn with it
+    terminal.read_until(FAILED)
     terminal.press(b"n")
     terminal.press(b"t")
     terminal.read_until(b"running TestBad")
-    terminal.read_until(b"done in")
+    terminal.read_until(FAILED)
     terminal.press(b"q")
+    terminal.read_until(b"1 passed, 1 failed, 0 skipped in 1 package (1 failed)")
     assert terminal.code() == 1
 
 
@@ -100,7 +105,7 @@ def test_a_remembered_run_is_shown_at_once_and_can_be_rerun(go_project):
     go_project.envy_test()
     did.unlink()
     terminal = Terminal(go_project)
-    terminal.read_until(b"done in")
+    terminal.read_until(PASSED)
     assert not did.exists()
     terminal.press(b"r")
     wait_for(did)
@@ -108,11 +113,45 @@ def test_a_remembered_run_is_shown_at_once_and_can_be_rerun(go_project):
     terminal.code()
     did.unlink()
     terminal = Terminal(go_project)
-    terminal.read_until(b"done in")
+    terminal.read_until(PASSED)
     terminal.press(b"q")
     terminal.read_until(b"in 1 package (1 cached)")
     assert terminal.code() == 0
     assert not did.exists()
+
+
+def test_a_run_is_stopped_rerun_and_watched(go_project):
+    """A stopped run says so, a rerun is whole, and a change runs only what it affects."""
+    go_project.settle = "0"
+    root = go_project.root.parent
+    (root / "blocks").mkdir()
+    block, did = root / "blocks/it", root / "did"  # a child writes `did`, which no log shows
+    block.touch()
+    go_project.test(
+        "a",
+        'package a\nimport ("os"; "os/exec"; "testing"; "time")\n'
+        "func TestLong(t *testing.T) {\n"
+        f'if _, err := os.Stat("{block}"); err == nil {{ time.Sleep(time.Hour) }}\n'
+        f'exec.Command("sh", "-c", "echo >> {did}").Run()\n}}\n',
+    )
+    go_project.test("b", 'package b\nimport "testing"\nfunc TestB(t *testing.T) {}\n')
+    terminal = Terminal(go_project)
+    terminal.read_until(b"TestLong")
+    terminal.press(b"s")
+    terminal.read_until(b"stopped, 2 not run  ")
+    block.unlink()
+    terminal.press(b"r")
+    terminal.read_until(PASSED)
+    terminal.press(b"W")
+    terminal.read_until("· watching".encode())
+    go_project.test(
+        "b", 'package b\nimport "testing"\nfunc TestB(t *testing.T) { t.Fatal("broken") }\n'
+    )
+    terminal.read_until(FAILED)
+    terminal.press(b"q")
+    terminal.read_until(b"1 passed, 1 failed, 0 skipped in 2 packages (1 failed, 1 cached)")
+    assert terminal.code() == 1
+    assert did.read_text() == "\n"
 
 
 def test_leaving_a_run_ends_it(go_project):
@@ -136,7 +175,7 @@ def test_a_closed_terminal_ends_the_view(go_project, controls, words):
     row = {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5}
     go_project.write("run.json", json.dumps(row) + "\n")
     terminal = Terminal(go_project, *words, controls=controls)
-    terminal.read_until(b"saved/one" if words else b"done in")
+    terminal.read_until(b"saved/one" if words else FAILED)
     os.close(terminal.primary)
     assert terminal.process.wait(timeout=60) is not None
 

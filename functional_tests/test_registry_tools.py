@@ -1,12 +1,16 @@
 """Programs of the package index and of npm: `envy add pypi:…`, `envy x npm:…`."""
 
+import base64
+import hashlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from loopback.npm_registry import make_npm_tarball
-from loopback.package_index import make_wheel
+from loopback.package_index import make_sdist, make_wheel
 from test_first_contact import WARM
 
 
@@ -88,3 +92,35 @@ def test_a_program_of_npm(project):
         project.manifest(f'packages = {{ {{ recipe = "envy.npmtool@r1", options = {options} }} }}')
         run = project.envy("sync", code=1, trace=False)
         assert "is not a package of the registry" in run.err
+
+
+def test_releases_in_the_lock(project, npm_registry, package_index):
+    """A release with its shrinkwrap, and an sdist, are packages that the lock pins."""
+    inner = make_npm_tarball({"package.json": "{}", "cli.js": "#!"})
+    digest = base64.b64encode(hashlib.sha512(inner).digest()).decode()
+    pins = {"node_modules/inner": {"version": "1.0.0", "integrity": f"sha512-{digest}"}}
+    pins["node_modules/inner"]["bin"] = {"inner": "cli.js"}
+    files = {"package.json": "{}", "npm-shrinkwrap.json": json.dumps({"packages": pins})}
+    npm_registry.add("inner", "1.0.0", inner)
+    npm_registry.add("tool", "1.0.0", make_npm_tarball(files))
+    sdist = make_sdist("thing-1.0", {"setup.py": "", "pyproject.toml": ""})
+    package_index.add("thing", "thing-1.0.tar.gz", sdist)
+    env = {"PIP_INDEX_URL": package_index.url, "npm_config_registry": npm_registry.url}
+    body = (
+        'fetch = { { source = "npm:tool@1.0.0", shrinkwrap = true, into = "npm" },\n'
+        '  { source = "pypi:thing==1.0", kind = "sdist", strip = 1, into = "pypi" } }'
+    )
+    folder = project.make(body, env=env)
+    link = folder / "npm/node_modules/.bin/inner"
+    assert (str(link.readlink()), os.access(link, os.X_OK)) == ("../inner/cli.js", True)
+    assert (folder / "pypi/setup.py").is_file()
+    project.envy("lock", env=env, trace=False)
+    lock = (project.root / "envy.lock").read_text()
+    assert "npm:tool@1.0.0" in lock
+    assert "pypi:thing==1.0#sdist" in lock
+    project.sync_one(f"{body}\nwritable = true", "--offline", "--locked", env=env)
+    npm_registry.add("tool", "1.0.0", make_npm_tarball({**files, "more": ""}))
+    npm_registry.add("other", "1.0.0", make_npm_tarball({"package.json": "{}"}))
+    run = project.sync_one(body.replace("tool@", "other@"), env=env, code=1)
+    assert "npm:other@1.0.0 has no npm-shrinkwrap.json" in run.err
+    assert "recipes/local.one@r1.lua" in run.err

@@ -111,8 +111,12 @@ function checks.library(t, source, files, installed)
     return call.text:find("--install", 1, true) and { files = installed } or {}
   end)
   local it = t.install()
-  t.equal(#t.calls(), 3, "configure, build and install")
-  t.contains(t.calls()[1].text, "-DCMAKE_C_COMPILER=zig;cc")
+  local runs = {}
+  for _, call in ipairs(t.calls()) do
+    if call.text:find("cmake", 1, true) and call.answered then runs[#runs + 1] = call.text end
+  end
+  t.equal(#runs, 3, "configure, build and install")
+  t.contains(runs[1], "-DCMAKE_C_COMPILER=zig;cc")
   for _, one in ipairs(it.dependencies) do t.equal(one.use, "build", one.recipe) end
   return it
 end

@@ -73,7 +73,7 @@ class Box:
     def run(self):
         """The parts of a phase that unpacking and ctx need, without an engine."""
         entry = self.entry
-        placement = SimpleNamespace(entry=entry, inputs={})
+        placement = SimpleNamespace(entry=entry, inputs={}, padded=None)
         key = SimpleNamespace(identity="local.hostile@r1", canonical="local.hostile@r1")
         recipe = SimpleNamespace(
             key=key,

@@ -18,6 +18,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,14 +46,20 @@ from envy.cache.usage import UseSet, read_uses, record_use
 from envy.cache.verify import parse_fingerprint, verify
 from envy.cache.write import begin_attempt, publish
 from envy.content.archive import decompress_file, extract, is_archive
+from envy.content.json_text import parse_json
 from envy.declarations.sources import SourceItem
-from envy.errors import FetchError
+from envy.errors import EnvyError, FetchError
+from envy.host.platform import Platform
 from envy.testing.results import LastRun
 from envy.transport import fetch_source
 from envy.transport.addresses import check_named, joined, redacted, with_credentials_of
+from envy.transport.aws_settings import aws_access
 from envy.transport.git_submodules import check_address
 from envy.transport.index_page import parse_html_page, parse_json_page
 from envy.transport.npm_configuration import parse_npmrc
+from envy.transport.npm_shrinkwrap import is_for, pinned_packages
+from envy.transport.npm_tarball import integrity_of
+from envy.transport.oci_token import registry_authorization
 from envy.transport.pip_configuration import parse_pip_settings
 from envy.transport.wheel import lay_out_wheel
 from envy.transport.wheel_choice import WheelRequest, choose_sdist, choose_wheel, versions_of
@@ -148,6 +155,56 @@ def test_configuration_of_pip_and_npm():
         chance = random.Random(seed)
         parse_pip_settings(mutated(chance, pip).decode("utf-8", "replace"))
         parse_npmrc(mutated(chance, npm).decode("utf-8", "replace"), {"TOKEN": "x"})
+
+    run(case)
+
+
+PINNED = {"version": "npm:x@1.0.0", "integrity": "sha512-AAAA", "os": ["!x"], "bin": {"x": "y"}}
+PINNED_IN = {"node_modules/@s/x": PINNED, "node_modules/x/node_modules/y": PINNED | {"dev": True}}
+NESTED = {"dependencies": {"x": PINNED | {"dependencies": {"y": PINNED}}}}
+
+
+def test_pins_of_a_release():
+    """What a release of npm says that it needs, in both forms."""
+    platform = Platform(os="linux", arch="x86_64", libc="gnu")
+
+    def case(seed, _folder):
+        chance = random.Random(seed)
+        text = document(chance, NESTED if seed % 2 else {"packages": PINNED_IN})
+        try:
+            found = parse_json(text)
+        except ValueError:
+            return
+        for package in pinned_packages(found, uri="npm:x@1.0.0"):
+            assert ".." not in package.path.split("/")
+            is_for(package, platform)
+            integrity_of({"integrity": package.integrity}, by="x")
+
+    run(case)
+
+
+def test_credentials_for_stores(tmp_path):
+    """The files of the AWS tools and of Docker, and what a registry answers."""
+    files = {
+        "AWS_CONFIG_FILE": b"[default]\nregion = x\n[profile a]\nrole_arn=y\ns3 =\n  a = b\n",
+        "AWS_SHARED_CREDENTIALS_FILE": b"[default]\naws_access_key_id=A\naws_secret_access_key=B\n",
+        "REGISTRY_AUTH_FILE": b'{"auths": {"h:5000": {"auth": "bWU6cHc="}, "x": {}}}',
+    }
+    item = SourceItem(source="s3://bucket/key", base_dir=tmp_path)
+
+    def case(seed, folder):
+        chance = random.Random(seed)
+        environment = {name: str(folder / name) for name in files}
+        for name, content in files.items():
+            (folder / name).write_bytes(mutated(chance, content))
+        context = Recorder().context(environment)
+        with contextlib.suppress(EnvyError):
+            aws_access(item, context)
+        for challenge in ('Bearer realm="https://h/",scope=x', "Basic"):
+            text = mutated(chance, challenge.encode()).decode("latin-1")
+            offline = replace(context, offline=True)
+            with contextlib.suppress(EnvyError):
+                registry_authorization(text, "https://h:5000/v2/a", "oci:x", offline)
 
     run(case)
 

@@ -32,6 +32,7 @@ from envy.cache.names import (
     LOCK,
     LOCKS_FOLDER,
     LOGS_FOLDER,
+    PADDING,
     PROJECTS_FOLDER,
     RECIPES_FOLDER,
     RESOLUTIONS_FOLDER,
@@ -110,6 +111,10 @@ def remove_root(layout: CacheLayout) -> None:
         for name in folders:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.join(above, name))
+    for item in readable_listing(str(layout.root)):
+        if item.is_symlink() and not item.name.strip(PADDING):
+            with contextlib.suppress(OSError):
+                os.unlink(item.path)
     for path in (locks, str(layout.root)):
         with contextlib.suppress(OSError):
             os.rmdir(path)

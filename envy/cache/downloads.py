@@ -32,6 +32,7 @@ from envy.cache.names import (
     DOWNLOAD_NAMES_FOLDER,
     DOWNLOADS_FOLDER,
     RECORD,
+    REFUSED_FOLDER,
 )
 from envy.cache.use_record import FRESH
 from envy.content.atomic import atomic_write, written_file
@@ -148,16 +149,29 @@ class Downloads:
             with contextlib.suppress(OSError):
                 self._files.remove_tree(self.path(algorithm, digest))
 
-    def partial(self, address: str, digests: Sequence[str], *, begun: bool) -> Partial | None:
-        """Return the partial download of an address; with `begun`, only one that has content.
+    def refuse(self, path: str, sha256: str) -> str:
+        """Keep a file with a wrong digest aside; return its new path, "" if it is not kept.
 
+        Raises:
+            OSError: it cannot be moved.
+        """
+        if not self._writes:
+            return ""
+        from envy.cache.refused import set_aside
+
+        return set_aside(os.path.join(self._folder, REFUSED_FOLDER), path, sha256, self._files)
+
+    def partial(self, address: str, digests: Sequence[str], *, begun: bool) -> Partial | None:
+        """Return the partial download of what has these digests, or else of an address.
+
+        With `begun`, only one that has content is returned.
         None if it cannot be used, for example because another process is writing it.
         """
         if not self._writes:
             return None
         from envy.cache.partials import open_partial
 
-        return open_partial(self._root, address, digests, begun=begun)
+        return open_partial(self._root, "" if digests else address, digests, begun=begun)
 
     def _keep_first(self, path: str, target: str, *, shared: bool) -> None:
         if os.path.lexists(target):

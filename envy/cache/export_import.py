@@ -13,8 +13,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -23,59 +22,26 @@ from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
 from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.imported_entry import ImportedEntry, UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
-from envy.cache.marker import Marker, encode_marker
-from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER, entry_folder
-from envy.cache.read import is_same_root, lookup
-from envy.cache.relocate import relocate
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, entry_folder
+from envy.cache.read import lookup
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
-from envy.cache.write import discard, seal, unpublish
 from envy.content.archive import tar_members
-from envy.content.atomic import temporary_name
 from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought, Parts
+from envy.content.brought import Brought
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
-from envy.interpreter import released
 from envy.limits import EXPORT_FILES, EXPORT_RECORD
 
 # Receives the index and its signature, which is empty if there is none.
 Accept = Callable[[bytes, bytes], None]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedEntry:
-    """The result for one entry of an export file; `problem` says why it was left out, or is ""."""
-
-    name: str
-    key: str
-    was_there: bool = False
-    problem: str = ""
-
-
-@dataclass(slots=True)
-class UnpackedEntry:
-    """One entry, as far as the export file has been read; `digests` are those of its records."""
-
-    name: str
-    key_hex: str
-    root: str
-    directory: str
-    digests: Mapping[str, str] = field(default_factory=dict)
-    texts: dict[str, bytes] = field(default_factory=dict)
-    payload: BelowRoot | None = None
-    made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
-    folders: set[Parts] = field(default_factory=set)
-
-    def close(self) -> None:
-        if self.payload is not None:
-            self.payload.close()
 
 
 def import_export_file(
@@ -321,7 +287,7 @@ def checked_entry(
     name, texts = unpacked.name, unpacked.texts
     text = texts.get(INGREDIENTS, b"").decode("utf-8", "surrogateescape")
     kept = parse_key_record(text)
-    recorded = parse_fingerprint(
+    recorded = unpacked.recorded = unpacked.recorded or parse_fingerprint(
         texts.get(FINGERPRINT, b"").decode("ascii", "replace"), most_rows=len(unpacked.made)
     )
     if kept is None or recorded is None or unpacked.payload is None:
@@ -356,39 +322,3 @@ def checked_entry(
     if damage:
         raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
-
-
-def put_in_place(
-    entry: EntryPaths, key: str, kept: str, unpacked: UnpackedEntry, files: FileSystem
-) -> ImportedEntry:
-    """Move a verified entry into place, and publish it; the caller holds its lock.
-
-    Raises:
-        CacheError: its files cannot be written; OSError: a step failed.
-    """
-    if not files.make_dir(entry.location):
-        unpublish(entry, files)
-        with released():
-            files.remove_tree(entry.at(ASSET))
-    recorded = parse_fingerprint(unpacked.texts[FINGERPRINT].decode("ascii", "replace"))
-    assert recorded is not None
-    files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
-    if is_same_root(unpacked.root, entry.root) or not any(
-        row.holds for row in recorded.rows.values()
-    ):
-        seal(entry, unpacked.key_hex, kept, writable=recorded.writable, files=files)
-        return ImportedEntry(name=entry.name, key=key)
-    # The same state as after the cache was moved: a miss that says so, unless the payload can be
-    # rewritten.
-    marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
-    files.write_file(entry.at(FINGERPRINT), unpacked.texts[FINGERPRINT])
-    files.write_file(entry.at(INGREDIENTS), unpacked.texts[INGREDIENTS])
-    new = temporary_name(entry.at(MARKER))
-    files.write_file(new, encode_marker(marker))
-    files.rename(new, entry.at(MARKER))
-    obstacle = relocate(entry, unpacked.key_hex, files=files)
-    if obstacle:
-        discard(entry, files=files)
-        problem = f"it was built under {unpacked.root}, and {obstacle}"
-        return ImportedEntry(name=entry.name, key=key, problem=problem)
-    return ImportedEntry(name=entry.name, key=key)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.names import ASSETS_FOLDER
+from envy.cache.names import ASSETS_FOLDER, PADDING
 from envy.cache.places import ENTRY_NAME, WIDE, Places, as_row, may_hide, places_in, too_large
 from envy.cache.trees import DIRECTORY, FILE, LARGE, LINK, Member, chunks, members
 from envy.content.count_files import CountFiles
@@ -61,7 +61,7 @@ class _SearchTerms:
 
     entries: re.Pattern[bytes]
     roots: tuple[bytes, ...]  # with a slash, as given and with links resolved
-    within: Mapping[bytes, str]  # forbidden paths that begin with such a prefix
+    within: Mapping[bytes, tuple[bytes, str]]  # by entry: what is forbidden from its name on
     elsewhere: Mapping[bytes, str]
     overlap: int
 
@@ -258,12 +258,13 @@ def _content(member: Member) -> Iterator[bytes]:
 
 
 def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
-    suspects: list[Mapping[bytes, str]] = [terms.elsewhere]
     if any(root in data for root in terms.roots):
-        for prefix, name in terms.entries.findall(data):
-            found.entries.add(name.decode("ascii"))
-            found.prefixes.add(prefix)
-        suspects.append(terms.within)
+        for match in terms.entries.finditer(data):
+            found.prefixes.add(match[1])
+            found.entries.add(match[2].decode("ascii"))
+            path, dependency = terms.within.get(match[2], (b"", ""))
+            if dependency and data.startswith(path, match.start(2)):
+                found.forbidden = found.forbidden or dependency
     if WIDE in data:
         from envy.cache.hidden_paths import wide_names
 
@@ -271,25 +272,25 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
         if names:
             found.hidden = "UTF-16"
             found.entries |= names
-    for suspect in suspects:
-        for path, dependency in suspect.items():
-            if path in data and not found.forbidden:
-                found.forbidden = dependency
+    for path, dependency in terms.elsewhere.items():
+        if path in data and not found.forbidden:
+            found.forbidden = dependency
 
 
 def _search_terms(
     root: str, forbidden: Mapping[bytes, str], spellings: Collection[str]
 ) -> _SearchTerms:
     roots, entries = _entry_roots(root, tuple(sorted(spellings)))
-    within: dict[bytes, str] = {}
+    within: dict[bytes, tuple[bytes, str]] = {}
     elsewhere: dict[bytes, str] = {}
     for path, dependency in forbidden.items():
-        if not path.startswith(roots[0]):
-            elsewhere[path] = dependency
-            continue
         # Tools record the path that they were given, or that path with its links resolved, or what
         # they find in a package that was made under another spelling.
-        within.update({known + path[len(roots[0]) :]: dependency for known in roots})
+        match = entries.match(path)
+        if match is None:
+            elsewhere[path] = dependency
+        else:
+            within[match[2]] = path[match.start(2) :], dependency
     overlap = max(len(max(roots, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
     return _SearchTerms(entries, roots, within, elsewhere, overlap)
 
@@ -307,6 +308,7 @@ def _entry_roots(
         os.path.join(base, "") for base in (root, os.path.realpath(root), *spellings)
     )
     roots = tuple(map(os.fsencode, names))
-    # A relocated program has slashes where its former root was longer.
-    above = b"(?:" + b"|".join(map(re.escape, roots)) + b")/*" + os.fsencode(ASSETS_FOLDER) + b"/"
+    # A relocated program has slashes where its former root was longer, and a padded one a link.
+    link = f"/*(?:{PADDING}+/+)?{ASSETS_FOLDER}/"
+    above = b"(?:" + b"|".join(map(re.escape, roots)) + b")" + os.fsencode(link)
     return roots, re.compile(b"(" + above + b")" + ENTRY_NAME)

@@ -39,6 +39,7 @@ from envy.cache.names import (
     RECIPES_FOLDER,
     RECIPES_PATTERN,
     RECORD_PATTERN,
+    REFUSED_FOLDER,
     TEST_BINARIES_FOLDER,
     TEST_BINARY_PATTERN,
     TEST_RECORD_FOLDERS,
@@ -308,8 +309,8 @@ def _tests(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
 
 def _downloads(layout: CacheLayout, usage: DiskUsage) -> Iterator[Leftover]:
     top = str(layout.downloads_root)
-    kinds = [*((name, _DOWNLOAD) for name in DOWNLOAD_ALGORITHMS),
-             (DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME), (PARTIALS_FOLDER, _PARTIAL)]  # fmt: skip
+    kinds = [(name, _DOWNLOAD) for name in (*DOWNLOAD_ALGORITHMS, REFUSED_FOLDER)]
+    kinds += [(DOWNLOAD_NAMES_FOLDER, _DOWNLOAD_NAME), (PARTIALS_FOLDER, _PARTIAL)]
     for name, pattern in kinds:
         folder = os.path.join(top, name)
         if not os.path.islink(top) and not os.path.islink(folder):

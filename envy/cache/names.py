@@ -27,6 +27,9 @@ RUN_ONCE_FOLDER = "x"
 TRASH_FOLDER = "trash"
 UV_FOLDER = "uv"
 
+# The name of the link to the root itself has so many of it that the path gets a certain length.
+PADDING = "_"
+
 # Below the folder of locks.
 EXCLUSIVE_FOLDER = "exclusive"
 SHARED_FOLDER = "cache"
@@ -35,6 +38,7 @@ SHARED_FOLDER = "cache"
 DOWNLOAD_ALGORITHMS = ("sha256", "blake3", "sha512", "sha384")
 DOWNLOAD_NAMES_FOLDER = "names"  # records of what registries named
 PARTIALS_FOLDER = "partial"  # downloads that are not complete
+REFUSED_FOLDER = "refused"  # downloads with another digest than they must have
 PARTIAL_RECORD = ".json.new"  # beside one: what is known about it
 
 # Below the folder of tests.
@@ -44,7 +48,11 @@ ZIG_CACHE_FOLDER = "zig"  # what zig compiles of its own, such as parts of the C
 TEST_RESULTS_FOLDER = "last"
 TEST_KEPT_FOLDER = "results"  # what the tests of a package did
 TEST_RUNS_FOLDER = "runs"  # what a whole command did
-TEST_RECORD_FOLDERS = (TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER)
+TEST_LOCKS_FOLDER = "running"  # the locks of runs, with their process groups
+TEST_LISTINGS_FOLDER = "listings"  # the tests of a project
+TEST_RECORD_FOLDERS = (
+    TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER, TEST_LISTINGS_FOLDER,
+)  # fmt: skip
 
 # -- in an entry -----------------------------------------------------------------------------------
 
@@ -52,6 +60,7 @@ MARKER = "envy-complete"
 FINGERPRINT = "envy-fingerprint.blake3"
 INGREDIENTS = "envy-ingredients.json"
 DEPLOYED = "envy-deployed"
+FILE_DIGESTS = "envy-sha256.json"  # of the payload's files, for servers that name them so
 ASSET = "asset"
 FETCH = "fetch"
 WORK = "work"

@@ -1,6 +1,7 @@
 """Downloads that are not complete yet: whichever process needs one next continues it.
 
-A name stands for an address and the digests that its content must have; it holds neither.
+A name stands for the digests that its content must have, or for an address if there are none; it
+holds neither. So with a digest, the next process may continue it from another address.
 
 Guarantees
   A partial download has one writer at a time, across all processes. Nobody waits for that: whoever
@@ -41,7 +42,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 class PartialRecord:
     """What is known about a partial file.
 
-    `version` is the server's name for the content, and `total` its whole size. The first `checked`
+    `version` is the server's name for the content, `address` stands for where that was, and `total`
+    is its whole size. The first `checked`
     bytes had the digest `sha256`; what follows them may have been lost in a power failure.
     """
 
@@ -49,6 +51,7 @@ class PartialRecord:
     total: int
     checked: int = 0
     sha256: str = ""
+    address: str = ""
 
 
 class Partial:
@@ -126,6 +129,7 @@ class Partial:
                 total=int(row["total"]),
                 checked=int(row["checked"]),
                 sha256=str(row["sha256"]),
+                address=str(row["address"]),
             )
         except (OSError, NotPlain, ValueError, TypeError, KeyError, AttributeError):
             record = None

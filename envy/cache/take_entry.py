@@ -1,7 +1,7 @@
-"""Taking one entry of an export file into the cache, in the place of building it.
+"""Taking an entry from elsewhere into the cache, in the place of building it.
 
 Guarantees
-  Nothing is unpacked before `accept` has judged the index and its signature.
+  Nothing of an export file is unpacked before `accept` has judged its index and its signature.
   The entry becomes visible only after its payload was compared with its fingerprint; whatever is
   wrong with the file, the entry is then missing, as before.
   Several entries can be taken at once: each is unpacked inside its own entry, under its lock.
@@ -12,22 +12,20 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from envy.cache.export_import import (
-    Accept,
-    UnpackedEntry,
-    checked_entry,
-    put_in_place,
-    unpacked_entries,
-)
+from envy.cache.export_import import Accept, checked_entry, unpacked_entries
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, TMP, WORK
 from envy.cache.write import begin_attempt, clear_away
 from envy.errors import ArchiveError
 from envy.interpreter import released
 
+# Unpacks an entry below the folder that it is called with, without verifying it.
+Unpack = Callable[[str], UnpackedEntry]
 
-def take_entry(
+
+def take_exported(
     layout: CacheLayout,
     exported: Path,
     entry: EntryPaths,
@@ -37,32 +35,60 @@ def take_entry(
     check: Callable[[], None] = lambda: None,
     files: FileSystem = REAL,
 ) -> str:
-    """Publish the only entry of an export file; return "", or why it cannot be used here.
-
-    The caller holds the entry's lock, and the entry is missing. `check` is called now and then, and
-    raises an error to end the work.
+    """Publish the only entry of an export file, as `take_entry` does.
 
     Raises:
         ArchiveError: the file is damaged, or is not the export of exactly this entry.
-        CacheError: a file cannot be written.
+        CacheError: a file cannot be written; what `accept` raises.
     """
-    begin_attempt(entry, key_hex, files=files)
-    try:
-        with contextlib.closing(
-            unpacked_entries(exported, entry.at(TMP), accept=_accepting(accept, check))
-        ) as found:
+
+    def unpack(folder: str) -> UnpackedEntry:
+        with contextlib.closing(unpacked_entries(exported, folder, accept=accept)) as found:
             first = next(found, None)
             if first is None:
                 raise ArchiveError(f"{exported} has no entry", archive=exported)
             try:
                 _check_is(first, entry, key_hex, exported)
-                _, _, ingredients = checked_entry(layout, exported, first)
-            finally:
+                if next(found, None) is not None:
+                    raise ArchiveError(f"{exported} has several entries", archive=exported)
+            except BaseException:
                 first.close()
-            if next(found, None) is not None:
-                raise ArchiveError(f"{exported} has several entries", archive=exported)
+                raise
+            return first
+
+    return take_entry(layout, exported, entry, key_hex, unpack=unpack, check=check, files=files)
+
+
+def take_entry(
+    layout: CacheLayout,
+    origin: Path,
+    entry: EntryPaths,
+    key_hex: str,
+    *,
+    unpack: Unpack,
+    check: Callable[[], None] = lambda: None,
+    files: FileSystem = REAL,
+) -> str:
+    """Publish an entry that `unpack` unpacks; return "", or why it cannot be used here.
+
+    The caller holds the entry's lock, and the entry is missing. `check` is called now and then, and
+    raises an error to end the work. `origin` names in errors where the entry is from.
+
+    Raises:
+        ArchiveError: it is not what its fingerprint and its key say.
+        CacheError: a file cannot be written; what `unpack` raises.
+    """
+    check()
+    begin_attempt(entry, key_hex, files=files)
+    try:
+        unpacked = unpack(entry.at(TMP))
+        try:
+            check()
+            _, _, ingredients = checked_entry(layout, origin, unpacked)
+        finally:
+            unpacked.close()
         check()
-        problem = put_in_place(entry, key_hex, ingredients, first, files).problem
+        problem = put_in_place(entry, key_hex, ingredients, unpacked, files).problem
     except OSError as error:
         _give_up(entry, files)
         raise explained(error, doing="take an entry", path=entry.location) from error
@@ -73,14 +99,6 @@ def take_entry(
         with contextlib.suppress(OSError):
             clear_away(entry, files)
     return problem
-
-
-def _accepting(accept: Accept, check: Callable[[], None]) -> Accept:
-    def judge(index: bytes, signature: bytes) -> None:
-        check()
-        accept(index, signature)
-
-    return judge
 
 
 def _check_is(found: UnpackedEntry, entry: EntryPaths, key_hex: str, exported: Path) -> None:

@@ -36,7 +36,7 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
     with open_session(writing) as session:
         goals = resolved(session, queries)
         session.compute_keys()
-        if session.shared is None or session.shared.written is None:
+        if session.shared is None or not session.shared.written:
             raise ONLY_SERVERS
         if queries:
             session.require_installed(goals)
@@ -46,8 +46,8 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
         found = [one for one in recipes if one.work.cached and not one.user_managed]
         session.hold_leases(one.placement.entry for one in found)
         failed = session.shared.store(found)
-        name = session.shared.written.shown
+        names = " and ".join(place.shown for place in session.shared.written)
     count = len({one.entry_key for one in found})
     noun = "package" if count == 1 else "packages"
-    write_line(sys.stdout, f"{count - failed} of {count} {noun} are in {name}")
+    write_line(sys.stdout, f"{count - failed} of {count} {noun} are in {names}")
     return FAILURE if failed else SUCCESS

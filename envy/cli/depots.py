@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from envy.cli.remotes import remote_cache
 from envy.cli.settings import absolute_path
 from envy.errors import UsageError
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from envy.declarations.depots import Depot
     from envy.declarations.manifest import Manifest
     from envy.declarations.signature import Signature
-    from envy.sharing.depot import DepotAccess, OpenDepot
+    from envy.sharing.depot import OpenDepot
+    from envy.sharing.place import EntryPlace, SharedPlaces
     from envy.sharing.shelf import Shelf
 
 KEY_VARIABLE = "ENVY_DEPOT_KEY"
@@ -29,33 +31,43 @@ ONLY_SERVERS = UsageError(
 )
 
 
-def depot_access(settings: Settings, manifest: Manifest) -> DepotAccess | None:
-    """Return the depots that a command uses; None if there are none.
+def shared_places(settings: Settings, manifest: Manifest) -> SharedPlaces | None:
+    """Return the places of finished entries that a command uses; None if there are none.
 
     Raises:
-        UsageError: a depot is not valid, or is a server of which everything would be believed.
+        UsageError: a place is not valid, or is a server of which everything would be believed.
     """
+    depots, keys = _opened_depots(settings, manifest)
+    remote = remote_cache(settings)
+    if not depots and remote is None:
+        return None
+    from envy.sharing.place import SharedPlaces
+
+    writes: list[EntryPlace] = list(depots[:1]) if settings.depot_write else []
+    sign = None
+    if writes:
+        sign = signer_of(settings.environment.get(KEY_VARIABLE, ""), keys)
+    asked: list[EntryPlace] = [*depots]
+    if remote is not None:
+        asked.append(remote)
+        writes += [remote] if remote.writes else []
+    return SharedPlaces(asked=tuple(asked), writes=tuple(writes), sign=sign)
+
+
+def _opened_depots(
+    settings: Settings, manifest: Manifest
+) -> tuple[Sequence[OpenDepot], Sequence[Signature]]:
     variable = settings.environment.get("ENVY_DEPOT", "")
     if not settings.depots and not variable.strip() and manifest.depots is None:
         if settings.depot_write:
             raise NO_DEPOT
-        return None
+        return (), ()
     chosen, keys = _chosen(settings, variable, manifest)
     if settings.offline:
         chosen = [depot for depot in chosen if depot.is_local]
-    if not chosen:
-        if settings.depot_write and not settings.offline:
-            raise NO_DEPOT
-        return None
-    from envy.sharing.depot import DepotAccess
-
-    writes = settings.depot_write
-    opened = open_depots(chosen, keys, writes=writes)
-    return DepotAccess(
-        depots=tuple(opened),
-        writes=opened[0] if writes else None,
-        sign=signer_of(settings.environment.get(KEY_VARIABLE, ""), keys) if writes else None,
-    )
+    elif settings.depot_write and not chosen:
+        raise NO_DEPOT
+    return open_depots(chosen, keys, writes=settings.depot_write), keys
 
 
 def _chosen(
@@ -93,6 +105,8 @@ def open_depots(
     chosen: Sequence[Depot], keys: Sequence[Signature], *, writes: bool
 ) -> list[OpenDepot]:
     """Return depots for use by this command, which may write to the first; nothing is opened."""
+    if not chosen:
+        return []
     from envy.sharing.depot import OpenDepot
 
     return [OpenDepot(_shelf(depot, makes=writes and depot is chosen[0]), keys) for depot in chosen]

@@ -13,7 +13,7 @@ from envy.cli.listeners import can_draw
 from envy.cli.options import Invocation
 from envy.cli.settings import Settings, current_directory, merge_settings, take_limits
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
-from envy.console.styled import has_colours
+from envy.console.colours import has_colours
 from envy.declarations.manifest_search import (
     MANIFEST_NAME,
     find_manifest,
@@ -38,6 +38,8 @@ OPTION_VARIABLES = {
     "locked": "ENVY_LOCKED",
     "depot_write": "ENVY_DEPOT_WRITE",
     "depot_unsigned": "ENVY_DEPOT_UNSIGNED",
+    "remote": "ENVY_REMOTE",
+    "remote_read_only": "ENVY_REMOTE_READ_ONLY",
 }
 DEFAULT = "default"
 
@@ -73,6 +75,7 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
         "locked",
         "depot_write",
         "depot_unsigned",
+        "remote_read_only",
         "verbose",
         "quiet",
         "progress",

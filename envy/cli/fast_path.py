@@ -35,6 +35,13 @@ _RUNS = frozenset({"run", "x"})
 _FORMS = frozenset({"sh", "fish", "json", "dotenv"})  # as in `cli.env_text`
 _NUMBERS = frozenset({"-j", "--jobs", "--fetch-jobs"})
 _PATHS = {"--manifest": "ENVY_MANIFEST", "--cache-root": "ENVY_CACHE_ROOT"}
+_YES_OR_NO = (
+    "ENVY_YES",
+    "ENVY_OFFLINE",
+    "ENVY_DEPOT_WRITE",
+    "ENVY_DEPOT_UNSIGNED",
+    "ENVY_REMOTE_READ_ONLY",
+)
 _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "no", "off"})
 
 
@@ -268,7 +275,7 @@ def _take_option(line: CommandLine, word: str, remaining: list[str]) -> bool:
 
 def find_paths(line: CommandLine, variables: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the root of the cache and the manifest; None if only the full command line can."""
-    for name in ("ENVY_YES", "ENVY_OFFLINE", "ENVY_DEPOT_WRITE", "ENVY_DEPOT_UNSIGNED"):
+    for name in _YES_OR_NO:
         if variables.get(name, "").strip().lower() not in _WORDS_FOR_YES_AND_NO:
             return None
     if variables.get("ENVY_LOCKED"):

@@ -70,9 +70,9 @@ def command(
     """Fetch what URI names into the current folder, or to DEST.
 
     URI is any source of a recipe: a URL, a repository (which needs --ref), pypi:NAME==VERSION,
-    npm:NAME@VERSION, or a file or folder of this machine, which is copied whole. It is fetched with
-    the transports, limits and credentials of recipes, and moved to its place when it is complete
-    and verified.
+    npm:NAME@VERSION, s3://BUCKET/KEY, oci:HOST/REPOSITORY@sha256:DIGEST, or a file or folder of
+    this machine, which is copied whole. It is fetched with the transports, limits and credentials
+    of recipes, and moved to its place when it is complete and verified.
 
     DEST is a folder that exists, or ends in /, or else the new name. A file that is there already
     is an error, unless it has the given digest (nothing is fetched then) or --force is given. For a

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from envy.cache.export_import import ImportedEntry, import_export_file
+from envy.cache.export_import import import_export_file
+from envy.cache.imported_entry import ImportedEntry
 from envy.cache.layout import CacheLayout
 from envy.cli.cache_root import cache_root
 from envy.cli.options import envy_command

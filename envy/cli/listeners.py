@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, TextIO, runtime_checkable
 
 from envy.cli.settings import Settings
-from envy.console.styled import has_colours
+from envy.console.colours import has_colours
 from envy.console.text import Streams
 from envy.console.verbosity import Verbosity
 from envy.events import EventBus, Listener, Stamped

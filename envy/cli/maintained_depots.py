@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from envy.cli.depots import NO_DEPOT, open_depots
 from envy.cli.manifest_path import manifest_path
@@ -11,9 +10,7 @@ from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.declarations.depots import chosen_depots
 from envy.errors import ManifestError
-
-if TYPE_CHECKING:
-    from envy.sharing.depot import OpenDepot
+from envy.sharing.depot import OpenDepot
 
 
 def maintained_depots(settings: Settings) -> Sequence[OpenDepot]:
@@ -31,7 +28,8 @@ def maintained_depots(settings: Settings) -> Sequence[OpenDepot]:
         opened = open_depots(chosen_depots(settings.depots, variable, ()), (), writes=False)
     else:
         with open_session(settings, writes=False) as session:
-            opened = list(session.shared.depots) if session.shared else []
+            places = session.shared.places if session.shared else ()
+            opened = [place for place in places if isinstance(place, OpenDepot)]
     if not opened:
         raise NO_DEPOT
     return opened

@@ -146,19 +146,7 @@ def common_options() -> list[click.Parameter]:
         ),
         ("-y --yes", _value("assume_yes"), "Answer yes to every question.", flag),
         ("--locked", _value("locked"), "Fail unless envy.lock is there and complete.", flag),
-        (
-            "--depot",
-            _depots,
-            "Take finished packages from this depot, too; `none` ends the list.",
-            {"multiple": True, "metavar": "URL"},
-        ),
-        ("--depot-write", _value("depot_write"), "Store what is built in the first depot.", flag),
-        (
-            "--depot-unsigned",
-            _value("depot_unsigned"),
-            "Take packages that nobody signed from servers, too.",
-            flag,
-        ),
+        *_sharing_options(flag),
         ("-v --verbose", _verbose, "Print more: cached packages and running scripts.", flag),
         ("-q --quiet", _quiet, "Print only errors.", flag),
         (
@@ -174,6 +162,34 @@ def common_options() -> list[click.Parameter]:
             names.split(), expose_value=False, callback=_recorder(meaning), help=text, **attributes
         )
         for names, meaning, text, attributes in rows
+    ]
+
+
+def _sharing_options(
+    flag: dict[str, Any],
+) -> list[tuple[str, Callable[[Any], dict[str, Any]], str, dict[str, Any]]]:
+    """Return the rows of the options for packages from elsewhere."""
+    return [
+        (
+            "--depot",
+            _depots,
+            "Take finished packages from this depot, too; `none` ends the list.",
+            {"multiple": True, "metavar": "URL"},
+        ),
+        ("--depot-write", _value("depot_write"), "Store what is built in the first depot.", flag),
+        (
+            "--depot-unsigned",
+            _value("depot_unsigned"),
+            "Take packages that nobody signed from servers, too.",
+            flag,
+        ),
+        (
+            "--remote",
+            _value("remote"),
+            "Share packages and test results by this server: grpc[s]://HOST[/INSTANCE].",
+            {"metavar": "URL"},
+        ),
+        ("--remote-read-only", _value("remote_read_only"), "Store nothing there.", flag),
     ]
 
 

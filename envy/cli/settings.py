@@ -21,6 +21,7 @@ YES_OR_NO = {
     "ENVY_LOCKED": "locked",
     "ENVY_DEPOT_WRITE": "depot_write",
     "ENVY_DEPOT_UNSIGNED": "depot_unsigned",
+    "ENVY_REMOTE_READ_ONLY": "remote_read_only",
 }
 
 
@@ -41,6 +42,8 @@ class Settings:
     locked: bool = False  # envy.lock has to be there and complete
     depots: tuple[str, ...] = ()  # of the command line
     depot_write: bool = False
+    remote: str = ""  # a server of the Remote Execution API
+    remote_read_only: bool = False
     depot_unsigned: bool = False  # entries that nobody signed are taken from servers, too
     trace_stderr: bool = False
     trace_file: Path | None = None
@@ -92,6 +95,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     cache_root = environment.get("ENVY_CACHE_ROOT")
     if cache_root:
         found["cache_root"] = _cache_root(cache_root)
+    remote = environment.get("ENVY_REMOTE")
+    if remote:
+        found["remote"] = remote
     for variable, name in YES_OR_NO.items():
         if environment.get(variable):
             found[name] = _yes_or_no(variable, environment[variable])

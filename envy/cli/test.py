@@ -193,14 +193,14 @@ def _work(context: RunContext) -> int:
         from envy.cli.test_legacy import run_legacy
 
         return run_legacy(context)
-    if options.watch:
-        from envy.cli.test_watch import watch
-
-        return watch(context, run_once)
     if wants_tui(options):
         from envy.cli.test_tui import run_in_tui
 
         return run_in_tui(context)
+    if options.watch:
+        from envy.cli.test_watch import watch
+
+        return watch(context, run_once)
     return run_once(context).exit_code
 
 
@@ -250,7 +250,7 @@ def show_saved(settings: Settings, options: TestOptions) -> int:
     if wants_tui(options):
         from envy.cli.test_tui import show_in_tui
 
-        return show_in_tui(path)
+        return show_in_tui(path, settings.environment)
     from envy.testing.replay import replay
 
     return replay(read_run(path), make_views(settings, options)).exit_code

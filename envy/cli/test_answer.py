@@ -12,6 +12,7 @@ import sys
 import time
 
 from envy.cache.names import TESTS_FOLDER
+from envy.console.colours import has_colours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,13 +43,28 @@ def answer_test(
         return None
     lines, text = texts
     try:
-        sys.stdout.write(lines or f"{text}{time.monotonic() - started:.1f}s\n")
+        if not lines:
+            text = f"{text}{time.monotonic() - started:.1f}s\n"
+            text = painted_answer(text) if has_colours(sys.stdout, environment) else text
+        sys.stdout.write(lines or text)
         sys.stdout.flush()
     except OSError as error:
         from envy.cli.main import report_output
 
         return report_output(error)
     return 0
+
+
+def painted_answer(text: str) -> str:
+    """Return the lines of a run that passed in the colours of the plain view."""
+    *lines, last = text.removesuffix("\n").split("\n")
+    words = {"ok    ": "32", "?     ": "2", "SLOW  ": "33"}
+    for at, line in enumerate(lines):
+        code = words.get(line[:6])
+        if code:
+            word, blank, rest = line.partition(" ")
+            lines[at] = f"\x1b[{code}m{word}\x1b[0m{blank}{rest}"
+    return "\n".join([*lines, f"\x1b[32m{last}\x1b[0m\n"])
 
 
 def _remembered_texts(

@@ -6,12 +6,11 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envy.cache.names import NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER
-from envy.cli.listeners import Relay
-from envy.cli.outcome import print_failures, resolved, summarise
+from envy.cli.test_manifest import project_of_tests
 from envy.cli.test_recipes import make_recipe_driver, matches_recipes, recipe_patterns
 from envy.cli.test_setup import (
     RunContext,
@@ -22,10 +21,8 @@ from envy.cli.test_setup import (
     patterns_of,
     run_settings,
 )
-from envy.cli.wiring import open_session
-from envy.declarations.manifest_search import find_manifest, global_manifest
-from envy.declarations.test_settings import NO_TESTS
-from envy.errors import ManifestError, UsageError
+from envy.cli.test_suites import SuiteSearch, TestSuites
+from envy.errors import UsageError
 from envy.host.children import Children
 from envy.host.platform import available_cores
 from envy.testing.drivers.combined import CombinedDriver
@@ -38,13 +35,10 @@ from envy.testing.drivers.native.toolchain import (
     SANITIZERS,
     NativeToolchain,
     NativeWishes,
-    NoNativeToolchain,
     find_toolchain,
 )
+from envy.testing.drivers.projects.inputs import Snapshot
 from envy.testing.package import Driver, NothingMatched
-
-_PROGRAMS = ("zig", "clang", "llvm-link")  # products of the manifest's packages
-_NAMES = frozenset({"zig", "llvm", "clang"})  # of packages that may provide them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +48,8 @@ class Toolchains:
     go: GoToolchain | None = None
     native: NativeToolchain | None = None
     libraries: Libraries = NO_LIBRARIES
+    suites: TestSuites | None = None
+    search: Snapshot = field(default_factory=lambda: Snapshot({}))  # what decided on the suites
     recipes: tuple[str, ...] = ()  # the patterns of tests of recipes, which need no toolchain
 
     @property
@@ -74,28 +70,45 @@ def make_toolchains(context: RunContext) -> Toolchains:
     Raises:
         EnvyError: One is missing, or the patterns match nothing that can be tested.
     """
-    patterns = context.options.patterns
-    recipes = recipe_patterns(context, _matching_recipes(context.directory, patterns))
-    go, native = divide_patterns(context.directory, patterns, recipes=recipes)
     options = context.options
-    if not go and (native or recipes):
-        _check_flags(options, "native tests" if native else "tests of recipes")
-    if options.coverage and not (go or native):
-        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
+    search = SuiteSearch(context)
+    native = [word for word in options.patterns or ["./..."] if _is_native(context, word)]
+    recipes = recipe_patterns(context, _matching_recipes(context.directory, options.patterns))
     _check_sanitize(options.sanitize, native)
+    project = None
+    if native or search.needs_manifest:
+        project = project_of_tests(
+            context, search.manifest, native=bool(native), has_suites=search.take
+        )
+    suites = search.found_with(project)
+    go, native = divide_patterns(context.directory, options.patterns, suites, recipes)
+    if not go and (native or recipes or suites is not None):
+        _check_flags(options, suites, "native tests" if native else "tests of recipes")
+    if options.coverage and not (go or native or suites is not None):
+        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
     chosen = make_toolchain(context) if go else None
-    if not native:
-        return Toolchains(go=chosen, recipes=tuple(recipes))
-    programs = _programs_of_project(context)
+    if not native or project is None:
+        return Toolchains(go=chosen, suites=suites, search=search.snapshot, recipes=tuple(recipes))
     found = find_toolchain(
-        programs.products,
-        programs.environment,
+        project.products,
+        project.environment,
         NativeWishes(coverage=options.coverage, sanitize=options.sanitize),
         children=context.children,
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
-    found = dataclasses.replace(found, package=programs.package)
-    return Toolchains(go=chosen, native=found, libraries=programs.libraries, recipes=tuple(recipes))
+    found = dataclasses.replace(found, package=project.package)
+    return Toolchains(
+        go=chosen,
+        native=found,
+        libraries=project.libraries,
+        suites=suites,
+        search=search.snapshot,
+        recipes=tuple(recipes),
+    )
+
+
+def _is_native(context: RunContext, word: str) -> bool:
+    return bool(find_packages(context.directory, [word]))
 
 
 @contextlib.contextmanager
@@ -104,10 +117,11 @@ def open_driver(
 ) -> Iterator[Driver]:
     """Provide the driver of one run."""
     flags = make_flags(context.options, context.directory)
+    suites = toolchains.suites
     recipes = _matching_recipes(context.directory, patterns)
     if list(patterns) == list(context.options.patterns):
         recipes = list(toolchains.recipes)
-    go, native = divide_patterns(context.directory, patterns, recipes=recipes)
+    go, native = divide_patterns(context.directory, patterns, suites, recipes)
     drivers: list[tuple[Driver, Sequence[str]]] = []
     with contextlib.ExitStack() as closing:
         if toolchains.go is not None and go:
@@ -121,6 +135,9 @@ def open_driver(
             drivers.append((driver, native))
         if recipes:
             drivers.append((make_recipe_driver(context), recipes))
+        if suites is not None:
+            words = list(patterns) or ["./..."]
+            drivers += [(driver, words) for driver in closing.enter_context(suites.open(context))]
         if not drivers:
             raise NothingMatched(f"no tests match {' '.join(patterns) or './...'}")
         # The combined driver has the patterns of each: those of recipes may be more than asked.
@@ -140,11 +157,14 @@ def _matching_recipes(root: Path, words: Sequence[str]) -> list[str]:
 
 
 def divide_patterns(
-    root: Path, words: Sequence[str], *, recipes: Sequence[str] = ()
+    root: Path,
+    words: Sequence[str],
+    suites: TestSuites | None = None,
+    recipes: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Return the patterns of Go and those of native tests; a folder may be of both.
 
-    What matches neither native tests nor those of `recipes` is left to Go, which says why it does
+    What matches no native tests, no suite and no `recipes` is left to Go, which says why it does
     not match.
     """
     go: list[str] = []
@@ -154,12 +174,15 @@ def divide_patterns(
         matches = bool(find_packages(root, [word]))
         if matches:
             native.append(word)
+        elif suites is not None and suites.may_match(root, word):
+            matches = True
         elif word.endswith(SUFFIXES):
             raise NothingMatched(_no_test_file(root, word))
         matches = matches or word in recipes or bool(recipes and not words)
         if not matches or (in_module and _may_be_go(root, word)):
             go.append(word)
-    if go and not (native or recipes) and not in_module and _has_only_c(root, go):
+    is_empty = not (native or recipes) and suites is None
+    if go and is_empty and not in_module and _has_only_c(root, go):
         raise NothingMatched(
             "there are no tests: no file is named *_test.c, *_test.cc, *_test.cpp or *_test.cxx",
             hint="a test is a function `int test_NAME(void)` in such a file",
@@ -168,7 +191,7 @@ def divide_patterns(
         is_folder = word.startswith((".", "/")) and not word.endswith("...")
         if is_folder and not in_module and not (root / word).exists():
             raise NothingMatched(f"there is no folder {word}")
-    if (native or recipes) and not in_module:
+    if not is_empty and not in_module:
         go = [word for word in go if not (word.startswith(".") or (root / word).exists())]
     return go, native
 
@@ -206,11 +229,13 @@ def _has_only_c(root: Path, words: Sequence[str]) -> bool:
     return ".go" not in names and bool(names & set(SUFFIXES))
 
 
-def _check_flags(options: TestOptions, kind: str) -> None:
+def _check_flags(options: TestOptions, suites: TestSuites | None, kind: str) -> None:
     flags = [name for name, _ in options.go_flags if name != "C"]
+    what = kind if suites is None else "no Go packages"
     if flags:
-        raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match {kind} only")
-    if options.arguments:
+        only = " only" if suites is None else ""
+        raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match {what}{only}")
+    if options.arguments and suites is None:
         raise UsageError(f"{kind} take no arguments")
 
 
@@ -242,62 +267,6 @@ def _native_driver(
         rebuild=options.no_cache,
         libraries=toolchains.libraries,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Programs:
-    """What the manifest says of native tests."""
-
-    environment: dict[str, str]  # with the variables of the compiler's package
-    package: str = ""  # of the compiler
-    products: dict[str, Path] = dataclasses.field(default_factory=dict)
-    libraries: Libraries = NO_LIBRARIES
-
-
-def _programs_of_project(context: RunContext) -> _Programs:
-    """Return the compilers of the manifest, installed, and its settings of native tests."""
-    settings = context.settings
-    environment = dict(context.environment)
-    try:
-        path = find_manifest(
-            context.directory,
-            named=settings.manifest,
-            fallback=global_manifest(settings.environment),
-        )
-    except ManifestError:
-        if settings.manifest is not None:
-            raise
-        return _Programs(environment=environment)
-    quiet = dataclasses.replace(
-        settings, manifest=path, trace_file=None, trace_timeline=None, trace_stderr=False, jobs=None
-    )
-    observers = [Relay(context.traces)] if context.traces.listening else []
-    with open_session(quiet, owns_stdout=True, observers=observers) as session:
-        keys = [
-            spec.key for spec in session.manifest.packages if _NAMES & {spec.key.name, spec.alias}
-        ]
-        libraries = Libraries(path.parent, session.manifest.tests or NO_TESTS)
-        if not keys:
-            return _Programs(environment=environment, libraries=libraries)
-        resolved(session)
-        result = summarise(session.install(keys), session, seconds=0)
-        if session.cancellation is not None:
-            raise session.cancellation
-        if result.failures:
-            print_failures(result.failures, settings.environment)
-            raise NoNativeToolchain(f"cannot install {keys[0]}, the manifest's compiler")
-        products: dict[str, Path] = {}
-        for key in keys:
-            found = session.products_of(session.recipe(key))
-            products |= {name: Path(found[name]) for name in _PROGRAMS if name in found}
-        environment = session.project_environment(keys).applied_to(settings.environment)
-        session.store_answer()
-        return _Programs(
-            environment=environment,
-            package=keys[0].canonical,
-            products=products,
-            libraries=libraries,
-        )
 
 
 def _tests_folder(context: RunContext) -> Path:

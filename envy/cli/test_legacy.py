@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envy.cli.test_run import recorded_programs
 from envy.cli.test_setup import (
     RunContext,
     TestOptions,
@@ -22,10 +23,11 @@ def run_legacy(context: RunContext) -> int:
     """
     options = context.options
     words = _words(options, jobs=context.settings.jobs, fail_fast=context.settings.fail_fast)
-    toolchain = make_toolchain(context)
     views = make_views(context.settings, options)
-    context.control.attend(_Children(context))
-    result = run_go_test(toolchain, words, views)
+    with recorded_programs(context) as recording:
+        toolchain = make_toolchain(recording)
+        context.control.attend(_Children(context))
+        result = run_go_test(toolchain, words, views)
     context.last_run.save(result.recorder)
     return result.exit_code
 

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,6 +14,7 @@ from envy.cli.test_setup import RunContext, plain_view
 from envy.console.text import Streams, safe_lines, write_line
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
+from envy.testing.drivers.projects.inputs import Snapshot
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import VARIABLE, Fact, digest_of, encode_facts, observe, recheck
 from envy.testing.explanations import changed_files, decode_units, encode_units, reason_of
@@ -55,6 +57,7 @@ class RememberedRun:
         self._basis = Basis(unkept="no package was found")
         self._source = ToolchainSource("", "", "", "")
         self._text = _answer_text(context)
+        self._renewal: threading.Thread | None = None
         try:
             self._before = read_run(results.root, self._key)
         except Damaged as error:
@@ -117,12 +120,41 @@ class RememberedRun:
         """Note what decides on the toolchain, as soon as that is found."""
         source.meaning = project_state(source, self._environment)
         self._source = source
+        if self._before is not None and self._before.trees and self._results.writes:
+            # Files of a toolchain that were touched are read while Go looks for packages.
+            tops = list(self._before.trees)
+            self._renewal = threading.Thread(target=self._renew_trees, args=(tops,), daemon=True)
+            self._renewal.start()
+
+    def _renew_trees(self, tops: Sequence[str]) -> None:
+        """Renew the marks of whole folders whose content is what it was."""
+        for top in tops:
+            try:
+                known = read_tree(self._results.root, top)
+                if known is None:
+                    continue
+                since = self._results.since
+                changed, renewed = recheck(known[1], self._environment, settled=since)
+                if renewed and not changed:
+                    write_tree(self._results.root, top, known[0], renewed)
+            except (Damaged, OSError, ValueError):
+                continue  # found again, and reported, at the end of the run
 
     def observe(
-        self, driver: Driver, packages: Sequence[TestPackage], patterns: Sequence[str]
+        self,
+        driver: Driver,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        search: Snapshot,
     ) -> None:
-        """Observe what the run rests on, before anything is built."""
-        self._basis = driver.basis(packages, patterns, self._environment, since=self._results.since)
+        """Observe what the run rests on, before anything is built; `search` found its projects."""
+        since = self._results.since
+        basis = driver.basis(packages, patterns, self._environment, since=since)
+        try:
+            facts = [*basis.facts, *search.confirmed(since)]
+            self._basis = dataclasses.replace(basis, facts=facts)
+        except Unkept as error:
+            self._basis = Basis(unkept=str(error))
 
     def finish(self, result: SessionResult, driver: Driver) -> None:
         """Explain the run if that was asked for, and record it."""
@@ -222,6 +254,8 @@ class RememberedRun:
         return sorted(found.values(), key=lambda fact: bool(fact.mark))
 
     def _tree(self, top: str) -> str:
+        if self._renewal is not None:
+            self._renewal.join()
         try:
             known = read_tree(self._results.root, top)
             since = self._results.since

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
+from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
+from envy.cli.cache_root import cache_root
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
@@ -15,6 +19,7 @@ from envy.cli.test_setup import (
     session_settings,
     toolchain_source,
 )
+from envy.testing.orphans import recorded_children
 from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 
 
@@ -38,6 +43,7 @@ def run_session(
     settings: SessionSettings,
     views: Sequence[View],
     *,
+    live: Sequence[View] = (),
     patterns: Sequence[str] | None = None,
     toolchains: Toolchains | None = None,
     remembered: RememberedRun | None = None,
@@ -45,30 +51,70 @@ def run_session(
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given.
 
+    `live` receive the events of packages that run at once as they come, not in order.
+
     A remembered run whose evidence is unchanged is shown again, before any toolchain is started.
     """
     if settings.results is not None:
         settings.results.begin()
-    flags = make_flags(context.options, context.directory)
+    make_flags(context.options, context.directory)  # a flag that is refused is refused first
     if remembered is not None:
-        answered = remembered.answer(views)
+        answered = remembered.answer([*live, *views])
         if answered is not None:
             context.last_run.save(answered.recorder)
             return answered
-    toolchains = toolchains or make_toolchains(context)
+    with recorded_programs(context) as recording:
+        return _run_tests(
+            recording,
+            settings,
+            views,
+            live=live,
+            patterns=patterns or context.options.patterns,
+            toolchains=toolchains,
+            remembered=remembered,
+            on_session=on_session,
+        )
+
+
+@contextlib.contextmanager
+def recorded_programs(context: RunContext) -> Iterator[RunContext]:
+    """Provide the context of a run whose programs the next run ends, if this one is killed."""
+    folder = cache_root(context.settings) / TESTS_FOLDER / TEST_LOCKS_FOLDER
+    with recorded_children(folder, context.children) as children:
+        yield dataclasses.replace(context, children=children)
+
+
+def _run_tests(
+    context: RunContext,
+    settings: SessionSettings,
+    views: Sequence[View],
+    *,
+    live: Sequence[View],
+    patterns: Sequence[str],
+    toolchains: Toolchains | None,
+    remembered: RememberedRun | None,
+    on_session: Callable[[TestSession], None] | None,
+) -> SessionResult:
+    flags = make_flags(context.options, context.directory)
+    toolchains = (toolchains or make_toolchains(context)).with_children(context.children)
     if remembered is not None:
         remembered.note_source(toolchain_source(context, toolchains.package))
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
-    patterns = patterns or context.options.patterns
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(
-            driver, settings, events=context.events, children=context.children, views=views
+            driver,
+            settings,
+            events=context.events,
+            children=context.children,
+            views=views,
+            live=live,
         )
         if remembered is not None:
             observe = remembered.observe
-            session.on_discovered = lambda packages: observe(driver, packages, asked)
+            search = toolchains.search
+            session.on_discovered = lambda packages: observe(driver, packages, asked, search)
         context.control.attend(session)
         if on_session is not None:
             on_session(session)

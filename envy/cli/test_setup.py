@@ -16,6 +16,7 @@ from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
+from envy.console.colours import has_colours
 from envy.console.text import Streams, say
 from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.errors import EnvyError, ManifestError, UsageError
@@ -333,16 +334,15 @@ def make_views(settings: Settings, options: TestOptions, *, plain: bool = True) 
     # A reader of the events, such as gotestsum, counts each line on standard error as an error.
     if plain and not (to_stdout and not sys.stderr.isatty()):
         output = sys.stderr if to_stdout else sys.stdout
-        draws = settings.progress and can_draw(sys.stderr, settings.environment)
         streams = Streams(output=output, errors=sys.stderr)
-        views.append(plain_view(settings, options, streams, draws=draws))
+        views.append(plain_view(settings, options, streams, is_shown=True))
     return views
 
 
 def plain_view(
-    settings: Settings, options: TestOptions, streams: Streams, *, draws: bool = False
+    settings: Settings, options: TestOptions, streams: Streams, *, is_shown: bool = False
 ) -> PlainView:
-    """Return the view that writes lines."""
+    """Return the view that writes lines; if they are shown, on a terminal with colours."""
     show = ShowOutput.ALL if settings.verbose else ShowOutput(options.show_output)
     to_stdout = options.json == "-"
     return PlainView(
@@ -353,7 +353,8 @@ def plain_view(
         profile=options.profile,
         coverage=options.coverage,
         quiet=settings.quiet or to_stdout,
-        live=draws,
+        live=is_shown and settings.progress and can_draw(sys.stderr, settings.environment),
+        colours=is_shown and has_colours(streams.output, settings.environment),
     )
 
 

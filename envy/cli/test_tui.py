@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import threading
 import time
-from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.cli.listeners import Relay
 from envy.cli.test_drivers import Toolchains, make_toolchains
 from envy.cli.test_run import remembered_run, run_session
 from envy.cli.test_setup import RunContext, make_views, session_settings
 from envy.console.text import safe_lines, write_line
-from envy.errors import Cancelled, EnvyError
+from envy.errors import Cancelled, EnvyError, UsageError
+from envy.events import EventBus, Listener
 from envy.host.children import Children
+from envy.testing.package import PlannedPackage
 from envy.testing.replay import replay
 from envy.testing.results import read_run
 from envy.testing.selection import Selector
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import SessionResult, SessionSettings, TestSession, View
 from envy.testing.views.plain import summary_line
-from envy.testing.views.tui.app import Message, TestApp
-from envy.testing.views.tui.view import QueueView, start_run
+from envy.testing.views.tui.app import TestApp
+from envy.testing.views.tui.controller import EVERYTHING, NoController, RunRequest
+from envy.testing.views.tui.model import RunEnd
+from envy.testing.views.tui.status import end_line, exit_code_of
+from envy.testing.views.tui.view import BuildListener, QueueView, start_run
+from envy.testing.watching import Watcher
 
 
 def run_in_tui(context: RunContext) -> int:
@@ -29,42 +37,37 @@ def run_in_tui(context: RunContext) -> int:
     runs = _Sessions(context)
     app = TestApp(runs)
     runs.app = app
+    if context.options.watch:
+        runs.open_watcher()
+        app.watching = True
     if not runs.show_remembered():
         runs.open_toolchains()
-        runs.start(reads=True)
+        runs.start(EVERYTHING, reads=True)
     left = app.run()
     runs.stop()
     runs.wait()
     if runs.error is not None:
         raise runs.error
-    if runs.result is not None:
-        for line in safe_lines(summary_line(runs.result)):
-            write_line(sys.stdout, line)
+    while app.messages:
+        app.messages.popleft()(app.model)
+    result = runs.result
+    if result is not None:
+        line = summary_line(result) if result.built_only else end_line(app.model)
+        for safe in safe_lines(line):
+            write_line(sys.stdout, safe)
     if left is not None:
         return left
-    return runs.result.exit_code if runs.result is not None else 0
+    if result is None:
+        return 0
+    return result.exit_code if result.built_only else exit_code_of(app.model)
 
 
-def show_in_tui(path: Path) -> int:
+def show_in_tui(path: Path, environment: Mapping[str, str]) -> int:
     """Show a saved run."""
-    app = TestApp(_NoSessions())
+    app = TestApp(NoController(environment))
     result = replay(read_run(path), [QueueView(app.messages)])
     app.run()
     return result.exit_code
-
-
-class _NoSessions:
-    """The controller of a saved run, which cannot start anything."""
-
-    def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
-        del failed, package, test
-        return False
-
-    def stop(self) -> None:
-        """Do nothing: nothing is running."""
-
-    def is_running(self) -> bool:
-        return False
 
 
 class _Sessions:
@@ -77,6 +80,10 @@ class _Sessions:
         self._thread: threading.Thread | None = None
         self._session: TestSession | None = None
         self._stopped = False
+        self._watcher: Watcher | None = None
+        self._changed = False
+        self._folders: dict[str, Path] = {}  # of packages
+        self.environment = context.settings.environment
         self.app: TestApp | None = None
         self.result: SessionResult | None = None
         self.error: Exception | None = None
@@ -89,8 +96,10 @@ class _Sessions:
         events = self._remembered.unchanged_events()
         if events is None:
             return False
-        start_run(self.app.messages, everything=True)
-        self.result = replay(events, self._views(self.app.messages), started=time.monotonic())
+        messages = self.app.messages
+        start_run(messages, everything=True)
+        views = [QueueView(messages), *self._recording_views()]
+        self.result = replay(events, views, started=time.monotonic())
         self._context.last_run.save(self.result.recorder)
         return True
 
@@ -100,36 +109,26 @@ class _Sessions:
             self._toolchains = make_toolchains(self._context)
         return self._toolchains
 
-    def start(
-        self, *, failed: bool = False, package: str = "", test: str = "", reads: bool = False
-    ) -> bool:
+    # -- runs ----------------------------------------------------------------------------------
+
+    def start(self, request: RunRequest, *, reads: bool = False) -> bool:
         """Run tests, even those whose results are remembered unless `reads` is given."""
         if self.is_running() or self.app is None:
             return False
         try:
             self.open_toolchains()
         except EnvyError as error:
-            self._say(str(error))
+            self._say(f"cannot run tests: {error}")
             return False
-        selector: Selector | None = None
-        if failed:
-            names = self._context.last_run.failed()
-            if not names:
-                return False
-            selector = Selector(failed=names)
-        elif package:
-            top, _, sub = test.partition("/")
-            pattern = "/".join(f"^{_quoted(part)}$" for part in test.split("/")) if sub else ""
-            selector = Selector(failed={package: (top,) if top else ()}, run=pattern)
-        start_run(self.app.messages, everything=selector is None)
-        patterns = [package] if package else None
+        everything = request.tests is None
+        start_run(self.app.messages, everything=everything)
         self._stopped = False
-        arguments = (selector, patterns, reads)
-        self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(request, reads), daemon=True)
         self._thread.start()
         return True
 
     def stop(self) -> None:
+        """End the active run."""
         self._stopped = True
         session = self._session
         if session is not None:
@@ -137,63 +136,128 @@ class _Sessions:
             threading.Thread(target=session.cancel, args=(Cancelled("stopped"),)).start()
 
     def is_running(self) -> bool:
+        """Return whether a run is active."""
         return self._thread is not None and self._thread.is_alive()
 
     def wait(self) -> None:
         """Wait until the session has ended."""
+        self.watch(on=False)
         if self._thread is not None:
             self._thread.join()
 
-    def _views(self, messages: deque[Message]) -> list[View]:
-        context = self._context
-        return [
-            QueueView(messages),
-            *make_views(context.settings, context.options, plain=False),
-        ]
+    # -- watching ------------------------------------------------------------------------------
 
-    def _run(
-        self,
-        selector: Selector | None,
-        patterns: list[str] | None,
-        reads: bool,  # noqa: FBT001
-    ) -> None:
+    def watch(self, *, on: bool) -> str:
+        """Run again whenever a file changes, or no more; return why that is not possible."""
+        if not on:
+            if self._watcher is not None:
+                self._watcher.stop()
+            self._watcher, self._changed = None, False
+            return ""
+        try:
+            self.open_watcher()
+        except UsageError as error:
+            return f"{error.message}; {error.hint}" if error.hint else error.message
+        return ""
+
+    def open_watcher(self) -> None:
+        """Watch the folder of the command from now on.
+
+        Raises:
+            UsageError: watchfiles is not installed, or the system allows no more watches.
+        """
+        self._watcher = Watcher(self._context.directory)
+        threading.Thread(target=self._await_changes, args=(self._watcher,), daemon=True).start()
+
+    def tick(self) -> None:
+        """Run what a change of files affects, as soon as no run is active."""
+        if self._changed and not self.is_running():
+            self._changed = False
+            self.start(EVERYTHING, reads=True)
+
+    def _await_changes(self, watcher: Watcher) -> None:
+        try:
+            while watcher.wait():
+                if self._watcher is watcher:
+                    self._changed = True
+        except UsageError as error:
+            self._say(f"not watching any more: {error.message}")
+        finally:
+            watcher.close()
+
+    # -- one session ---------------------------------------------------------------------------
+
+    def _recording_views(self) -> list[View]:
+        context = self._context
+        return make_views(context.settings, context.options, plain=False)
+
+    def _settings(
+        self, context: RunContext, request: RunRequest, *, reads: bool
+    ) -> SessionSettings:
+        selector = None
+        if request.tests is not None:
+            parts = request.subtest.split("/") if request.subtest else []
+            run = "/".join(f"^{re.escape(part)}$" for part in parts)
+            selector = Selector(failed=request.tests, run=run)
+        settings = session_settings(context, selector=selector)
+        if settings.results is not None and not reads:
+            return dataclasses.replace(settings, results=settings.results.rewritten())
+        return settings
+
+    def _patterns(self, request: RunRequest) -> list[str] | None:
+        """Return a pattern for the folder of a single package; None for those of the command."""
+        if request.tests is None or len(request.tests) > 1:
+            return None
+        (name,) = request.tests
+        folder = self._folders.get(name)
+        if folder is None or not folder.is_relative_to(self._context.directory):
+            return None
+        inner = folder.relative_to(self._context.directory).as_posix()
+        return ["." if inner == "." else f"./{inner}"]
+
+    def _run(self, request: RunRequest, reads: bool) -> None:  # noqa: FBT001
         assert self.app is not None
-        context = dataclasses.replace(self._context, children=Children())
-        views = self._views(self.app.messages)
+        messages = self.app.messages
+        queue = QueueView(messages)
+        listeners: list[Listener] = [BuildListener(messages), Relay(self._context.events)]
+        context = dataclasses.replace(
+            self._context, children=Children(), events=EventBus(listeners)
+        )
+
+        def on_session(session: TestSession) -> None:
+            self._attend(session, queue)
+
         self.error = None
         try:
-            settings = session_settings(context, selector=selector)
-            if settings.results is not None and not reads:
-                settings = dataclasses.replace(settings, results=settings.results.rewritten())
-            is_whole = selector is None and patterns is None
+            settings = self._settings(context, request, reads=reads)
             self.result = run_session(
                 context,
                 settings,
-                views,
-                patterns=patterns,
+                self._recording_views(),
+                live=[queue],
+                patterns=self._patterns(request),
                 toolchains=self.open_toolchains().with_children(context.children),
-                remembered=remembered_run(context, settings) if is_whole else None,
-                on_session=self._on_session,
+                remembered=remembered_run(context, settings) if request.tests is None else None,
+                on_session=on_session,
             )
         except EnvyError as error:
             self.error = error
-            text = str(error)
-            self.app.messages.append(lambda model: model.on_end(text, 0.0))
-            self.app.messages.append(lambda _model: self._say(text))
+            end = RunEnd(error=str(error))
+            messages.append(lambda model: model.on_end(end))
         finally:
             self._session = None
 
-    def _say(self, text: str) -> None:
-        if self.app is not None:
-            self.app.notice(text)
+    def _attend(self, session: TestSession, queue: QueueView) -> None:
+        def on_planned(plan: Sequence[PlannedPackage]) -> None:
+            self._folders.update({planned.name: planned.directory for planned in plan})
+            queue.on_plan(plan)
 
-    def _on_session(self, session: TestSession) -> None:
+        session.on_planned = on_planned
         self._session = session
         if self._stopped:
             session.cancel(Cancelled("stopped"))
 
-
-def _quoted(text: str) -> str:
-    import re
-
-    return re.escape(text)
+    def _say(self, text: str) -> None:
+        app = self.app
+        if app is not None:
+            app.messages.append(lambda _model: app.notice(text))

@@ -21,7 +21,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.resolutions import Resolutions, Upstream, resolutions_path
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
-from envy.cli.depots import depot_access
+from envy.cli.depots import shared_places
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import can_draw, make_listeners
 from envy.cli.manifest_path import manifest_path
@@ -133,7 +133,7 @@ def _started(
     order = order or LockOrder(LockMode.REQUIRED if settings.locked else LockMode.OBEYED)
     use = use_lock(manifest, services.platform, order)
     services = locked_services(services, manifest, use)
-    services = dataclasses.replace(services, sharing=depot_access(settings, manifest))
+    services = dataclasses.replace(services, sharing=shared_places(settings, manifest))
     parts = (settings, services, manifest, undecided, control)
     engine = _engine(*parts, installs=installs, steps=steps)
     closing.enter_context(_running(engine))

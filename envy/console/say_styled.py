@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from envy.console.styled import has_colours, painted, prefixed_line
+from envy.console.colours import has_colours
+from envy.console.styled import painted, prefixed_line
 from envy.console.text import say, wrapped
 
 

@@ -3,9 +3,8 @@
 Pure: who draws a line decides whether it has colours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
 
 from envy.console.text import cell_width, clip
 
@@ -71,20 +70,6 @@ def joined(parts: Sequence[StyledText], separator: StyledText) -> Line:
     for part in parts:
         spans += [separator, part] if spans else [part]
     return tuple(spans)
-
-
-def has_colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether a stream is shown in colours.
-
-    NO_COLOR refuses them and FORCE_COLOR demands them, even in a pipe; otherwise a terminal that is
-    not dumb has them. A variable that is empty counts as not set, as does FORCE_COLOR=0.
-    """
-    if environment.get("NO_COLOR"):
-        return False
-    forced = environment.get("FORCE_COLOR", "")
-    if forced:
-        return forced.lower() not in {"0", "false", "no"}
-    return stream.isatty() and environment.get("TERM", "?") != "dumb"
 
 
 def prefixed_line(text: str) -> Line:

@@ -21,7 +21,7 @@ class SyncResult:
     packages: int
     user_managed: int = 0  # of the packages
     cached: int = 0
-    taken: int = 0  # from depots
+    taken: int = 0  # from depots and remote caches
     installed: int = 0
     unconfirmed: int = 0  # user-managed, installed, but their check still does not hold
     failures: Sequence[RecipeError] = ()
@@ -46,7 +46,7 @@ def final_line(result: SyncResult, *, command: str = "sync") -> str:
         parts.append(f"{len(dependents) + result.stopped} not built")
     found = f"{result.cached} cached"
     if result.taken:
-        found += f", {result.taken} taken from " + ("a depot" if result.taken == 1 else "depots")
+        found += f", {result.taken} taken"
     if result.installed:
         found += f", {result.installed} installed"
     took = format_seconds(result.seconds)

@@ -26,7 +26,7 @@ from blake3 import blake3
 
 # Smaller files are hashed at once: handing one to another thread takes longer than its digest.
 _SMALL = 1 << 16
-_CHUNK = 1 << 19
+_CHUNK = 1 << 20
 # From this size on, several threads compute one BLAKE3 digest, over larger pieces.
 _LARGE, _LARGE_CHUNK = 16 << 20, 4 << 20
 _AHEAD = 64

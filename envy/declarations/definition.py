@@ -80,6 +80,7 @@ class RecipeDefinition:
     platforms: tuple[str, ...] = ()
     portable: bool = False
     relocate: tuple[str, ...] = ()
+    padded: bool = False  # relocate = "padded"
     writable: bool = False
     variants: str = ""
     pass_env: tuple[str, ...] = ()
@@ -92,7 +93,7 @@ class RecipeDefinition:
 
 
 FIELDS = frozenset(RecipeDefinition.__dataclass_fields__) - {
-    *("path", "declarations", "user_managed", "excluded", "warnings")
+    *("path", "declarations", "user_managed", "excluded", "padded", "warnings")
 }
 VERBS = ("check", "fetch", "stage", "build", "install", "deploy")
 
@@ -197,7 +198,8 @@ class _Parser:
             platforms=platforms,
             portable="portable" in values
             and fields.flag(values, "portable", origin=self.at("portable")),
-            relocate=self._texts("relocate"),
+            relocate=() if values.get("relocate") == "padded" else self._texts("relocate"),
+            padded=values.get("relocate") == "padded",
             writable="writable" in values
             and fields.flag(values, "writable", origin=self.at("writable")),
             variants=self._variants(),

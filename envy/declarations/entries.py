@@ -13,7 +13,8 @@ from envy.declarations import fields
 from envy.declarations.key import Query, RecipeKey
 from envy.declarations.option_text import OptionValue
 from envy.declarations.shipped import shipped_recipes_dir, shipped_source
-from envy.declarations.sources import SourceItem, digest, parse_source_item, plain_source
+from envy.declarations.source_digests import digest
+from envy.declarations.sources import SourceItem, parse_source_item, plain_source
 from envy.declarations.spec import (
     BUNDLED,
     Address,

@@ -5,7 +5,7 @@ of the manifest and of recipes. Values have been converted from Lua to plain Pyt
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
@@ -100,6 +100,23 @@ def text(table: Mapping[str, object], name: str, *, origin: SourceLocation | Non
         return value
     hint = f'write it in quotes: {name} = "{value}"' if type(value) in {int, float} else ""
     raise wrong_type(name, value, "a non-empty string", origin=origin, hint=hint)
+
+
+def choice(
+    table: Mapping[str, object],
+    name: str,
+    choices: Sequence[str],
+    *,
+    origin: SourceLocation | None,
+) -> str:
+    """Return a field that is one of some words; if it is missing, the first of them."""
+    value = text(table, name, origin=origin) or choices[0]
+    if value not in choices:
+        listed = " or ".join(f'"{each}"' for each in choices)
+        raise DeclarationError(
+            f'`{name}` must be {listed}, not "{value}"', origin=field_origin(origin, name)
+        )
+    return value
 
 
 def flag(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> bool:

@@ -14,7 +14,8 @@ from envy.declarations.key import RecipeKey
 from envy.declarations.option_text import OptionValue, serialise_options
 from envy.declarations.options import OptionDeclaration
 from envy.declarations.query_match import matches_identity, split_query
-from envy.declarations.sources import SourceItem, digest, parse_source_item
+from envy.declarations.source_digests import digest
+from envy.declarations.sources import SourceItem, parse_source_item
 from envy.declarations.spec import (
     BUNDLED,
     NO_OVERRIDES,

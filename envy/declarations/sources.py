@@ -15,9 +15,16 @@ from typing import cast
 
 from envy.declarations import fields
 from envy.declarations.file_names import check_file_names
-from envy.declarations.mirrors import has_host, own_mirrors
+from envy.declarations.mirrors import own_mirrors
 from envy.declarations.request_headers import RequestHeader, parse_headers
 from envy.declarations.signature import Signature, parse_signature
+from envy.declarations.source_digests import (
+    CHECKSUM_FIELDS,
+    DIGEST_LENGTHS,
+    checksum_address,
+    digest,
+)
+from envy.declarations.source_forms import missing_form, oci_parts
 from envy.errors import DeclarationError, SourceLocation
 from envy.masking import remember_address
 
@@ -30,6 +37,7 @@ class Scheme(Enum):
     HTTP = "http"
     GIT = "git"
     S3 = "s3"
+    OCI = "oci"
     PYPI = "pypi"
     NPM = "npm"
 
@@ -47,6 +55,8 @@ class SourceItem:
     sha256: str = ""
     blake3: str = ""
     sha512: str = ""
+    sha256sums: str = ""
+    sha512sums: str = ""
     ref: str = ""
     dest: str = ""
     executable: bool | tuple[str, ...] = False
@@ -57,6 +67,7 @@ class SourceItem:
     overlay: bool = False
     python: str = ""
     kind: str = "wheel"
+    shrinkwrap: bool = False
     mirrors: tuple[str, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
     profile: str = ""
@@ -81,25 +92,29 @@ class SourceItem:
         return bool(self.sha256 or self.blake3 or self.sha512)
 
 
-SUPPORTED = "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), s3:, pypi:, npm:"
-BY_ADDRESS = frozenset({Scheme.HTTP, Scheme.S3})  # one file each, which only a digest pins
+SUPPORTED = (
+    "a local path, file:, http:, https:, git (*.git, git:, git+ssh:, …), s3:, oci:, pypi:, npm:"
+)
+# One file each, which only a digest pins.
+BY_ADDRESS = frozenset({Scheme.HTTP, Scheme.S3, Scheme.OCI})
 FIELDS = frozenset({*SourceItem.__dataclass_fields__, "auth"}) - {"origin", "base_dir"}
-DIGEST_LENGTHS = {"sha256": 64, "blake3": 64, "sha512": 128}  # hexadecimal digits, by field
 FOLDER_FIELDS = ("follow", "vcs")
 SELECTION_FIELDS = ("only", "exclude")
-_ALL = frozenset(Scheme)
+_ALL, _FILES = frozenset(Scheme), BY_ADDRESS - {Scheme.OCI}
 # The schemes for which a field means something, and what a message calls their sources.
 _BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
     **dict.fromkeys(("ref", "submodules", "lfs"), ({Scheme.GIT}, "git sources")),
     **dict.fromkeys(("python", "kind"), ({Scheme.PYPI}, "pypi: sources")),
     **dict.fromkeys(("mirrors", "headers"), ({Scheme.HTTP}, "http: and https: sources")),
-    "auth": (BY_ADDRESS, "http:, https: and s3: sources"),
+    "auth": (BY_ADDRESS, "http:, https:, s3: and oci: sources"),
+    **dict.fromkeys(CHECKSUM_FIELDS, (_FILES, "http:, https: and s3: sources")),
     "profile": ({Scheme.S3}, "s3: sources"),
+    "shrinkwrap": ({Scheme.NPM}, "npm: sources"),
     **dict.fromkeys(FOLDER_FIELDS, ({Scheme.LOCAL, Scheme.FILE}, "folders of this machine")),
     **dict.fromkeys(
         SELECTION_FIELDS, (_ALL - {Scheme.GIT}, "archives and for folders of this machine")
     ),
-    "signature": (BY_ADDRESS | {Scheme.LOCAL, Scheme.FILE}, "files with an address of their own"),
+    "signature": (_FILES | {Scheme.LOCAL, Scheme.FILE}, "files with an address of their own"),
     **dict.fromkeys(
         DIGEST_LENGTHS,
         (_ALL - {Scheme.GIT}, "files; a git source is pinned by the commit in `ref`"),
@@ -109,13 +124,7 @@ _BELONGS: Mapping[str, tuple[Set[Scheme], str]] = {
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")
-_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
-_PYPI_FORM = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
-_NPM_FORM = re.compile(r"npm:(?:@[\w.~-]+/)?[\w.~-]+@[0-9A-Za-z][0-9A-Za-z.+-]*")
-_S3_FORM = re.compile(
-    r"s3://[A-Za-z0-9][\w.-]+[A-Za-z0-9](?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+", re.ASCII
-)
 _SCHEMES = {
     "file": Scheme.FILE,
     "http": Scheme.HTTP,
@@ -123,6 +132,7 @@ _SCHEMES = {
     "git": Scheme.GIT,
     "ssh": Scheme.GIT,
     "s3": Scheme.S3,
+    "oci": Scheme.OCI,
     "pypi": Scheme.PYPI,
     "npm": Scheme.NPM,
 }
@@ -196,6 +206,7 @@ def location(item: SourceItem) -> str:
         address = git_address(item) if scheme is Scheme.GIT else item.source
     parts = ["submodules" if item.submodules else "", "lfs" if item.lfs else ""]
     parts += [item.signature.pin] if item.signature else []
+    parts += [f"{name}:{sums}" for name in CHECKSUM_FIELDS if (sums := getattr(item, name))]
     pins = (item.ref, item.subdir, item.sha256, item.blake3, item.sha512, *parts)
     return " ".join([address, *(pin for pin in pins if pin)])
 
@@ -207,6 +218,8 @@ def last_part(item: SourceItem) -> str:
         return local_path(item).name
     if scheme is Scheme.S3:
         return item.source.rpartition("/")[2]  # keys are written as they are
+    if scheme is Scheme.OCI:
+        return re.split(r"[:@]", item.source.rpartition("/")[2], maxsplit=1)[0]
     from urllib.parse import unquote
 
     path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
@@ -300,7 +313,7 @@ def plain_source(source: str, *, origin: SourceLocation | None, base_dir: Path) 
     """Return the item of a path or URI without other fields."""
     item = SourceItem(source=source, origin=origin, base_dir=base_dir)
     _check_form(item)
-    return item
+    return _with_own_digest(item)
 
 
 def _item_of_table(
@@ -311,6 +324,8 @@ def _item_of_table(
         sha256=digest(table, "sha256", origin=origin),
         blake3=digest(table, "blake3", origin=origin),
         sha512=digest(table, "sha512", origin=origin),
+        sha256sums=checksum_address(table, "sha256sums", origin=origin),
+        sha512sums=checksum_address(table, "sha512sums", origin=origin),
         ref=fields.text(table, "ref", origin=origin),
         dest=fields.inner_path(table, "dest", origin=origin),
         executable=fields.flag_or_patterns(table, "executable", origin=origin),
@@ -320,7 +335,8 @@ def _item_of_table(
         into=fields.inner_path(table, "into", origin=origin),
         overlay=fields.flag(table, "overlay", origin=origin),
         python=fields.text(table, "python", origin=origin),
-        kind=_kind(table, origin=origin),
+        kind=fields.choice(table, "kind", ("wheel", "sdist"), origin=origin),
+        shrinkwrap=fields.flag(table, "shrinkwrap", origin=origin),
         mirrors=own_mirrors(table, origin=origin),
         headers=parse_headers(table, origin=origin),
         profile=fields.text(table, "profile", origin=origin),
@@ -336,28 +352,21 @@ def _item_of_table(
     )
     _check_form(item)
     _check_belongs(table, item)
-    return item
+    return _with_own_digest(item)
 
 
-def digest(table: Mapping[str, object], name: str, *, origin: SourceLocation | None) -> str:
-    """Return a field that is a digest, in lower case; "" if it is missing."""
-    given = fields.text(table, name, origin=origin).strip().lower()
-    length = DIGEST_LENGTHS[name]
-    if given and (len(given) != length or not _HEXADECIMAL.fullmatch(given)):
-        characters = "1 character" if len(given) == 1 else f"{len(given)} characters"
+def _with_own_digest(item: SourceItem) -> SourceItem:
+    """Return the item with the digest that its address has."""
+    parts = oci_parts(item.source) if scheme_of(item.source) is Scheme.OCI else None
+    if parts is None:
+        return item
+    *_, algorithm, digits = parts
+    if getattr(item, algorithm) not in {"", digits}:
         raise DeclarationError(
-            f"`{name}` must be {length} hexadecimal digits, not {characters}: {given}",
-            origin=fields.field_origin(origin, name),
+            f"`{algorithm}` is another digest than that in {item.source}",
+            origin=fields.field_origin(item.origin, algorithm),
         )
-    return given
-
-
-def _kind(table: Mapping[str, object], *, origin: SourceLocation | None) -> str:
-    kind = fields.text(table, "kind", origin=origin) or "wheel"
-    if kind not in {"wheel", "sdist"}:
-        at = fields.field_origin(origin, "kind")
-        raise DeclarationError(f'`kind` must be "wheel" or "sdist", not "{kind}"', origin=at)
-    return kind
+    return replace(item, sha256=digits) if algorithm == "sha256" else replace(item, sha512=digits)
 
 
 def _check_form(item: SourceItem) -> None:
@@ -368,17 +377,8 @@ def _check_form(item: SourceItem) -> None:
     except DeclarationError as error:
         error.origin = fields.field_origin(item.origin, "source")
         raise
-    if scheme is Scheme.LOCAL:
-        return
-    if scheme is Scheme.PYPI and not _PYPI_FORM.fullmatch(item.source):
-        wanted = "pypi:NAME==VERSION"
-    elif scheme is Scheme.NPM and not _NPM_FORM.fullmatch(item.source):
-        wanted = "npm:NAME@VERSION"
-    elif scheme is Scheme.S3 and not _S3_FORM.fullmatch(item.source):
-        wanted = "s3://BUCKET/KEY"
-    elif scheme is Scheme.HTTP and not has_host(item.source):
-        wanted = "https://HOST/PATH"
-    else:
+    wanted = missing_form(scheme.value, item.source)
+    if not wanted:
         return
     raise DeclarationError(
         f'"{item.source}" is not of the form {wanted}',

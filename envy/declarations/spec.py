@@ -165,10 +165,14 @@ def are_written_alike(one: Source, other: Source) -> bool:
     if not isinstance(one, SourceItem) or not isinstance(other, SourceItem):
         return False
     same = one.source == other.source and one.ref == other.ref and one.subdir == other.subdir
-    digests = one.sha256, one.blake3, one.sha512, one.signature
-    if not same or digests != (other.sha256, other.blake3, other.sha512, other.signature):
+    if not same or _pins(one) != _pins(other):
         return False
     return one.base_dir is other.base_dir or one.source.startswith("/")
+
+
+def _pins(item: SourceItem) -> tuple[object, ...]:
+    digests = item.sha256, item.blake3, item.sha512, item.sha256sums, item.sha512sums
+    return *digests, item.signature
 
 
 def check_local_rule(parent: RecipeKey, child: RecipeKey, origin: SourceLocation) -> None:

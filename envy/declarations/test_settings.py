@@ -1,18 +1,19 @@
 """The table `tests` of the manifest: what `envy test` needs to know of a project.
 
-`tests.native` has a table a folder: `sources`, patterns of the library that its tests are built
-with, `include`, folders of headers, `flags` of the compiler, `link`, those of the linker, and
-`inputs`, files and folders elsewhere that the tests read. Paths are relative to the manifest. A
-folder `name/...` stands for all below it, too.
+Each entry but `native` is a suite of tests, which `suite_settings` parses. `tests.native` has a
+table a folder: `sources`, patterns of the library that its tests are built with, `include`, folders
+of headers, `flags` of the compiler, `link`, those of the linker, and `inputs`, files and folders
+elsewhere that the tests read. Paths are relative to the manifest. A folder `name/...` stands for
+all below it, too.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envy.declarations import fields
+from envy.declarations.suite_settings import SuiteSettings, parse_suite
 from envy.errors import DeclarationError, SourceLocation
 
-_KINDS = frozenset({"native"})
 _NATIVE = frozenset({"sources", "include", "flags", "inputs", "link"})
 _BELOW = "/..."
 
@@ -37,6 +38,7 @@ class TestSettings:
     __test__ = False
 
     native: tuple[NativeFolder, ...] = ()  # the more exact folder last
+    suites: tuple[SuiteSettings, ...] = ()
 
 
 NO_TESTS = TestSettings()
@@ -48,13 +50,18 @@ def parse_tests(value: object, *, origin: SourceLocation | None) -> TestSettings
     Raises:
         DeclarationError: A field is unknown or invalid.
     """
-    table = _table("tests", value, origin)
-    fields.check_known(table, _KINDS, what="`tests`", origin=origin)
+    table = {} if value == [] else _table("tests", value, origin)
+    suites = tuple(
+        parse_suite(name, row, origin=fields.field_origin(origin, str(name)))
+        for name, row in table.items()
+        if name != "native"
+    )
     here = fields.field_origin(origin, "native")
     rows = _table("tests.native", table.get("native", {}), here)
     found = [_folder(str(name), row, fields.field_origin(here, str(name)))
              for name, row in rows.items()]  # fmt: skip
-    return TestSettings(tuple(sorted(found, key=lambda one: (len(one.folder), not one.below))))
+    folders = sorted(found, key=lambda one: (len(one.folder), not one.below))
+    return TestSettings(tuple(folders), suites)
 
 
 def _folder(name: str, value: object, origin: SourceLocation | None) -> NativeFolder:

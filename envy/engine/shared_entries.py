@@ -30,7 +30,7 @@ from envy.transport.context import FetchContext
 from envy.transport.idle import VARIABLE as IDLE
 
 if TYPE_CHECKING:
-    from envy.sharing.depot import DepotAccess, OpenDepot
+    from envy.sharing.place import EntryPlace, SharedPlaces
 
 _RETRIES = 1
 _SILENCE = "4"  # seconds; building here is the alternative
@@ -41,7 +41,7 @@ _Answer = TypeVar("_Answer")
 class SharedEntries:
     """Takes and stores entries for the goals of a command."""
 
-    def __init__(self, demand: Demand, engine: PhaseServices, sharing: DepotAccess) -> None:
+    def __init__(self, demand: Demand, engine: PhaseServices, sharing: SharedPlaces) -> None:
         self._demand = demand
         self._engine = engine
         self._sharing = sharing
@@ -55,6 +55,7 @@ class SharedEntries:
         """
         while due := self._due(goals):
             self._asked.update(recipe.entry_key for recipe in due)
+            self._ask_ahead(due)
             answers = self._each(due, self._take_one, at_once=self._engine.services.fetch_jobs)
             for recipe, is_taken in zip(due, answers, strict=True):
                 look_up(recipe, self._engine)
@@ -62,18 +63,18 @@ class SharedEntries:
                     mark_taken(recipe)
 
     @property
-    def depots(self) -> Sequence[OpenDepot]:
-        """The depots, in the order in which they are asked."""
-        return self._sharing.depots
+    def places(self) -> Sequence[EntryPlace]:
+        """The places of entries, in the order in which they are asked."""
+        return self._sharing.asked
 
     @property
-    def written(self) -> OpenDepot | None:
-        """The depot in which packages are stored; None if none may be written."""
+    def written(self) -> Sequence[EntryPlace]:
+        """The places in which packages are stored."""
         return self._sharing.writes
 
     def _due(self, goals: Sequence[RecipeKey]) -> list[Recipe]:
         """Return the missing entries to ask for, each once."""
-        if all(depot.is_off for depot in self._sharing.depots):
+        if all(place.is_off for place in self._sharing.asked):
             return []
         found: dict[str, Recipe] = {}
         for recipe in self._demand.would_want(goals, self._is_missing):
@@ -85,6 +86,14 @@ class SharedEntries:
             else:
                 found.setdefault(placement.entry_key, recipe)
         return list(found.values())
+
+    def _ask_ahead(self, recipes: Sequence[Recipe]) -> None:
+        wanted = [(one.placement.entry, one.entry_key) for one in recipes]
+        context = self._context(recipes[0])
+        with released():
+            for place in self._sharing.asked:
+                if not place.is_off:
+                    place.ask_ahead(wanted, context)
 
     def _is_missing(self, recipe: Recipe) -> bool:
         """Return whether an entry has work to be done: no depot has it, or it has a deploy."""
@@ -103,23 +112,23 @@ class SharedEntries:
             if _is_here(entry, key):
                 return False
             context = self._context(recipe)
-            for depot in self._sharing.depots:
-                taken = depot.take(services.layout, entry, key, context)
+            for place in self._sharing.asked:
+                taken = place.take(services.layout, entry, key, context)
                 if not taken.missed:
-                    events.entry_taken(depot.shown, taken.size, taken.seconds)
+                    events.entry_taken(place.shown, taken.size, taken.seconds)
                     return True
-                events.entry_not_taken(depot.shown, taken.missed)
+                events.entry_not_taken(place.shown, taken.missed)
         finally:
             lock.release()
         return False
 
     def store_built(self, recipes: Iterable[Recipe]) -> None:
         """Store the entries that were built in this run; what fails is a warning."""
-        if self._sharing.writes is not None:
+        if self._sharing.writes:
             self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
 
     def store(self, recipes: Iterable[Recipe]) -> int:
-        """Store complete entries in the depot that is written to, each once.
+        """Store complete entries in the places that are written to, each once.
 
         Returns how many could not be stored; each of these is a warning.
         """
@@ -128,20 +137,26 @@ class SharedEntries:
         return stored.count(False)
 
     def _store_one(self, recipe: Recipe) -> bool:
-        depot, sign = self._sharing.writes, self._sharing.sign
-        assert depot is not None
         context = self._context(recipe)
-        started = time.monotonic()
-        try:
-            size = depot.push(recipe.placement.entry, context, workers=0, sign=sign)
-        except Cancelled:
-            raise
-        except EnvyError as error:
-            depot.report(error, context)
-            return False
-        seconds = time.monotonic() - started
-        RecipeEvents(recipe, self._engine.services.events).entry_stored(depot.shown, size, seconds)
-        return True
+        events = RecipeEvents(recipe, self._engine.services.events)
+        is_stored = True
+        for place in self._sharing.writes:
+            if place.is_off:
+                is_stored = False  # which was said when it was switched off
+                continue
+            started = time.monotonic()
+            try:
+                size = place.push(
+                    recipe.placement.entry, context, workers=0, sign=self._sharing.sign
+                )
+            except Cancelled:
+                raise
+            except EnvyError as error:
+                place.report(error, context)
+                is_stored = False
+            else:
+                events.entry_stored(place.shown, size, time.monotonic() - started)
+        return is_stored
 
     def _context(self, recipe: Recipe) -> FetchContext:
         """Return a context that soon gives a server up."""

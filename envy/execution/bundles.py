@@ -204,19 +204,25 @@ def _arrange(bundle: Bundle, fetched: Fetched, temporary: Path) -> Path:
         )
     unpacked = temporary / "unpacked"
     unpacked.mkdir()
+    # As for any source, the folder `package` of npm's archives is no part of a path.
+    strip = 1 if scheme_of(bundle.item.source) is Scheme.NPM else 0
     with released():
-        extract(fetched.path, unpacked, subdir=bundle.item.subdir)
+        extract(fetched.path, unpacked, strip=strip, subdir=bundle.item.subdir)
     _with_map(unpacked).rename(made / CONTENT)
     (made / _DIGEST).write_text(fetched.sha256, encoding="ascii")
     return made
 
 
 def _with_map(folder: Path) -> Path:
-    """Return the folder with the map: this one, or the only one in it, as archives often have."""
+    """Return the folder with the map: this one, or the only one in it that has one.
+
+    Archives often have one folder, and wheels have one with what is known about the release, too.
+    """
     if not (folder / MAP_NAME).exists():
         inner = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
-        if len(inner) == 1 and (inner[0] / MAP_NAME).exists():
-            return inner[0]
+        found = [path for path in inner if (path / MAP_NAME).exists()]
+        if len(found) == 1:
+            return found[0]
     return folder
 
 

@@ -139,8 +139,7 @@ def _directory_of(run: PhaseRun, name: str) -> str:
         return str(run.base_dir)
     if name == "tmp_dir" and run.phase is RecipePhase.RECIPE_FETCH:
         return str(run.run_dir)
-    entry = run.recipe.placement.entry
-    return entry.at(_ENTRY_FOLDERS[name])
+    return run.recipe.work_paths(run.phase).at(_ENTRY_FOLDERS[name])
 
 
 @functools.cache

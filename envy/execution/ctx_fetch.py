@@ -10,8 +10,8 @@ from envy.cache.trees import digest_file
 from envy.content import file_operations
 from envy.content.folder_walk import NotTaken, rules_of, walk
 from envy.declarations import fields
+from envy.declarations.source_digests import DIGEST_LENGTHS
 from envy.declarations.sources import (
-    DIGEST_LENGTHS,
     Scheme,
     SourceItem,
     local_path,

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from envy.cache.lock import FileLock
 from envy.cache.lock_cycle import find_circle, inherited_marks, package_of, visible_wait
+from envy.cache.padding import make_padding
 from envy.cache.read import deploy_recorded, lookup
 from envy.cache.write import begin_attempt
 from envy.errors import GraphError
@@ -143,6 +144,8 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
         reason = missing.text if missing is not None else ""
     _warn_of_spaces(engine.services)
     recipe.work.attempt = begin_attempt(placement.entry, placement.entry_key)
+    if placement.padded is not None:
+        make_padding(placement.entry.root)
     return reason
 
 

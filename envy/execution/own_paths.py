@@ -90,7 +90,8 @@ def _own_folders(run: PhaseRun) -> list[str]:
     if run.fetch_dir is not None:
         folders.append(os.fspath(run.fetch_dir))
     if placement is not None and run.phase is not RecipePhase.RECIPE_FETCH:
-        folders += (placement.entry.at(name) for name in (ASSET, STAGE, TMP, FETCH))
+        entries = [placement.entry, *([placement.padded] if placement.padded else ())]
+        folders += (entry.at(name) for entry in entries for name in (ASSET, STAGE, TMP, FETCH))
     return folders
 
 

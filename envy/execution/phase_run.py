@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from envy.cache.padding import padded_path
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, ScriptFailed
 from envy.execution.access import may_read
@@ -21,6 +22,7 @@ from envy.execution.bundle_roots import own_folder
 from envy.execution.entry_lock import lock_marks, recorded_children
 from envy.execution.git_history import hint_about_history
 from envy.execution.log import PhaseLog
+from envy.execution.prefix_maps import compiler_variables
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.script_environment import script_environment
 from envy.execution.services import PhaseServices
@@ -86,6 +88,7 @@ class PhaseRun:
         self.marked_complete = False  # ctx.mark_install_complete was called
         self.sources: dict[str, SourceItem] = {}  # what ctx.fetch fetched, by name
         self.log = PhaseLog(recipe, services, phase)
+        self._for_compilers: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +100,16 @@ class PhaseRun:
     def environment(self) -> dict[str, str]:
         """The variables of this phase's scripts."""
         return script_environment(self.recipe, self.engine, self.phase)
+
+    def _compiler_variables(self) -> dict[str, str]:
+        # No cached_property: until Python 3.12, all of them share a lock, and this may wait.
+        if self._for_compilers is None:
+            self._for_compilers = (
+                compiler_variables(self.recipe, self.engine, self.environment)
+                if self.phase in _ADMITTED and not self.user_managed
+                else {}
+            )
+        return self._for_compilers
 
     @property
     def fetch_dir(self) -> Path | None:
@@ -172,13 +185,17 @@ class PhaseRun:
         shell: str = "",
         without: Collection[str] = (),
     ) -> Completed:
-        cwd = options.cwd or self.run_dir
+        given = options.cwd or self.run_dir
+        cwd = self._padded(given)
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
         variables = {
             **{name: text for name, text in self.environment.items() if name not in without},
+            **self._compiler_variables(),
             **(options.env or {}),
             **lock_marks(self.recipe, self.engine.services),
+            # Otherwise shells and compilers ask the system, which resolves the link.
+            **({"PWD": str(cwd)} if cwd is not given else {}),
         }
         with (
             self._terminal(interactive=options.interactive),
@@ -212,13 +229,21 @@ class PhaseRun:
             )
         return completed
 
+    def _padded(self, folder: Path) -> Path:
+        """Return a folder of the entry by the path that the phase sees."""
+        placement = self.recipe.placement_or_none
+        if placement is None or placement.padded is None:
+            return folder
+        paths = self.recipe.work_paths(self.phase)
+        return Path(padded_path(str(folder), placement.entry, paths))
+
     def _folder(self, cwd: Path) -> Path | None:
         """Return the folder of a script, if its author could not guess it: one of the entry."""
         placement = self.recipe.placement_or_none
         if (
             placement is None
             or self.user_managed
-            or not cwd.is_relative_to(placement.entry.directory)
+            or not cwd.is_relative_to(self.recipe.work_paths(self.phase).directory)
         ):
             return None
         return cwd

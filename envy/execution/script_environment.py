@@ -10,6 +10,7 @@ import os.path
 from collections.abc import Iterable, Mapping
 
 from envy.answers.project_environment import joined_folders
+from envy.cache.names import ASSET, FETCH, STAGE, TMP
 from envy.errors import DeclarationError
 from envy.execution.access import exporting, searched_by_compilers
 from envy.execution.services import PhaseServices
@@ -53,7 +54,7 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     if phase in _ISOLATED and not recipe.user_managed:
         definition = recipe.loaded.definition
         variables = _isolated(inherited, (*definition.pass_env, *definition.secret_env))
-        variables["TMPDIR"] = str(recipe.placement.entry.tmp_dir)
+        variables["TMPDIR"] = recipe.work_paths(phase).at(TMP)
     else:
         variables = dict(inherited)
     if engine.services.offline:
@@ -62,7 +63,7 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     searched = searched_by_compilers(recipe, engine, phase, providers)
     exported = exported_environment(providers, variables, searched=searched)
     variables.update(exported)
-    variables.update(_own_variables(recipe, engine))
+    variables.update(_own_variables(recipe, engine, phase))
     # git must not climb from a folder of the cache to a repository that the cache lies in.
     ceilings = (str(engine.services.layout.root), variables.get("GIT_CEILING_DIRECTORIES", ""))
     variables["GIT_CEILING_DIRECTORIES"] = _LIST_SEPARATOR.join(filter(None, ceilings))
@@ -80,16 +81,17 @@ def _isolated(inherited: Mapping[str, str], passed: Iterable[str]) -> dict[str, 
     return variables
 
 
-def _own_variables(recipe: Recipe, engine: PhaseServices) -> dict[str, str]:
+def _own_variables(recipe: Recipe, engine: PhaseServices, phase: RecipePhase) -> dict[str, str]:
     loaded, placement = recipe.loaded_or_none, recipe.placement_or_none
     variables = {
         "ENVY_RECIPE_DIR": str(loaded.recipe_dir) if loaded is not None else "",
         "ENVY_CORES": str(engine.services.cores),
     }
     if placement is not None and not recipe.user_managed:
-        variables["ENVY_INSTALL_DIR"] = str(placement.entry.asset_dir)
-        variables["ENVY_STAGE_DIR"] = str(placement.entry.stage_dir)
-        variables["ENVY_FETCH_DIR"] = str(placement.entry.fetch_dir)
+        paths = recipe.work_paths(phase)
+        variables["ENVY_INSTALL_DIR"] = paths.at(ASSET)
+        variables["ENVY_STAGE_DIR"] = paths.at(STAGE)
+        variables["ENVY_FETCH_DIR"] = paths.at(FETCH)
     for name, value in recipe.options.items():
         if isinstance(value, bool):
             variables[option_variable(name)] = "true" if value else "false"

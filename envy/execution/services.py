@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from envy.host.children import Children
     from envy.host.shell import Shell
     from envy.jobserver.budget import Jobserver
-    from envy.sharing.depot import DepotAccess
+    from envy.sharing.place import SharedPlaces
 
 
 class Terminal(Protocol):
@@ -81,7 +81,7 @@ class Services:
     bundles: tuple[Bundle, ...] = ()  # of the manifest
     open_bundles: dict[Bundle, OpenBundle] = field(default_factory=dict)  # in this run
     bundle_roots: set[Path] = field(default_factory=set)  # the folders of those that were opened
-    sharing: DepotAccess | None = None  # to the depots of finished entries
+    sharing: SharedPlaces | None = None  # to the depots of finished entries
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
     # In a test of a recipe: what takes the place of transports, the folder that functions may write

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Fields = Mapping[tuple[str, ...], "OptionValue | None"]
 VERSION = ("options", "version")
 _DIGEST_OPTION = ("options", "sha256")
+# Between the name and the version of a release.
+_SEPARATORS = {Scheme.PYPI: "==", Scheme.NPM: "@"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,10 @@ def _of_pins(session: Session, listed: Listed, wish: Wish, row: Upgrade) -> Iter
     elif "sha256" in listed.entry and scheme_of(source.source) in BY_ADDRESS:
         row = replace(row, what="sha256", current=source.sha256)
         yield _of_digest(session, listed, source, wish, row)
+    elif separator := _SEPARATORS.get(scheme_of(source.source)):
+        name, _, version = source.source.rpartition(separator)
+        row = replace(row, what="version", current=version)
+        yield _of_release(session, listed, source, wish, row, name=f"{name}{separator}")
 
 
 # -- the option `version` ------------------------------------------------------------------------
@@ -179,7 +185,7 @@ def _of_version(session: Session, listed: Listed, wish: Wish, row: Upgrade) -> U
         return replace(row, note=f"what is newer is not known: {error.message}")
     if wish.to:
         if is_whole and wish.to not in times:
-            raise _no_such_version(wish.to, recipe, times)
+            raise _no_such_version(wish.to, row, times)
         found = [wish.to]
     else:
         found = newest(_eligible(times, current, wish))
@@ -203,7 +209,7 @@ def _versions(session: Session, recipe: Recipe, current: str) -> tuple[dict[str,
     released = released_as(recipe.key.identity, recipe.options, recipe.loaded.recipe_dir)
     for item in [released] if released else session.releases.sources_of(recipe):
         scheme = scheme_of(item.source)
-        separator = {Scheme.PYPI: "==", Scheme.NPM: "@"}.get(scheme)
+        separator = _SEPARATORS.get(scheme)
         if separator and item.source.rpartition(separator)[2] == current:
             times |= session.releases.versions_of(item, recipe)
             is_whole = True
@@ -237,10 +243,12 @@ def _is_old_enough(time: str, wish: Wish) -> bool:
     return (wish.now - released).total_seconds() >= wish.least_age
 
 
-def _no_such_version(version: str, recipe: Recipe, versions: Mapping[str, str]) -> EnvyError:
+def _no_such_version(version: str, row: Upgrade, versions: Mapping[str, str]) -> EnvyError:
     near = nearest_versions(version, versions)
+    # Without options, of which the version is one.
+    name = row.package.partition("{")[0] if row.table == "packages" else row.package
     return EnvyError(
-        f"{recipe.key.identity} has no version {version}",
+        f"{name} has no version {version}",
         hint=f"the nearest versions are {', '.join(near)}" if near else "",
     )
 
@@ -298,7 +306,7 @@ def _of_ref(
         if wish.to:
             found = wish.to
             if found not in tags and not is_full_hash(found):
-                raise _no_such_version(found, recipe, tags)
+                raise _no_such_version(found, row, tags)
         else:
             found = _newest_ref(session, listed, source, tags)
     except EnvyError as error:
@@ -335,6 +343,28 @@ def _newest_ref(
         and satisfies(tag[len(start) :], (Clause(">", now[len(start) :]),))
     ]
     return newest(alike)[-1] if alike else source.ref
+
+
+def _of_release(
+    session: Session, listed: Listed, source: SourceItem, wish: Wish, row: Upgrade, *, name: str
+) -> Upgrade:
+    """Return the newest release of what a registry has under the `name` of a source."""
+    current, recipe = row.current, listed.recipe
+    try:
+        times = session.releases.versions_of(source, recipe)
+        if wish.to and wish.to not in times:
+            raise _no_such_version(wish.to, row, times)
+        newer = _eligible(times, current, wish)
+        found = wish.to or (newest(newer)[-1] if newer else current)
+        fields: dict[tuple[str, ...], OptionValue | None] = {("source",): f"{name}{found}"}
+        if source.sha256 and found != current:
+            released = replace(source, source=f"{name}{found}")
+            fields["sha256",] = session.releases.digest_of(released, recipe)
+    except EnvyError as error:
+        if wish.to:
+            raise
+        return replace(row, note=f"what is newer is not known: {error.message}")
+    return row if found == current else replace(row, newest=found, fields=fields)
 
 
 def _of_digest(

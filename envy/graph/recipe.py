@@ -135,6 +135,9 @@ class RecipeFunctions:
     live: Mapping[str, LuaFunction] = field(default_factory=dict)
 
 
+_MAKING = frozenset({RecipePhase.FETCH, RecipePhase.STAGE, RecipePhase.BUILD, RecipePhase.INSTALL})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Placement:
     """The cache entry of a recipe, and what its key was computed from."""
@@ -147,6 +150,7 @@ class Placement:
     inputs: Mapping[str, str] = field(default_factory=dict)
     exports_within: bool = False  # the recipe or its run closure exports something
     asset_dir: Path  # not used for a user-managed recipe
+    padded: EntryPaths | None = None  # the entry by its padded path, for `relocate = "padded"`
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -291,6 +295,11 @@ class Recipe:
         """The entry key, or "" before it is computed."""
         placement = self.placement_or_none
         return placement.entry_key if placement is not None else ""
+
+    def work_paths(self, phase: RecipePhase) -> EntryPaths:
+        """Return the entry by the path that a phase sees: the padded one while it is being made."""
+        padded = self.placement.padded if phase in _MAKING else None
+        return padded or self.placement.entry
 
     @property
     def asset_dir(self) -> Path | None:

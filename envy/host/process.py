@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from envy.host.failed_line import FailedLine
 
-OnOutput = Callable[[str, bytes], None]  # the stream, `stdout` or `stderr`, and a chunk of it
+OnOutput = Callable[[str, bytes], None]  # `stdout`, `stderr` or `events`, and a chunk of it
 
 # How long processes that outlive the child may still write to its pipes: `cmd > >(tee log)` ends
 # before tee does. Only a process that holds a pipe open costs this time.
@@ -78,6 +78,8 @@ class ProcessSpec:
     ending_signal: signal.Signals = signal.SIGTERM  # sent at the deadline
     looks_for_leftovers: bool = False
     descriptors: Sequence[int] = ()  # inherited, with the same numbers
+    # A pipe for the stream `events`: its write end is inherited, and closed here after the start.
+    event_pipe: tuple[int, int] | None = None
 
 
 def run_argv(
@@ -128,12 +130,8 @@ def run(spec: ProcessSpec) -> Completed:
     if children.stand_in is not None and (answer := children.stand_in(spec)) is not None:
         return cast("Completed", answer)
     process = _start(spec)
-    child = Child(
-        process.pid,
-        label=spec.label,
-        command=spec.command,
-        has_group=not spec.interactive,
-    )
+    has_group = not spec.interactive
+    child = Child(process.pid, label=spec.label, command=spec.command, has_group=has_group)
     children.add(child)
     with contextlib.ExitStack() as undo:
         if child.has_group:
@@ -160,7 +158,7 @@ def _relay(watch: "_Watch", spec: ProcessSpec) -> Captured:
         with released():
             chunks = watch.wait()
         for stream, chunk in chunks:
-            if spec.capture:
+            if spec.capture and stream != "events":
                 captured.add(stream, chunk)
             if spec.on_output is not None:
                 spec.on_output(stream, chunk)
@@ -207,11 +205,13 @@ class _Watch:
         self._poller = select.poll()
         self._exit = spec.children.watch_exit(child.pid)
         self._poller.register(self._exit, select.POLLIN)
-        for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
-            if pipe is not None:
-                self._streams[pipe.fileno()] = name
-                _enlarge_pipe(pipe.fileno())
-                self._poller.register(pipe.fileno(), select.POLLIN)
+        pipes = [("stdout", process.stdout), ("stderr", process.stderr)]
+        descriptors = [(name, pipe.fileno()) for name, pipe in pipes if pipe is not None]
+        descriptors += [("events", end) for end in (spec.event_pipe or ())[:1]]
+        for name, descriptor in descriptors:
+            self._streams[descriptor] = name
+            _enlarge_pipe(descriptor)
+            self._poller.register(descriptor, select.POLLIN)
 
     def wait(self) -> list[tuple[str, bytes]]:
         """Block until the child has written output or is finished; return the output."""
@@ -333,10 +333,13 @@ def _start(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
                 stderr=_stderr_of(spec),
                 bufsize=0,
                 start_new_session=not interactive,
-                pass_fds=spec.descriptors,
+                pass_fds=(*spec.descriptors, *(spec.event_pipe or ())[1:]),
             )
     except (OSError, ValueError, IndexError) as error:
         raise _start_error(error, spec) from error
+    finally:
+        if spec.event_pipe is not None:
+            os.close(spec.event_pipe[1])
 
 
 def _stderr_of(spec: ProcessSpec) -> int | None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from envy.cache.entry_key import key_of_json
+from envy.cache.padding import padded_entry
 from envy.cache.read import lookup
 from envy.errors import Cancelled
 from envy.execution.access import exports_within
@@ -110,4 +111,5 @@ def _cache_managed_placement(
         inputs=inputs,
         exports_within=exports_within(recipe, engine),
         asset_dir=entry.asset_dir,
+        padded=padded_entry(entry) if recipe.loaded.definition.padded else None,
     )

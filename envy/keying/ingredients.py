@@ -168,8 +168,10 @@ def pinned_source(item: SourceItem, recipe: Recipe, engine: PhaseServices) -> st
         from envy.execution.unpinned import pinned
 
         item = pinned(item, recipe, engine)
-    if scheme is Scheme.PYPI and item.kind == "wheel":
-        # The libc decides which wheel of the release is used.
+    if item.shrinkwrap:
+        pins = {**pins, "shrinkwrap": True}
+    if item.shrinkwrap or (scheme is Scheme.PYPI and item.kind == "wheel"):
+        # The libc decides which wheel of a release is used, and which packages it needs.
         pins = {**pins, "libc": engine.services.platform.libc}
     locked = locked_file(engine.services.lock, recipe.key, item)
     if locked is not None and not item.has_digest:

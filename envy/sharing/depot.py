@@ -11,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envy.cache.export_file import write_export_file
@@ -20,49 +19,18 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import FETCH
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
-from envy.cache.take_entry import take_entry
-from envy.cache.verify import Row, read_fingerprint
+from envy.cache.take_entry import take_exported
+from envy.cache.verify import read_fingerprint
 from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchError
 from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
+from envy.sharing.place import OtherPayload, Taken, differing_paths
 from envy.sharing.shelf import Shelf, StoredObject
 from envy.transport.context import Answered, FetchContext, NotFound
 from envy.transport.minisign import verify_text
 
 _MOST_DAMAGED = 3
-
-
-class OtherPayload(EnvyError):
-    """A depot has another payload for a key than this machine: `paths` differ."""
-
-    def __init__(self, message: str, paths: Sequence[str]) -> None:
-        super().__init__(
-            message,
-            hint="what the recipe makes is not reproducible; the first one stays in the depot",
-        )
-        self.paths = paths
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DepotAccess:
-    """The depots of a command, in the order to ask them.
-
-    `writes` is the one in which it stores what it builds; `sign` returns the signature of a text.
-    """
-
-    depots: "tuple[OpenDepot, ...]"
-    writes: "OpenDepot | None" = None
-    sign: Callable[[bytes], bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """The result of asking a depot for an entry; `missed` says why it was not taken, or is ""."""
-
-    missed: str = ""
-    size: int = 0  # bytes of the object
-    seconds: float = 0.0
 
 
 class OpenDepot:
@@ -84,6 +52,9 @@ class OpenDepot:
     def is_off(self) -> bool:
         """Whether it is not asked again in this run."""
         return bool(self._why_off)
+
+    def ask_ahead(self, wanted: Sequence[tuple[EntryPaths, str]], context: FetchContext) -> None:
+        """Do nothing: each question to a depot is the download itself."""
 
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
@@ -133,7 +104,7 @@ class OpenDepot:
         started = time.monotonic()
         with self._shelf.open(name, Path(entry.at(FETCH)), context) as path:
             size = path.stat().st_size
-            problem = take_entry(
+            problem = take_exported(
                 layout,
                 path,
                 entry,
@@ -223,19 +194,9 @@ class OpenDepot:
         """Raise if the object of a name has another payload than an entry."""
         with self.records(name, scratch / "stored", context) as theirs:
             mine = read_fingerprint(entry)
-            if mine is None or theirs.fingerprint is None:
-                return
-            here, there = mine.rows, theirs.fingerprint.rows
-        paths = sorted(
-            path
-            for path in here.keys() | there.keys()
-            if _content(here.get(path)) != _content(there.get(path))
-        )
+            paths = differing_paths(mine, theirs.fingerprint) if mine is not None else ()
         if paths:
-            shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if paths[5:] else "")
-            raise OtherPayload(
-                f"{self.shown} has another payload for {entry.name}: {shown} differ", paths
-            )
+            raise OtherPayload(self.shown, entry.name, paths)
 
     # -- maintenance -------------------------------------------------------------------------------
 
@@ -303,11 +264,3 @@ class _BadSignature(EnvyError):
 
 def _is_refused(error: EnvyError) -> bool:
     return isinstance(error, Answered) and error.status == 403
-
-
-def _content(row: Row | None) -> tuple[object, ...]:
-    """Return what of a member is the same wherever it was made."""
-    if row is None:
-        return ()
-    # What holds the path of a cache differs with that path.
-    return (row.kind, row.mode) if row.holds else (row.kind, row.mode, row.size, row.digest)

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 FILE = "file"  # the digest of the content
 FOLDER = "folder"  # the digest of the names in it, without those that start with . or _
 LISTING = "listing"  # the digest of all the names in it
+UNIGNORED = "unignored"  # the digest of the names in it that git does not ignore
 STATUS = "status"  # kind, mode, size and time of a file; kind and mode of a folder
 REAL = "real"  # the path that links lead to
 VARIABLE = "variable"  # the digest of the value
 NAMES = "names"  # the digest of the names of the variables that start with one of the prefixes
-KINDS = frozenset({FILE, FOLDER, LISTING, STATUS, REAL, VARIABLE, NAMES})
+KINDS = frozenset({FILE, FOLDER, LISTING, UNIGNORED, STATUS, REAL, VARIABLE, NAMES})
 
 MISSING = "-"
 _OTHER = "!"  # a device, a pipe, or a folder where a file was meant
@@ -88,10 +89,16 @@ def value_of(kind: str, subject: str, environment: Mapping[str, str]) -> str:
         return _content(subject)
     if kind in {FOLDER, LISTING}:
         return _names(subject, hidden=kind == LISTING)
+    if kind == UNIGNORED:
+        return _unignored(subject)
     if kind == STATUS:
         return _status(subject)
     if kind == REAL:
         return os.path.realpath(subject)
+    return _of_variables(kind, subject, environment)
+
+
+def _of_variables(kind: str, subject: str, environment: Mapping[str, str]) -> str:
     if kind == VARIABLE:
         text = environment.get(subject)
         return MISSING if text is None else digest_of(os.fsencode(text))
@@ -132,6 +139,15 @@ def _names(path: str, *, hidden: bool) -> str:
     return digest_of(os.fsencode("\n".join(rows)))
 
 
+def _unignored(path: str) -> str:
+    from envy.testing.ignoring import names_of
+
+    try:
+        return digest_of(os.fsencode(names_of(path)))
+    except (OSError, ValueError):
+        return MISSING
+
+
 def _status(path: str) -> str:
     try:
         found = os.lstat(path)
@@ -154,7 +170,7 @@ def observe(kind: str, subject: str, environment: Mapping[str, str], *, since: i
         Unsettled: it may have changed since; Unknown: no row can name it.
     """
     mark = ""
-    if kind in {FILE, FOLDER, LISTING}:
+    if kind in {FILE, FOLDER, LISTING, UNIGNORED}:
         mark = mark_of(subject)
     value = value_of(kind, subject, environment)
     fact = Fact(kind, subject, value, mark)

@@ -46,7 +46,18 @@ class TestPackage:
     driver: str
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
     has_tests: bool = True  # False if there are no test files at all
+    is_open: bool = False  # its tests are known only when they have run
     detail: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPackage:
+    """A package that a run is going to test, and its tests as far as they are known."""
+
+    name: str
+    directory: Path
+    tests: tuple[str, ...] = ()
+    whole: bool = True  # all of its tests
 
 
 class NothingMatched(EnvyError):

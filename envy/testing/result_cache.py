@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envy.cache.names import TEST_KEPT_FOLDER, TEST_RUNS_FOLDER
+from envy.cache.names import TEST_KEPT_FOLDER, TEST_LISTINGS_FOLDER, TEST_RUNS_FOLDER
 from envy.content.json_text import parse_json
 from envy.limits import TEST_RESULT
 from envy.testing.consulted import Unkept
@@ -200,7 +200,7 @@ def read_result(path: str) -> KeptResult | None:
 def clean_results(root: str) -> int:
     """Remove all results and records of runs; return the number of bytes freed."""
     freed = 0
-    for name in (TEST_KEPT_FOLDER, TEST_RUNS_FOLDER):
+    for name in (TEST_KEPT_FOLDER, TEST_RUNS_FOLDER, TEST_LISTINGS_FOLDER):
         folder = Path(root, name)
         for path in folder.glob("*"):
             with contextlib.suppress(OSError):

@@ -44,10 +44,18 @@ class Selector:
             return Selection(run=self.run, skip=self.skip)
         if self.failed is not None and package.name not in self.failed:
             return None
+        if package.is_open:
+            return Selection() if self._selects_whole(package.name) else None
         names = tuple(name for name in package.tests if self._selects(package.name, name))
         if not names and not (self.failed is not None and not self.failed[package.name]):
             return None
         return Selection(names=names, run=self.run, skip=self.skip)
+
+    def _selects_whole(self, package: str) -> bool:
+        """Return whether a package whose tests are not known is run."""
+        if self.filter is not None and not self.filter(package, ""):
+            return False
+        return self.partition is None or in_partition(package, "", self.partition)
 
     def _selects(self, package: str, test: str) -> bool:
         if self.failed is not None and self.failed[package] and test not in self.failed[package]:

@@ -29,6 +29,7 @@ from envy.testing.package import (
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    PlannedPackage,
     RunSettings,
     TestPackage,
     TestPhase,
@@ -108,12 +109,15 @@ class TestSession:
         events: EventBus,
         children: Children,
         views: Sequence[View],
+        live: Sequence[View] = (),
     ) -> None:
+        """`views` receive the events of packages in order, `live` as they come, from any thread."""
         self._driver = driver
         self._settings = settings
         self._bus = events
         self._children = children
         self._views = views
+        self._live = live
         self._views_lock = threading.RLock()
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
@@ -123,6 +127,7 @@ class TestSession:
         self._to_run = 0
         self._ordering: Ordering | None = None
         self.on_discovered: Callable[[Sequence[TestPackage]], None] | None = None
+        self.on_planned: Callable[[Sequence[PlannedPackage]], None] | None = None
 
     def cancel(self, reason: Cancelled) -> None:
         """End the run: start nothing more and terminate children. For the control thread."""
@@ -154,7 +159,7 @@ class TestSession:
             self._result.cancelled = True
         finally:
             self._result.seconds = time.monotonic() - started
-        self._notify(lambda view: view.on_end(self._result))
+        self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
     # -- the phases ----------------------------------------------------------------------------
@@ -172,6 +177,7 @@ class TestSession:
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
+        self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
         self._lap("discover", started)
         self._build(nodes)
@@ -230,6 +236,7 @@ class TestSession:
         self._emit_build_failures(runs)
         self._select_again(runs)
         self._check_selection(runs)
+        self._plan(runs)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
         self._positions = {run.package.name: at for at, run in enumerate(runs)}
@@ -248,6 +255,24 @@ class TestSession:
         selector = self._settings.selector
         for run in runs if selector.picks_names else ():
             run.selection = selector.select(run.package) or run.selection
+
+    def _plan(self, runs: Sequence[PackageRun]) -> None:
+        """Tell what is going to run: once before the build, and once with what it has found."""
+        if self.on_planned is None:
+            return
+        plan = []
+        for run in runs:
+            selection = run.selection
+            tests = self._driver.select(run, selection) if run.package.tests else ()
+            plan.append(
+                PlannedPackage(
+                    name=run.package.name,
+                    directory=run.package.directory,
+                    tests=tests,
+                    whole=selection.names is None and not (selection.run or selection.skip),
+                )
+            )
+        self.on_planned(plan)
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""
@@ -298,7 +323,15 @@ class TestSession:
         """Return the function that takes the events of a package."""
         assert self._ordering is not None
         ordering, position = self._ordering, self._positions[run.package.name]
-        return lambda event: ordering.emit(position, event)
+        if not self._live:
+            return lambda event: ordering.emit(position, event)
+
+        def emit(event: StreamEvent) -> None:
+            for view in self._live:
+                view.on_event(event)
+            ordering.emit(position, event)
+
+        return emit
 
     def package_ended(self, run: PackageRun) -> None:
         """Record the end of a package; stop the run if it was one failure too many."""
@@ -327,6 +360,8 @@ class TestSession:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
                 if event.import_path not in emitted:
+                    for view in self._live:
+                        view.on_event(event)
                     self._emit(event)
             emitted |= paths
 
@@ -334,7 +369,7 @@ class TestSession:
         self._on_phase("building", min(self._built + count, self._to_build), self._to_build)
 
     def _on_phase(self, phase: str, done: int, total: int) -> None:
-        self._notify(lambda view: view.on_phase(phase, done, total))
+        self._notify_all(lambda view: view.on_phase(phase, done, total))
 
     def _emit(self, event: StreamEvent) -> None:
         with self._views_lock:
@@ -345,3 +380,8 @@ class TestSession:
         with self._views_lock:
             for view in self._views:
                 call(view)
+
+    def _notify_all(self, call: Callable[[View], None]) -> None:
+        for view in self._live:
+            call(view)
+        self._notify(call)

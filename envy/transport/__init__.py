@@ -43,6 +43,10 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
             return stood_in
         fetch = _fetcher(scheme_of(item.source, origin=item.origin))
         with _saying_where(item):
+            if item.sha256sums or item.sha512sums:
+                from envy.transport.checksum_file import with_listed
+
+                return fetch(item, into, with_listed(item, _fetch_companion, context))
             fetched = fetch(item, into, context)
             if item.signature is not None:
                 _check_signature(item, fetched, context)
@@ -59,13 +63,15 @@ def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) 
     if context.offline and (item.has_digest or context.locked(item) is not None):
         return
     try:
-        check_signature(
-            item, fetched, lambda its, into: _fetcher(scheme_of(its.source))(its, into, context)
-        )
+        check_signature(item, fetched, _fetch_companion, context)
     except BaseException:
         if fetched.path.is_file():
             fetched.path.unlink()
         raise
+
+
+def _fetch_companion(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    return _fetcher(scheme_of(item.source))(item, into, context)
 
 
 @contextlib.contextmanager
@@ -91,17 +97,27 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
         from envy.transport.s3 import fetch_s3
 
         return fetch_s3
+    if scheme in {Scheme.OCI, Scheme.PYPI, Scheme.NPM}:
+        return _fetcher_of_registry(scheme)
+    from envy.transport.local import fetch_local
+
+    return fetch_local
+
+
+def _fetcher_of_registry(
+    scheme: Scheme,
+) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
+    if scheme is Scheme.OCI:
+        from envy.transport.oci import fetch_oci
+
+        return fetch_oci
     if scheme is Scheme.PYPI:
         from envy.transport.pypi import fetch_pypi
 
         return fetch_pypi
-    if scheme is Scheme.NPM:
-        from envy.transport.npm import fetch_npm
+    from envy.transport.npm import fetch_npm
 
-        return fetch_npm
-    from envy.transport.local import fetch_local
-
-    return fetch_local
+    return fetch_npm
 
 
 def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> str:

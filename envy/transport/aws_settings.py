@@ -4,7 +4,6 @@ Nothing else is asked: neither the metadata service of a cloud machine, which co
 there is none, nor a service that exchanges credentials for others. Opens no connection.
 """
 
-import configparser
 import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -158,9 +157,8 @@ def _sections(path: str, uri: str) -> dict[str, dict[str, str]]:
     Raises:
         FetchError: it cannot be read, or is not of their form.
     """
-    parser = configparser.RawConfigParser(strict=False, default_section="")
     try:
-        parser.read_string(read_plain(path, REGISTRY_DOCUMENT).decode(), source=path)
+        lines = read_plain(path, REGISTRY_DOCUMENT).decode().splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, NotPlain, UnicodeDecodeError) as error:
@@ -168,16 +166,23 @@ def _sections(path: str, uri: str) -> dict[str, dict[str, str]]:
         raise FetchError(
             f"{path} cannot be read: {why}", uri=uri, hint="it has the credentials for s3: sources"
         ) from error
-    except configparser.Error as error:
-        # The error itself would show the line, and with it perhaps a secret.
-        line = getattr(error, "lineno", None) or next(iter(getattr(error, "errors", ())), ("?",))[0]
-        raise FetchError(
-            f"{path}:{line} is not of the form [PROFILE] with lines NAME = VALUE", uri=uri
-        ) from None
-    return {
-        " ".join(name.split()): {key: value.strip() for key, value in parser.items(name)}
-        for name in parser.sections()
-    }
+    sections: dict[str, dict[str, str]] = {}
+    section: dict[str, str] | None = None
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text[0] in "#;" or line[0].isspace():
+            continue  # what is indented is a table for one service
+        name, equals, value = text.partition("=")
+        if text[0] == "[" and "]" in text:
+            section = sections.setdefault(" ".join(text[1:].partition("]")[0].split()), {})
+        elif equals and section is not None:
+            section[name.strip().lower()] = value.strip()
+        else:
+            # The line is not shown: it may have a secret.
+            raise FetchError(
+                f"{path}:{number} is not of the form [PROFILE] with lines NAME = VALUE", uri=uri
+            )
+    return sections
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str:

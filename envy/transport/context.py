@@ -87,6 +87,15 @@ class NoAnswer(Answered):
     """The server could not be reached, or could not answer now: another time it may."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedDigest:
+    """A digest of the file that is fetched, and the address of the checksum file that lists it."""
+
+    algorithm: str
+    hexdigest: str
+    by: str
+
+
 class RunProgram(Protocol):
     """Runs a program to its end and returns (exit code, stdout, stderr).
 
@@ -161,6 +170,8 @@ class FetchContext:
     `locked` returns what envy.lock says about a source, and `mirrors` are those that the manifest
     names. `ranges` says when a file is fetched over several connections.
 
+    `listed` are the digests that checksum files list for the one source of this context.
+
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
     the user can do instead. A `stand_in` takes the place of the transports.
@@ -183,6 +194,7 @@ class FetchContext:
     mirrors: PrefixMap = field(default_factory=dict)
     jitter: Callable[[], float] = _jitter
     ranges: Ranges = _RANGES
+    listed: tuple[ListedDigest, ...] = ()
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
     stand_in: StandIn | None = None
 

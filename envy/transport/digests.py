@@ -49,14 +49,22 @@ def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
 
 
 def wanted_digests(item: SourceItem, context: FetchContext) -> tuple[ExpectedDigest, ...]:
-    """Return the digests that the recipe declares for a source, or else those of the lock."""
+    """Return the digests that the recipe declares for a source, or else those of the lock.
+
+    After them come those that checksum files list.
+    """
     declared = expected_digests(item)
     locked = context.locked(item)
+    listed = tuple(
+        ExpectedDigest(algorithm=each.algorithm, hexdigest=each.hexdigest, by=each.by)
+        for each in context.listed
+    )
     if locked is None:
-        return declared
+        return declared + listed
     size = int(locked.size) if locked.size != UNKNOWN else None
     if declared:
-        return tuple(replace(each, size=size, owner=locked.package) for each in declared)
+        sized = (replace(each, size=size, owner=locked.package) for each in declared)
+        return (*sized, *listed)
     algorithm, _, hexdigest = locked.digest.partition(":")
     return (
         ExpectedDigest(
@@ -67,6 +75,7 @@ def wanted_digests(item: SourceItem, context: FetchContext) -> tuple[ExpectedDig
             size=size,
             owner=locked.package,
         ),
+        *listed,
     )
 
 
@@ -204,7 +213,7 @@ def verify_digest(actual: str, expected: ExpectedDigest, *, uri: str) -> None:
         f"  expected {expected.hexdigest}\n  actual   {actual}",
         uri=uri,
         hint="the file was damaged or replaced on its way; try again, and if that does not help, "
-        "inform the operators of the registry",
+        "inform the operators of the server",
     )
 
 

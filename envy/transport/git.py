@@ -4,7 +4,9 @@ Owns the resolution of a ref to a commit, and the creation of a tree from a comm
 not kept, so that the same commit is the same tree everywhere.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from envy.content import file_operations
@@ -15,6 +17,7 @@ from envy.limits import GIT_SUBMODULES
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
 from envy.transport.git_lfs import fetch_content, pointers_in, warn_of_pointers
+from envy.transport.git_part import check_out_part
 from envy.transport.git_program import Checkout, check_repository, git, run_git
 from envy.transport.git_submodules import refusals, submodules_of
 from envy.transport.source_tree import inner_folder, move_part, tree_size
@@ -117,8 +120,10 @@ def _check_out(item: SourceItem, commit: str, checkout: Path, context: FetchCont
     count = 0
     while waiting:
         wanted = waiting.pop()
-        _check_out_one(wanted, context)
-        _fetch_stored_files(item, wanted, context, is_root=wanted.path == checkout)
+        is_root = wanted.path == checkout
+        is_part = is_root and not (item.submodules or item.lfs)
+        _check_out_one(wanted, context, part=item.subdir if is_part else "")
+        _fetch_stored_files(item, wanted, context, is_root=is_root)
         if item.submodules:
             found = _submodules(wanted, context)
             count += len(found)
@@ -136,8 +141,23 @@ def _too_many_submodules(address: str) -> FetchError:
     )
 
 
-def _check_out_one(wanted: Checkout, context: FetchContext) -> None:
+def _check_out_one(wanted: Checkout, context: FetchContext, *, part: str = "") -> None:
+    """Check out a commit; only the folder `part` of it, where its server allows that."""
     check_repository(wanted.address, context)
+    if part:
+        _initialize(wanted, context)
+        with _without_filters(wanted):
+            if check_out_part(wanted, part, context):
+                return
+        file_operations.remove(wanted.path)
+    _initialize(wanted, context)
+    _fetch_commit(wanted, context)
+    with _without_filters(wanted):
+        checkout = ["checkout", "-q", "--detach", wanted.commit]
+        git(checkout, wanted.address, context, cwd=wanted.path)
+
+
+def _initialize(wanted: Checkout, context: FetchContext) -> None:
     form = "sha256" if len(wanted.commit) == 64 else "sha1"
     git(
         ["init", "-q", "--template=", str(wanted.path)],
@@ -145,13 +165,15 @@ def _check_out_one(wanted: Checkout, context: FetchContext) -> None:
         context,
         environment={"GIT_DEFAULT_HASH": form},
     )
-    _fetch_commit(wanted, context)
-    # These attributes come before all others: no filter of the user runs, whatever its name.
+    (wanted.path / ".git" / "info").mkdir(exist_ok=True)
+
+
+@contextlib.contextmanager
+def _without_filters(wanted: Checkout) -> Iterator[None]:
+    """Let no filter of the user run, whatever its name: these attributes come before all others."""
     attributes = wanted.path / ".git" / "info" / "attributes"
-    attributes.parent.mkdir(exist_ok=True)
     attributes.write_text("* -filter\n")
-    checkout = ["checkout", "-q", "--detach", wanted.commit]
-    git(checkout, wanted.address, context, cwd=wanted.path)
+    yield
     attributes.unlink()
 
 

@@ -34,7 +34,9 @@ class Pointer:
 
 def pointers_in(checkout: Checkout, subdir: str, context: FetchContext) -> Sequence[Pointer]:
     """Return the pointer files in the folder `subdir` of a checkout."""
-    arguments = ["ls-files", "-z", "--", ":(attr:filter=lfs)"]
+    # Of what is not checked out, git would ask for the attributes.
+    within = f":(attr:filter=lfs,literal){subdir}" if subdir else ":(attr:filter=lfs)"
+    arguments = ["ls-files", "-z", "--", within]
     listed = git(arguments, checkout.address, context, cwd=checkout.path)
     names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
     inside = f"{subdir.strip('/')}/" if subdir else ""

@@ -13,7 +13,7 @@ from envy.transport.connection import get, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
-from envy.transport.kept import keep, take_kept
+from envy.transport.kept import keep, kept_aside, take_kept
 from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
 from envy.transport.request import Request
@@ -72,7 +72,8 @@ def download(
                     expected=expected,
                 )
                 hasher = (transfer or stream)(request, part, context, target.name)
-                hasher.verify(request.uri)
+                with kept_aside(part, hasher, context):
+                    hasher.verify(request.uri)
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)

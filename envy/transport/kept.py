@@ -1,7 +1,8 @@
 """Downloads that the cache keeps, in place of a transfer; each is verified when it is used."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from envy.cache.names import DOWNLOAD_ALGORITHMS
 from envy.content.archive import is_archive_called, is_unpacked
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem
+from envy.errors import FetchError
 from envy.os_errors import os_error_text
 from envy.transport.context import FetchContext, Fetched, Sharing
 from envy.transport.digests import ExpectedDigest, Hasher
@@ -63,6 +65,23 @@ def keep(part: Path, hasher: Hasher, item: SourceItem, name: str, context: Fetch
         context.kept.keep(str(part), hasher.digests, shared=_is_shared(item, part, name, context))
     except OSError as error:
         context.warn(f"{name} cannot be kept for later use: {os_error_text(error)}")
+
+
+@contextlib.contextmanager
+def kept_aside(part: Path, hasher: Hasher, context: FetchContext) -> Iterator[None]:
+    """Keep a downloaded file aside if it turns out to have a wrong digest; the error names it."""
+    try:
+        yield
+    except FetchError as error:
+        try:
+            path = context.kept.refuse(str(part), hasher.sha256) if context.kept else ""
+        except OSError as failure:
+            context.warn(f"{part.name} cannot be kept aside: {os_error_text(failure)}")
+            path = ""
+        if path:
+            error.message += f"\n  kept as  {path}"
+            error.args = (error.message,)
+        raise
 
 
 class _Damaged(Exception):

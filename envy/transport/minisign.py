@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
-from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.errors import FetchError
 from envy.extras import missing_extra
 from envy.limits import SIGNED_FILE
 from envy.transport.addresses import redacted
-from envy.transport.context import Fetched
+from envy.transport.companion import Fetch, companion_of, read_companion
+from envy.transport.context import FetchContext, Fetched
 
 _UNTRUSTED, _TRUSTED = b"untrusted comment: ", b"trusted comment: "
 _HASHED, _WHOLE = b"ED", b"Ed"
@@ -59,20 +59,11 @@ def signature_source(item: SourceItem, signature: Signature) -> SourceItem:
     elif not source:
         address, rest = re.fullmatch(r"([^?#]*)(.*)", item.source, re.DOTALL).groups()  # type: ignore[union-attr]
         source = f"{address}.minisig{rest}"
-    is_beside = scheme_of(item.source) is scheme_of(source) is Scheme.S3
-    return SourceItem(
-        source=source,
-        dest="signature",
-        extract=False,
-        headers=item.headers if is_beside else (),
-        profile=item.profile if is_beside else "",
-        origin=item.origin,
-        base_dir=item.base_dir,
-    )
+    return companion_of(item, source, "signature")
 
 
 def check_signature(
-    item: SourceItem, fetched: Fetched, fetch: Callable[[SourceItem, Path], Fetched]
+    item: SourceItem, fetched: Fetched, fetch: Fetch, context: FetchContext
 ) -> None:
     """Fetch the signature of a file that was fetched, and verify it.
 
@@ -86,13 +77,32 @@ def check_signature(
     uri = redacted(item.source)
     if not fetched.sha256:
         raise FetchError(f"{uri} is a folder, and a folder has no signature", uri=uri)
-    with scratch_folder("signature") as scratch:
-        path = fetch(signature_source(item, signature), scratch).path
-        if not path.is_file():
-            raise FetchError(f"the signature of {uri} is a folder", uri=uri)
-        with path.open("rb") as file:
-            content = file.read(_LONGEST + 1)
+    content = _read_signature(item, signature, fetch, context)
     verify_signature(fetched.path, content, signature, uri=uri)
+
+
+def check_companion(
+    item: SourceItem, signature: Signature, text: bytes, fetch: Fetch, context: FetchContext
+) -> None:
+    """Fetch the signature of a small file, whose content is `text`, and verify it.
+
+    Raises:
+        FetchError, UsageError: as for `check_signature`.
+    """
+    content = _read_signature(item, signature, fetch, context)
+    verify_text(text, content, [signature], uri=redacted(item.source))
+
+
+def _read_signature(
+    item: SourceItem, signature: Signature, fetch: Fetch, context: FetchContext
+) -> bytes:
+    uri = redacted(item.source)
+
+    def too_large() -> FetchError:
+        return _refused(uri, "is not a signature file of minisign: it is too large")
+
+    source = signature_source(item, signature)
+    return read_companion(source, fetch, context, _LONGEST, too_large)
 
 
 def parse_signature_file(content: bytes) -> SignatureFile | None:

@@ -4,36 +4,42 @@ Owns finding the tarball of one exact version and its integrity. Resolves no dep
 no scripts.
 """
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from envy.content.json_text import TooManyValues, parse_json
 from envy.declarations.sources import SourceItem, file_name
 from envy.declarations.versions import nearest_versions
 from envy.errors import FetchError
 from envy.limits import REGISTRY_VALUES, shortened
-from envy.transport.addresses import check_named, origin_of, redacted
+from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched, NotFound
-from envy.transport.digests import ExpectedDigest, wanted_digests
-from envy.transport.http import download, read_page
+from envy.transport.digests import wanted_digests
+from envy.transport.http import read_page
 from envy.transport.known import remember_known, take_known
 from envy.transport.npm_configuration import NpmConfiguration, npm_configuration
+from envy.transport.npm_tarball import Tarball, authorized, download_tarball, integrity_of
 from envy.transport.target import target_in
 
 # The short form of a package's document, without readmes.
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
 _ACCEPT_WHOLE = "application/json"
-_ALGORITHMS = ("sha512", "sha384", "sha256", "sha1")
 _LONGEST_TIME = 40
 _NO_VERSIONS = "it is not JSON with versions"
 
 
 def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
-    """Download the tarball of one version of a package, unless it is kept."""
+    """Download the tarball of one version of a package, unless it is kept.
+
+    With `shrinkwrap`, it becomes a folder that also has the packages which the release pins.
+    """
     name, version = _parts_of(item)
     plain = _tarball_name(item)
+    if item.shrinkwrap:
+        from envy.transport.npm_tree import fetch_tree
+
+        target = target_in(into, file_name(item) or plain.removesuffix(".tgz"))
+        return fetch_tree(item, target, context, fetch_tarball=fetch_npm)
     found = take_known(item, into, context, name=plain)
     if found is not None:
         return found
@@ -44,31 +50,18 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         reason = shortened(str(release["deprecated"]))
         context.warn(f"{item.source} is deprecated by its authors: {reason}")
     dist = _dist_of(release, item, configuration)
-    base = name.rpartition("/")[2]
     target = target_in(into, file_name(item) or plain)
-    expected = [*wanted_digests(item, context), *_integrity_of(dist)]
-    check_named(str(dist["tarball"]), by=configuration.registry, is_pinned=bool(expected))
-    tarballs = _urls_of(
-        str(dist["tarball"]), f"{name}/-/{base}-{version}.tgz", configuration.registry
+    expected = [*wanted_digests(item, context), *integrity_of(dist)]
+    fetched = download_tarball(
+        Tarball(name=name, version=version, address=str(dist["tarball"])),
+        target,
+        context.reporting_as(item.source),
+        item=item,
+        configuration=configuration,
+        expected=expected,
     )
-    for number, url in enumerate(tarballs, 1):
-        try:
-            fetched = download(
-                url,
-                target,
-                context.reporting_as(item.source),
-                item=item,
-                expected=expected,
-                headers=authorized(configuration, url),
-                certificates=configuration.certificates,
-            )
-        except FetchError:
-            if number == len(tarballs):
-                raise
-        else:
-            remember_known(item, fetched, context, name=plain)
-            return fetched
-    raise _unusable(configuration.registry, item, "it names no tarball")
+    remember_known(item, fetched, context, name=plain)
+    return fetched
 
 
 def releases_of(item: SourceItem, context: FetchContext) -> dict[str, str]:
@@ -96,7 +89,7 @@ def release_tarball(item: SourceItem, context: FetchContext) -> tuple[str, str]:
     name, version = _parts_of(item)
     configuration = npm_configuration(name, item.base_dir, context)
     release = _release_of(item, name, version, configuration, context)
-    digests = _integrity_of(_dist_of(release, item, configuration))
+    digests = integrity_of(_dist_of(release, item, configuration))
     digest = "".join(f"{each.algorithm}:{each.hexdigest}" for each in digests)
     return _tarball_name(item), digest
 
@@ -118,17 +111,6 @@ def _dist_of(
     if not isinstance(dist, dict) or not isinstance(dist.get("tarball"), str):
         raise _unusable(configuration.registry, item, "it names no tarball")
     return dist
-
-
-def _urls_of(tarball: str, path: str, registry: str) -> list[str]:
-    """Return the URLs to request a tarball from, in order.
-
-    A mirror often repeats the address of the registry that it mirrors, which may be out of reach;
-    so another host comes only after the configured one. The integrity verifies both.
-    """
-    if origin_of(tarball) == origin_of(registry):
-        return [tarball]
-    return [registry + path, tarball]
 
 
 def _release_of(
@@ -208,32 +190,6 @@ def _versions_in(
     if not isinstance(versions, dict):
         raise _unusable(configuration.registry, item, "its versions are not an object")
     return versions
-
-
-def authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
-    """Return the headers that authorize a request to a URL, if the settings have any."""
-    is_downgrade = urlsplit(url).scheme == "http" != urlsplit(configuration.registry).scheme
-    if urlsplit(url).username or is_downgrade:
-        return {}
-    header = configuration.authorization(url)
-    return {"authorization": header} if header else {}
-
-
-def _integrity_of(dist: Mapping[str, object]) -> list[ExpectedDigest]:
-    """Return the strongest digest that a registry lists for a tarball, if any."""
-    given: dict[str, str] = {}
-    for entry in str(dist.get("integrity") or "").split():
-        algorithm, _, encoded = entry.partition("?")[0].partition("-")
-        try:
-            given.setdefault(algorithm, base64.b64decode(encoded, validate=True).hex())
-        except ValueError:  # not base64, or not even ASCII
-            continue
-    if dist.get("shasum"):
-        given.setdefault("sha1", str(dist["shasum"]).lower())
-    strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)
-    if strongest is None:
-        return []
-    return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by="the npm registry")]
 
 
 def _unusable(registry: str, item: SourceItem, reason: str, *, hint: str = "") -> FetchError:

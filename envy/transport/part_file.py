@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from blake3 import blake3
+
 from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
 from envy.transport.content_encoding import encoding_of
@@ -22,6 +24,7 @@ LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a rec
 _CHECKED_EACH = 8 << 20
 _LEAST_BESIDE = 8 << 20  # bytes; below, a thread for the digests does not pay
 _CHUNK = 1 << 20
+_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class PartFile:
 
     `done` of `total` bytes are written (`total` is 0 if it is unknown), of which `taken` are from
     an earlier process. `version` is the server's name for this version of the content, "" if the
-    download cannot be continued, and `encoding` is that of the content.
+    download cannot be continued, and `encoding` is that of the content. With `by_digest`, the
+    beginning is from another address, so that only the digest tells whether the rest belongs to it.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class PartFile:
         self._behind: HashingThread | None = None
         self.done = self.total = self.taken = 0
         self.version = self.encoding = ""
+        self.by_digest = False
         self._path = path
         self._is_pinned = bool(expected)
         self._closing = closing
@@ -92,7 +97,22 @@ class PartFile:
             self.start_over()
             return
         self._file.truncate()
-        self.version, self.total, self.taken = record.version, record.total, self.done
+        self.total, self.taken = record.total, self.done
+        self.by_digest = self._is_pinned and record.address != self._address
+        self.version = "" if self.by_digest else record.version
+
+    @property
+    def _address(self) -> str:
+        """What stands for the address in records, which hold none."""
+        return blake3(self.uri.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+
+    def adopt(self, headers: Mapping[str, str]) -> None:
+        """Go on with an answer that continues what another address began."""
+        if self.by_digest:
+            # An answer with a part may leave out that the server can send parts.
+            self.version = version_of({**lower_case(headers), "accept-ranges": "bytes"})
+            self.by_digest = not self.version
+            self._note()
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """Begin with the content that an answer with these headers brings."""
@@ -120,6 +140,8 @@ class PartFile:
         """Return whether a part of the content, with these headers, is what follows `done`."""
         first, _, total = range_of(headers.get("content-range", ""))
         tag = headers.get("etag", "")
+        if self.by_digest and encoding_of(headers.get("content-encoding", "")):
+            return False
         return (
             first == self.done
             and total in {0, self.total or total}
@@ -155,6 +177,7 @@ class PartFile:
         self.hasher.restart()
         self.done = self.taken = self._checked = 0
         self.version = ""
+        self.by_digest = False
         if self._partial is not None:
             self._partial.note(None)
 
@@ -183,7 +206,7 @@ class PartFile:
                 self._note()
 
     def _note(self) -> None:
-        if self._partial is None:
+        if self._partial is None or self.by_digest:
             return
         self._partial.file.flush()
         self._checked = self.done
@@ -193,6 +216,7 @@ class PartFile:
                 total=self.total,
                 checked=self.done,
                 sha256="" if self._is_pinned else self.hasher.sha256,
+                address=self._address,
             )
             if self.version and self.total and not self.encoding
             else None
@@ -237,6 +261,10 @@ def version_of(headers: Mapping[str, str]) -> str:
         return changed if parsedate_to_datetime(changed).timestamp() < sent else ""
     except (ValueError, OverflowError, TypeError, IndexError):
         return ""
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def range_of(content_range: str) -> tuple[int, int, int]:

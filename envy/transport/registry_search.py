@@ -15,8 +15,9 @@ from envy.limits import REGISTRY_VALUES
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, NotFound
 from envy.transport.http import read_page
-from envy.transport.npm import authorized, releases_of
+from envy.transport.npm import releases_of
 from envy.transport.npm_configuration import npm_configuration
+from envy.transport.npm_tarball import authorized
 from envy.transport.pip_configuration import pip_configuration
 from envy.transport.pypi import files_of
 from envy.transport.wheel_choice import versions_of

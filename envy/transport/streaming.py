@@ -92,7 +92,7 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
                 raise request_error(
                     request.address, error, context, signed_for=request.signed_for
                 ) from error
-            if not content.version:
+            if not content.version and not content.by_digest:
                 content.start_over()  # this server cannot continue a download
         else:
             return
@@ -113,7 +113,8 @@ def _download_rest(
 
     headers = dict(request.headers)
     if content.done:
-        headers |= {"range": f"bytes={content.done}-", "if-range": content.version}
+        headers |= {"range": f"bytes={content.done}-"}
+        headers |= {"if-range": content.version} if content.version else {}
     is_pinned = bool(request.expected)
     with get(
         request.address,
@@ -135,6 +136,8 @@ def _download_rest(
                 raise _changed(request)
             content.start_over()
             raise IncompleteRead(0, content.total)
+        else:
+            content.adopt(response.headers)
         rate = _read(response, request, content, context, may_spread=may_spread)
     if rate:
         return rate

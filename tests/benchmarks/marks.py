@@ -26,6 +26,9 @@ MEMORY = {10000: 400.0}
 ASSET_ABOVE_FLOOR = 0.09  # for up to 1,000 recipes; three times that for 10,000
 CHAIN_GROWTH = 12.0  # the ratio of 10,000 recipes to 1,000
 JOBS_GROWTH = 1.3  # the ratio of CPU with 16 jobs to CPU with one
+# (files, bytes of each): the wall time of `envy hash` to that of b3sum.
+HASH_TO_B3SUM = {(1000, 1_000_000): 1 / 0.8, (20_000, 3000): 1.5}
+DOWNLOAD_TO_CURL = 1 / 0.9  # wall time, start-up not counted
 EXTRA_THREADS = 8  # beyond the slots
 EXTRA_FILES = 1024  # the usual limit of a process
 

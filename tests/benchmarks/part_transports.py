@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import marks
 from trees import write_tree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -23,7 +24,7 @@ def run(bench, report):
 
 
 def _compare(bench, report, case, commands):
-    """Measure and report commands, given as (name, argv); the first is the floor."""
+    """Measure commands, given as (name, argv), report and return; the first is the floor."""
     dest = bench.folder / "fetched"
     found = bench.meter.beside(
         commands.values(), runs=bench.count(5, 3), before=lambda: bench.remove(dest)
@@ -32,6 +33,7 @@ def _compare(bench, report, case, commands):
     report.floor(f"{case}: {first}", floor)
     for name, figures in others:
         report.row(f"{case}: {name}", figures, floor, against=first)
+    return found
 
 
 def _http(bench, report):
@@ -84,7 +86,9 @@ def _curl(bench, report):
                     "envy": bench.work("fetch-together", dest, *urls),
                     "envy, start-up alone": bench.work("fetch-together", dest),
                 }
-                _compare(bench, report, case, commands)
+                floor, ours, start = _compare(bench, report, case, commands)
+                ratio = (ours.wall - start.wall) / floor.wall
+                report.mark(f"{case}: wall to curl", ratio, marks.DOWNLOAD_TO_CURL)
         finally:
             server.terminate()
 

@@ -12,7 +12,7 @@ from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
 from envy.cache.layout import CacheLayout
 from envy.cache.read import lookup
-from envy.cache.take_entry import take_entry
+from envy.cache.take_entry import take_exported
 from envy.cache.write import begin_attempt, publish
 from envy.errors import ArchiveError, CacheError
 
@@ -45,7 +45,7 @@ def exported(tmp_path):
 def take(tmp_path, exported, accept=lambda _index, _signature: None, key=KEY):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", key)
-    problem = take_entry(layout, exported, entry, key, accept=accept)
+    problem = take_exported(layout, exported, entry, key, accept=accept)
     return entry, problem
 
 
@@ -177,7 +177,7 @@ def test_a_full_disk(tmp_path, exported):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="No space left"):
-        take_entry(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
+        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
     assert not lookup(entry, KEY).hit
 
 

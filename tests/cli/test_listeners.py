@@ -6,9 +6,9 @@ import pytest
 
 from envy.cli.listeners import can_draw, make_listeners, suspended
 from envy.cli.settings import Settings
+from envy.console.colours import has_colours
 from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
-from envy.console.styled import has_colours
 from envy.console.text import Streams
 from envy.console.timeline import Timeline
 from envy.console.trace import JsonTrace, TextTrace

@@ -25,6 +25,8 @@ def test_the_environment_applies_without_an_option(tmp_path):
         "ENVY_LOCKED": "on",
         "ENVY_DEPOT_WRITE": "1",
         "ENVY_DEPOT_UNSIGNED": "true",
+        "ENVY_REMOTE": "grpc://h",
+        "ENVY_REMOTE_READ_ONLY": "yes",
     }
     assert set(environment) == set(OPTION_VARIABLES.values())  # those that `envy doctor` shows
     assert merge_settings({}, environment) == Settings(
@@ -35,6 +37,8 @@ def test_the_environment_applies_without_an_option(tmp_path):
         locked=True,
         depot_write=True,
         depot_unsigned=True,
+        remote="grpc://h",
+        remote_read_only=True,
     )
 
 

@@ -116,6 +116,15 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     assert definition.exclusive == "gn"
 
 
+def test_a_padded_package(define):
+    """`relocate` is "padded", or names files."""
+    definition = define('install = "true" relocate = "padded"')
+    assert (definition.padded, definition.relocate) == (True, ())
+    assert not define('install = "true"').padded
+    with pytest.raises(DeclarationError, match="relocate"):
+        define('install = "true" relocate = "bin/*"')
+
+
 def test_functions_stay_functions(define):
     """Functions are kept, and called by the phases."""
     definition = define(

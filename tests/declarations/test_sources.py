@@ -65,7 +65,7 @@ def test_unknown_scheme_lists_the_supported_ones(source):
     with pytest.raises(DeclarationError) as caught:
         parse(source)
     assert str(caught.value).startswith("r.lua:7: envy does not support")
-    assert "s3:, pypi:, npm:" in str(caught.value)
+    assert "s3:, oci:, pypi:, npm:" in str(caught.value)
 
 
 def test_string_is_a_source():

@@ -155,3 +155,38 @@ def test_slow_tests_are_pointed_out():
     text, _ = plain(slow=0.4, slowest=1)
     assert "SLOW  m/a.TestA" in text
     assert "0.50s  m/a.TestA" in text
+
+
+def coloured_text(events, **options):
+    out = io.StringIO()
+    view = PlainView(Streams(output=out, errors=io.StringIO()), colours=True, **options)
+    replay(events, [view])
+    return out.getvalue()
+
+
+def test_plain_lines_in_colour():
+    """The word of a package and the last line say the outcome; a test keeps its own colours."""
+    passed = [event("start"), event("run", "TestA"), event("pass", "TestA", elapsed=0.5),
+              event("pass", elapsed=1.0)]  # fmt: skip
+    assert coloured_text(passed) == (
+        "\x1b[32mok\x1b[0m    m/a  1.000s  (1 test)\n"
+        "\x1b[32m1 passed, 0 failed, 0 skipped in 1 package, 0.0s\x1b[0m\n"
+    )
+    text = coloured_text(events())
+    assert 'said "<x>" \x1b[31m\ufffe\x1b[0m\n' in text
+    assert "bad.go:1: <no> & \\x01\n" in text
+    assert "\x1b[31mFAIL\x1b[0m  m/bad  [build failed]\n" in text
+    assert "\x1b[31mfailed:\x1b[0m\n" in text
+    assert text.splitlines()[-1].startswith("\x1b[31m1 passed, 1 failed")
+
+
+def test_a_remembered_run_has_the_same_colours():
+    """The lines that are answered without the view are painted as the view paints them."""
+    from envy.cli.test_answer import painted_answer
+
+    rows = [event("start"), event("run", "TestA"), event("pass", "TestA", elapsed=0.5),
+            event("pass", elapsed=1.0, cached=True), event("start", package="m/none"),
+            event("skip", package="m/none")]  # fmt: skip
+    plain = io.StringIO()
+    replay(rows, [PlainView(Streams(output=plain, errors=io.StringIO()), slow=0.1)])
+    assert painted_answer(plain.getvalue()) == coloured_text(rows, slow=0.1)

@@ -12,9 +12,19 @@ from envy.transport import fetch_source
 from envy.transport.git_ssh import ssh_command, ssh_hint
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    return ssh_server(tmp_path_factory.mktemp("ssh") / "server")
+
+
 @pytest.fixture
-def ssh(tmp_path):
-    return ssh_server(tmp_path / "ssh")
+def ssh(server):
+    """The server as it is before anything goes wrong."""
+    server.accept("key")
+    server.know("host_key")
+    for name in (".gitconfig", "log"):
+        (server.folder / name).unlink(missing_ok=True)
+    return server
 
 
 @pytest.fixture

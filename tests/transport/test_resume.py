@@ -108,6 +108,82 @@ def test_damaged_partial_content(fetch, http_server, tmp_path, digest, damage):
     assert (tmp_path / "into" / "a").read_bytes() == BODY
 
 
+def test_another_address_continues(fetch, http_server, tmp_path):
+    """With a known digest, the rest comes from wherever the content is, and only once."""
+    interrupted(fetch, http_server, tmp_path)
+    tagged = Reply(BODY, ranges=True, headers={"ETag": '"other"'}, breaks_after=800_000)
+    http_server.routes["/b"] = [Reply(status=503), tagged, tagged]
+    for message in ("HTTP 503", ""):
+        if message:
+            with pytest.raises(FetchError, match=message):
+                fetch(address=f"{http_server.url}/b")
+            assert partials(tmp_path) == [BODY[:900_000]]
+        else:
+            assert fetch(address=f"{http_server.url}/b").sha256 == DIGEST
+    ranges = [
+        (request.headers.get("range"), request.headers.get("if-range"))
+        for request in http_server.requests
+    ]
+    assert ranges == [
+        ("bytes=900000-", None),
+        ("bytes=900000-", None),
+        ("bytes=1700000-", '"other"'),
+        ("bytes=2500000-", '"other"'),
+    ]
+    assert (tmp_path / "into" / "b").read_bytes() == BODY
+    assert http_server.sent == {"/b": len(BODY) - 900_000}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(BODY),
+        Reply(status=416),
+        Reply(BODY + b"x", ranges=True),
+        Reply(b"x" * len(BODY), ranges=True),
+        Reply(BODY, ranges=True, headers={"Content-Encoding": "br"}),
+    ],
+    ids=["no ranges", "no such range", "another size", "other content", "encoded"],
+)
+def test_another_address_that_does_not_continue(fetch, http_server, tmp_path, reply):
+    """What is not the rest of the content is not used; the digest decides at the end."""
+    interrupted(fetch, http_server, tmp_path)
+    http_server.routes["/b"] = [reply, WHOLE]
+    assert fetch(address=f"{http_server.url}/b").sha256 == DIGEST
+    assert (tmp_path / "into" / "b").read_bytes() == BODY
+    assert partials(tmp_path) == []
+
+
+def test_without_a_digest_an_address_goes_on_alone(fetch, http_server, tmp_path):
+    """Nothing says that two addresses have the same content."""
+    interrupted(fetch, http_server, tmp_path, sha256="")
+    http_server.routes["/b"] = WHOLE
+    assert fetch(address=f"{http_server.url}/b", sha256="").sha256 == DIGEST
+    assert "range" not in http_server.requests[0].headers
+
+
+def test_a_wrong_digest_keeps_the_file(fetch, http_server, tmp_path):
+    """The error names both digests, the address and where the file is kept."""
+    http_server.routes["/a"] = Reply(b"an error page")
+    actual = hashlib.sha256(b"an error page").hexdigest()
+    with pytest.raises(FetchError) as caught:
+        fetch()
+    kept = tmp_path / "cache" / "downloads" / "refused" / actual
+    assert caught.value.message.split("\n") == [
+        f"sha256 of {http_server.url}/a does not match the declared digest",
+        f"  expected {DIGEST}",
+        f"  actual   {actual}",
+        f"  kept as  {kept}",
+    ]
+    assert kept.read_bytes() == b"an error page"
+    assert list((tmp_path / "into").iterdir()) == []
+    kept.parent.chmod(0o500)
+    http_server.routes["/a"] = Reply(b"another")
+    with pytest.raises(FetchError, match="does not match the declared digest"):
+        fetch()
+    kept.parent.chmod(0o700)
+
+
 @pytest.mark.parametrize("digest", [DIGEST, ""])
 def test_a_process_that_was_killed_at_the_end(fetch, http_server, tmp_path, digest):
     """A partial file that has everything is used without a request if its digest is known."""

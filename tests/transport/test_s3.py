@@ -270,7 +270,7 @@ def test_fields(tmp_path):
         parse(source="https://example.org/a", profile="work")
     with pytest.raises(DeclarationError, match="`headers` is for http: and https: sources"):
         parse(source="s3://bucket/a", headers={"a": "b"})
-    with pytest.raises(DeclarationError, match="`auth` is for http:, https: and s3: sources"):
+    with pytest.raises(DeclarationError, match="`auth` is for http:, https:, s3: and oci: sources"):
         parse(source="npm:a@1", auth={"env": "K"})
 
 

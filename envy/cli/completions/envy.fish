@@ -8,7 +8,7 @@ function _envy_names
     string replace -f -r "^$argv[1] " '' < "$folder/.envy/names"
   end
 end
-complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua depot doctor version trace-schema'
+complete -c envy -f -n __fish_use_subcommand -a 'init add new remove outdated upgrade list search sync asset product run x env hook completion shell test lock bootstrap plan graph why cache why-rebuild export import fetch git-resolve extract hash lua depot remote doctor version trace-schema'
 complete -c envy -n '__fish_seen_subcommand_from init' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from init' -l depot
 complete -c envy -n '__fish_seen_subcommand_from init' -l depot-unsigned
@@ -22,6 +22,8 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from init' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from init' -l offline
 complete -c envy -n '__fish_seen_subcommand_from init' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from init' -l remote
+complete -c envy -n '__fish_seen_subcommand_from init' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from init' -l trace
 complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from init' -l yes
@@ -40,6 +42,8 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from add' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from add' -l offline
 complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from add' -l remote
+complete -c envy -n '__fish_seen_subcommand_from add' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from add' -l trace
 complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from add' -l yes
@@ -62,6 +66,8 @@ complete -c envy -n '__fish_seen_subcommand_from new' -l package
 complete -c envy -n '__fish_seen_subcommand_from new' -l program
 complete -c envy -n '__fish_seen_subcommand_from new' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from new' -l ref
+complete -c envy -n '__fish_seen_subcommand_from new' -l remote
+complete -c envy -n '__fish_seen_subcommand_from new' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from new' -l requirement
 complete -c envy -n '__fish_seen_subcommand_from new' -l trace
 complete -c envy -n '__fish_seen_subcommand_from new' -l url
@@ -81,6 +87,8 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from remove' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from remove' -l offline
 complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from remove' -l remote
+complete -c envy -n '__fish_seen_subcommand_from remove' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
@@ -99,6 +107,8 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l min-age
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l offline
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l remote
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l trace
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
@@ -118,6 +128,8 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l offline
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l remote
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l to
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l trace
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l verbose
@@ -137,6 +149,8 @@ complete -c envy -n '__fish_seen_subcommand_from list' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from list' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from list' -l offline
 complete -c envy -n '__fish_seen_subcommand_from list' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from list' -l remote
+complete -c envy -n '__fish_seen_subcommand_from list' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from list' -l shipped
 complete -c envy -n '__fish_seen_subcommand_from list' -l trace
 complete -c envy -n '__fish_seen_subcommand_from list' -l verbose
@@ -154,6 +168,8 @@ complete -c envy -n '__fish_seen_subcommand_from search' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from search' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from search' -l offline
 complete -c envy -n '__fish_seen_subcommand_from search' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from search' -l remote
+complete -c envy -n '__fish_seen_subcommand_from search' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from search' -l trace
 complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from search' -l yes
@@ -174,6 +190,8 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
 complete -c envy -n '__fish_seen_subcommand_from sync' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from sync' -l trace
 complete -c envy -n '__fish_seen_subcommand_from sync' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from sync' -l yes
@@ -191,6 +209,8 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from asset' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from asset' -l offline
 complete -c envy -n '__fish_seen_subcommand_from asset' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from asset' -l remote
+complete -c envy -n '__fish_seen_subcommand_from asset' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from asset' -l trace
 complete -c envy -n '__fish_seen_subcommand_from asset' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from asset' -l yes
@@ -210,6 +230,8 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from product' -l offline
 complete -c envy -n '__fish_seen_subcommand_from product' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from product' -l recipe
+complete -c envy -n '__fish_seen_subcommand_from product' -l remote
+complete -c envy -n '__fish_seen_subcommand_from product' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from product' -l trace
 complete -c envy -n '__fish_seen_subcommand_from product' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from product' -l yes
@@ -227,6 +249,8 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from run' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from run' -l offline
 complete -c envy -n '__fish_seen_subcommand_from run' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from run' -l remote
+complete -c envy -n '__fish_seen_subcommand_from run' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from run' -l trace
 complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from run' -l with
@@ -246,6 +270,8 @@ complete -c envy -n '__fish_seen_subcommand_from x' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from x' -l offline
 complete -c envy -n '__fish_seen_subcommand_from x' -l program
 complete -c envy -n '__fish_seen_subcommand_from x' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from x' -l remote
+complete -c envy -n '__fish_seen_subcommand_from x' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from x' -l trace
 complete -c envy -n '__fish_seen_subcommand_from x' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from x' -l yes
@@ -264,6 +290,8 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from env' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from env' -l offline
 complete -c envy -n '__fish_seen_subcommand_from env' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from env' -l remote
+complete -c envy -n '__fish_seen_subcommand_from env' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from env' -l trace
 complete -c envy -n '__fish_seen_subcommand_from env' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from env' -l with
@@ -282,6 +310,8 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hook' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from hook' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hook' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from hook' -l remote
+complete -c envy -n '__fish_seen_subcommand_from hook' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from hook' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hook' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hook' -l yes
@@ -298,6 +328,8 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from completion' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from completion' -l offline
 complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from completion' -l remote
+complete -c envy -n '__fish_seen_subcommand_from completion' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from completion' -l yes
@@ -316,6 +348,8 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from shell' -l offline
 complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
 complete -c envy -n '__fish_seen_subcommand_from shell' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from shell' -l remote
+complete -c envy -n '__fish_seen_subcommand_from shell' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from shell' -l trace
 complete -c envy -n '__fish_seen_subcommand_from shell' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from shell' -l yes
@@ -351,6 +385,8 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l offline
 complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries
 complete -c envy -n '__fish_seen_subcommand_from test' -l run
@@ -384,6 +420,8 @@ complete -c envy -n '__fish_seen_subcommand_from lock' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from lock' -l offline
 complete -c envy -n '__fish_seen_subcommand_from lock' -l platform
 complete -c envy -n '__fish_seen_subcommand_from lock' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from lock' -l remote
+complete -c envy -n '__fish_seen_subcommand_from lock' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lock' -l update
 complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
@@ -403,6 +441,8 @@ complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l offline
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l remote
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l trace
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l upgrade
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l verbose
@@ -423,6 +463,8 @@ complete -c envy -n '__fish_seen_subcommand_from plan' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from plan' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from plan' -l offline
 complete -c envy -n '__fish_seen_subcommand_from plan' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from plan' -l remote
+complete -c envy -n '__fish_seen_subcommand_from plan' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from plan' -l trace
 complete -c envy -n '__fish_seen_subcommand_from plan' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from plan' -l yes
@@ -445,6 +487,8 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l offline
 complete -c envy -n '__fish_seen_subcommand_from graph' -l output
 complete -c envy -n '__fish_seen_subcommand_from graph' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from graph' -l reduce
+complete -c envy -n '__fish_seen_subcommand_from graph' -l remote
+complete -c envy -n '__fish_seen_subcommand_from graph' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from graph' -l trace
 complete -c envy -n '__fish_seen_subcommand_from graph' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from graph' -l yes
@@ -464,6 +508,8 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l no-install
 complete -c envy -n '__fish_seen_subcommand_from why' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from why' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from why' -l remote
+complete -c envy -n '__fish_seen_subcommand_from why' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from why' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why' -l yes
@@ -481,6 +527,8 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from cache' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from cache' -l offline
 complete -c envy -n '__fish_seen_subcommand_from cache' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from cache' -l remote
+complete -c envy -n '__fish_seen_subcommand_from cache' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from cache' -l trace
 complete -c envy -n '__fish_seen_subcommand_from cache' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from cache' -l yes
@@ -497,6 +545,8 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l remote
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l yes
@@ -514,6 +564,8 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from export' -l offline
 complete -c envy -n '__fish_seen_subcommand_from export' -l output
 complete -c envy -n '__fish_seen_subcommand_from export' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from export' -l remote
+complete -c envy -n '__fish_seen_subcommand_from export' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from export' -l trace
 complete -c envy -n '__fish_seen_subcommand_from export' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from export' -l yes
@@ -530,6 +582,8 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from import' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from import' -l offline
 complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from import' -l remote
+complete -c envy -n '__fish_seen_subcommand_from import' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
@@ -550,6 +604,8 @@ complete -c envy -n '__fish_seen_subcommand_from fetch' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l offline
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l ref
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l remote
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha256
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha512
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l trace
@@ -569,6 +625,8 @@ complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l offline
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l remote
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l trace
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l yes
@@ -588,6 +646,8 @@ complete -c envy -n '__fish_seen_subcommand_from extract' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from extract' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from extract' -l offline
 complete -c envy -n '__fish_seen_subcommand_from extract' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from extract' -l remote
+complete -c envy -n '__fish_seen_subcommand_from extract' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from extract' -l strip
 complete -c envy -n '__fish_seen_subcommand_from extract' -l trace
 complete -c envy -n '__fish_seen_subcommand_from extract' -l verbose
@@ -608,6 +668,8 @@ complete -c envy -n '__fish_seen_subcommand_from hash' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from hash' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from hash' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hash' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from hash' -l remote
+complete -c envy -n '__fish_seen_subcommand_from hash' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from hash' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hash' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hash' -l yes
@@ -624,6 +686,8 @@ complete -c envy -n '__fish_seen_subcommand_from lua' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from lua' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from lua' -l offline
 complete -c envy -n '__fish_seen_subcommand_from lua' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from lua' -l remote
+complete -c envy -n '__fish_seen_subcommand_from lua' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from lua' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lua' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lua' -l yes
@@ -640,9 +704,29 @@ complete -c envy -n '__fish_seen_subcommand_from depot' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from depot' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from depot' -l offline
 complete -c envy -n '__fish_seen_subcommand_from depot' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from depot' -l remote
+complete -c envy -n '__fish_seen_subcommand_from depot' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from depot' -l trace
 complete -c envy -n '__fish_seen_subcommand_from depot' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from depot' -l yes
+complete -c envy -n '__fish_seen_subcommand_from remote' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from remote' -l depot
+complete -c envy -n '__fish_seen_subcommand_from remote' -l depot-unsigned
+complete -c envy -n '__fish_seen_subcommand_from remote' -l depot-write
+complete -c envy -n '__fish_seen_subcommand_from remote' -l fail-fast
+complete -c envy -n '__fish_seen_subcommand_from remote' -l fetch-jobs
+complete -c envy -n '__fish_seen_subcommand_from remote' -l help
+complete -c envy -n '__fish_seen_subcommand_from remote' -l jobs
+complete -c envy -n '__fish_seen_subcommand_from remote' -l locked
+complete -c envy -n '__fish_seen_subcommand_from remote' -l manifest
+complete -c envy -n '__fish_seen_subcommand_from remote' -l no-progress
+complete -c envy -n '__fish_seen_subcommand_from remote' -l offline
+complete -c envy -n '__fish_seen_subcommand_from remote' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from remote' -l remote
+complete -c envy -n '__fish_seen_subcommand_from remote' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from remote' -l trace
+complete -c envy -n '__fish_seen_subcommand_from remote' -l verbose
+complete -c envy -n '__fish_seen_subcommand_from remote' -l yes
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l cache-root
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l depot
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l depot-unsigned
@@ -657,6 +741,8 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l offline
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l remote
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l yes
@@ -673,6 +759,8 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from version' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from version' -l offline
 complete -c envy -n '__fish_seen_subcommand_from version' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from version' -l remote
+complete -c envy -n '__fish_seen_subcommand_from version' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from version' -l trace
 complete -c envy -n '__fish_seen_subcommand_from version' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from version' -l yes
@@ -689,6 +777,8 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l manifest
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l no-progress
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l offline
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l quiet
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l remote
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes

@@ -170,5 +170,7 @@ def _with_unequal_names(packages: Sequence[TestPackage]) -> Iterator[TestPackage
     names: set[str] = set()
     for package in packages:
         name = package.name if package.name not in names else f"./{package.name}"
+        if name in names:
+            name = f"{package.name}:{package.driver}"
         names.add(name)
         yield package if name == package.name else replace(package, name=name)

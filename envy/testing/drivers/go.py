@@ -19,6 +19,7 @@ from envy.testing.drivers.go_build import BinaryStore, build_batch, closure_of, 
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, list_packages
+from envy.testing.drivers.go_profiles import COVERS_ALL, joined_profiles
 from envy.testing.drivers.go_results import consulted_by, key_of, why_unkept
 from envy.testing.drivers.go_run import PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
@@ -64,6 +65,7 @@ class GoDriver:
         self._keys = KeyMaker(toolchain, flags.build, memo)
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
+        self._untested: list[str] = []  # packages without tests
         self._lock = threading.Lock()
         self._ran: dict[str, tuple[PackageRunner, list[str]]] = {}
         self.ends_at: float | None = None
@@ -96,6 +98,8 @@ class GoDriver:
         detail = run.package.detail
         assert isinstance(detail, GoPackage)
         run.key = self._keys.key(detail)
+        if not run.package.has_tests:
+            self._untested.append(run.package.name)
         if not self._rebuild:
             run.binary = self._store.find(run.key)
             if run.binary is not None and run.package.has_tests and not is_whole(run.binary):
@@ -257,13 +261,18 @@ class GoDriver:
         profile = self._flags.profile_path(self._toolchain.directory)
         if profile is None:
             return
-        lines: list[str] = []
-        for path in sorted(self._profiles, key=lambda path: int(path.stem)):
-            if path.exists():
-                rows = path.read_text(encoding="utf-8").splitlines()
-                lines += rows if not lines else rows[1:]
+        self._cover_untested()
+        paths = sorted(self._profiles, key=lambda path: int(path.stem))
         try:
-            text = "\n".join(lines) + "\n" if lines else "mode: set\n"
-            profile.write_text(text, encoding="utf-8")
+            profile.write_text(joined_profiles(paths, self._flags), encoding="utf-8")
         except OSError as error:
             raise EnvyError(f"cannot write {profile}: {error.strerror}") from error
+
+    def _cover_untested(self) -> None:
+        """Let Go say what there is to cover in packages without tests, which have no binary."""
+        toolchain = self._toolchain
+        if not self._untested or toolchain.version < COVERS_ALL or toolchain.children.stopping:
+            return
+        path = self._scratch_file("cover")
+        words = ["test", f"-coverprofile={path}", f"-p={self._build_jobs}", *self._flags.build]
+        toolchain.call([*words, *sorted(self._untested)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from envy.cache.names import ASSET, MARKER
@@ -17,6 +17,7 @@ from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_list import GoPackage, own_files
+from envy.testing.drivers.go_modules import replaced_folders, used_folders
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import FILE, FOLDER, LISTING, NAMES, REAL, VARIABLE
 from envy.testing.package import TestPackage
@@ -195,7 +196,7 @@ class _Finder:
     def _add_module_file(self, path: str) -> None:
         self.rows.add(FILE, path)
         self.rows.add(FILE, f"{path.removesuffix('.mod').removesuffix('.work')}.sum")
-        for target in _targets(path):
+        for target in replaced_folders(path):
             self.rows.add(FILE, os.path.join(os.path.dirname(path), target, "go.mod"))
 
     def _add_workspace(self, work: str) -> None:
@@ -203,7 +204,7 @@ class _Finder:
         self.rows.add(FILE, work)
         self.rows.add(FILE, f"{work}.sum")
         self.rows.add(FILE, f"{folder}/vendor/modules.txt")
-        for target in [*_targets(work), *_used(work)]:
+        for target in [*replaced_folders(work), *used_folders(work)]:
             self._add_module(os.path.normpath(os.path.join(folder, target)))
 
     # -- folders and sources ---------------------------------------------------------------------
@@ -289,41 +290,3 @@ def testdata_of(package: TestPackage) -> Iterator[str]:
     path = f"{package.directory}/testdata"
     if package.has_tests and os.path.isdir(path):
         yield path
-
-
-def _targets(path: str) -> list[str]:
-    """Return the local folders that the `replace` lines of a go.mod or go.work name."""
-    found = []
-    for words in _lines(path):
-        if "=>" in words:
-            target = words[words.index("=>") + 1 :][:1]
-            found += [name for name in target if name.startswith((".", "/"))]
-    return found
-
-
-def _used(path: str) -> list[str]:
-    """Return the folders that the `use` lines of a go.work name."""
-    found: list[str] = []
-    inside = False
-    for words in _lines(path):
-        if words == ["use", "("]:
-            inside = True
-        elif words == [")"]:
-            inside = False
-        elif inside:
-            found += words[:1]
-        elif words[0] == "use":
-            found += words[1:2]
-    return found
-
-
-def _lines(path: str) -> Iterable[list[str]]:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read(16 << 20)
-    except OSError:
-        return
-    for line in text.splitlines():
-        words = [word.strip('"`') for word in line.partition("//")[0].split()]
-        if words:
-            yield words

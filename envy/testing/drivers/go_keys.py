@@ -17,11 +17,12 @@ from envy.content.plain_file import read_plain
 from envy.limits import CACHE_FILE
 from envy.testing.consulted import Unkept
 from envy.testing.digest_memo import DigestMemo
+from envy.testing.drivers.go_compilers import compilers_of
 from envy.testing.drivers.go_list import GoPackage, own_files
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import is_settled, mark_of
 
-DRIVER_VERSION = "go-3"
+DRIVER_VERSION = "go-4"
 
 
 class KeyMaker:
@@ -32,6 +33,8 @@ class KeyMaker:
         texts = [DRIVER_VERSION, toolchain.identity, *programs, *toolchain.build_facts, *flags]
         self._base = "\0".join(texts).encode()
         self._memo = memo
+        self._toolchain = toolchain
+        self._compilers: str | None = None  # of C; asked once a package needs one
         self._flags = [*toolchain.common_flags, *flags]
         self._directory = str(toolchain.directory)
         self._digests: dict[str, bytes] = {}
@@ -121,6 +124,10 @@ class KeyMaker:
                 digest.update(self._memo.digest(path).encode() if is_fixed else self._content(path))
                 if not is_fixed:
                     self._sources.setdefault(row["ImportPath"], []).append(path)
+        if row.get("CgoFiles"):
+            if self._compilers is None:
+                self._compilers = compilers_of(self._toolchain, self._memo)
+            digest.update(self._compilers.encode("utf-8", "surrogateescape"))
         if row.get("Name") == "main":
             digest.update(_content(f"{folder}/default.pgo"))
         if module.get("GoMod"):

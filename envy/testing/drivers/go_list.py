@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from envy.errors import EnvyError, UsageError
 from envy.suggest import nearest
+from envy.testing.drivers.go_modules import used_folders
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.package import NothingMatched, TestPackage
 
@@ -168,14 +170,29 @@ def _nothing(
     text = "\n".join(filter(None, [*reasons, complaints]))
     if "go.mod file not found" in text or "does not contain main module" in text:
         return UsageError(*_complaint(text))
+    missed = f"no package matches {' '.join(patterns)}" + (f"\n  {text}" if text else "")
+    modules = _modules_below(toolchain) if "modules listed in go.work" in text else []
+    if modules:
+        hint = f"name modules of the workspace: envy test {' '.join(modules)}"
+        return NothingMatched(missed, hint=hint)
     known = _known_names(toolchain, flags)
     near = {name for pattern in patterns if (name := _nearest(pattern, known))}
     hint = f"did you mean {', '.join(sorted(near))}?" if near else ""
     if not hint and known:
         hint = f"packages here: {', '.join(known[:8])}"
-    return NothingMatched(
-        f"no package matches {' '.join(patterns)}" + (f"\n  {text}" if text else ""), hint=hint
-    )
+    return NothingMatched(missed, hint=hint)
+
+
+def _modules_below(toolchain: GoToolchain) -> list[str]:
+    """Return a pattern for each module of the workspace."""
+    work = toolchain.variables.get("GOWORK", "")
+    top = os.path.dirname(work)  # noqa: PTH120
+    found = []
+    for folder in used_folders(work) if work not in {"", "off"} else ():
+        path = os.path.relpath(os.path.join(top, folder), toolchain.directory)  # noqa: PTH118
+        prefix = "" if path.startswith("..") else "./"
+        found.append("./..." if path == "." else f"{prefix}{path}/...")
+    return found
 
 
 def _known_names(toolchain: GoToolchain, flags: Sequence[str]) -> list[str]:

@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from envy.testing.drivers.go_dump import HeldDump, cut_dump
+from envy.testing.drivers.go_progress import Progress
 from envy.testing.events import StreamEvent
 
 HEAD = 4 << 20
@@ -45,19 +47,6 @@ class _Volume:
     tail_size: int = 0
 
 
-@dataclass(slots=True)
-class Progress:
-    """The tests that have started, those that are running, and how each ended."""
-
-    active: dict[str, float] = field(default_factory=dict)  # by name, since when
-    open: dict[str, None] = field(default_factory=dict)  # started and not ended, paused included
-    ended: dict[str, str] = field(default_factory=dict)  # the last outcome of each
-    ends: dict[str, int] = field(default_factory=dict)  # how often each ended
-    last_change: float = 0.0
-    summary: str = ""  # the last PASS or FAIL of the binary
-    died_in: str = ""  # the top-level test that failed last, if no framing followed
-
-
 class OutputConverter:
     """Converts the output of one process: `feed` all of it, then `finish`."""
 
@@ -84,6 +73,7 @@ class OutputConverter:
         self._reports: list[tuple[str, str, float | None]] = []
         self._is_error = False
         self._volumes: dict[str, _Volume] = {}
+        self._dump = HeldDump()
 
     def feed(self, chunk: bytes) -> None:
         """Convert a chunk of output."""
@@ -111,12 +101,17 @@ class OutputConverter:
                 return
             self._line(line)
 
-    def finish(self) -> None:
-        """Convert the last, unfinished line, and emit all kept output."""
+    def finish(self, *, cut: str = "", reason: str = "") -> None:
+        """Convert the last, unfinished line, and emit all kept output.
+
+        A dump is cut to code outside of the folder `cut`. `reason` is why the test ended in which
+        the process did.
+        """
         if self._rest:
             line, self._rest = self._rest, b""
             self._line(line)
-        self._flush_reports(0)
+        self._release_dump(cut)
+        self._flush_reports(0, reason if self.progress.died_in else "")
         for test in list(self._volumes):
             self._end_volume(test)
 
@@ -159,6 +154,7 @@ class OutputConverter:
         self._output(line)
 
     def _framing(self, line: bytes) -> None:
+        self._release_dump("")
         text = line.rstrip(b"\r\n")
         if text in {b"PASS", b"FAIL"}:
             self._flush_reports(0)
@@ -212,11 +208,14 @@ class OutputConverter:
         if action != "pause":
             self._output(line, kind="frame")
 
-    def _flush_reports(self, depth: int) -> None:
+    def _flush_reports(self, depth: int, reason: str = "") -> None:
         while len(self._reports) > depth:
             action, name, elapsed = self._reports.pop()
             self._end_volume(name)
-            self._event(action, test=name, elapsed=elapsed)
+            # Only a panic reports a subtest before the test that it belongs to.
+            is_panic = not self._reports and "/" in name and name[:9] != "Benchmark"
+            why = (reason or ("panic" if is_panic else "")) if action == "fail" else ""
+            self._event(action, test=name, elapsed=elapsed, reason=why)
         self._test = ""
 
     # -- progress ------------------------------------------------------------------------------
@@ -272,6 +271,7 @@ class OutputConverter:
             volume is not None
             and volume.head >= _MUCH
             and b"\n" in data
+            and b"\ngoroutine " not in data
             and not self._may_frame(data)
         )
 
@@ -285,7 +285,18 @@ class OutputConverter:
             volume.left_out += len(dropped)
         self._inside_line = not data.endswith(b"\n")
 
+    def _release_dump(self, cut: str) -> None:
+        held = self._dump.release()
+        self._dump.stop()
+        for line in cut_dump(held, cut) if cut else held:
+            self._output(line)
+        self._dump = HeldDump()
+
     def _output(self, data: bytes, *, kind: str = "") -> None:
+        if not kind and self._dump.takes(data):
+            if self._dump.is_full:
+                self._release_dump("")
+            return
         volume = self._volumes.get(self._test)
         if volume is None:
             volume = self._volumes[self._test] = _Volume()
@@ -351,6 +362,7 @@ class OutputConverter:
         key: str = "",
         value: str = "",
         path: str = "",
+        reason: str = "",
     ) -> None:
         self._emit_to(
             StreamEvent(
@@ -365,6 +377,7 @@ class OutputConverter:
                 value=value,
                 path=path,
                 attempt=self._attempt,
+                reason=reason,
             )
         )
 

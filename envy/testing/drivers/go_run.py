@@ -20,6 +20,7 @@ from pathlib import Path
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.drivers.go_argv import MARKS, argv_of
+from envy.testing.drivers.go_dump import folder_to_cut
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
@@ -185,21 +186,8 @@ class PackageRunner:
         timeout = 0.0 if self._flags.fuzz else self._settings.timeout
         limits = Limits(converter, timeout, self._ends_at)
         package = self._run.package
-        argv = argv_of(
-            self._toolchain,
-            self._flags,
-            self._settings,
-            self._run,
-            names,
-            count=self._count,
-            scratch=self._scratch,
-        )
-        if self._run.result_key:
-            log = self._scratch("testlog")
-            self.logs.append(log)
-            argv.insert(len(argv) - len(self._flags.arguments), f"-test.testlogfile={log}")
         spec = ProcessSpec(
-            argv=argv,
+            argv=self._argv(names),
             command=f"{package.name}.test",
             cwd=package.directory,
             environment={**self._toolchain.environment, "PWD": str(package.directory)},
@@ -228,9 +216,23 @@ class PackageRunner:
             self._end_open(converter, limited, "cancelled")
             raise
         limited = limits.exceeded() if completed.timed_out else frozenset()
-        converter.finish()
+        is_panic = completed.exit_code == 2 and not completed.timed_out
+        cut = folder_to_cut(self._toolchain) if completed.exit_code else ""
+        converter.finish(cut=cut, reason="panic" if is_panic else "")
         self._report_leftovers(completed)
         return _ProcessResult(completed, converter, limited)
+
+    def _argv(self, names: Sequence[str] | None) -> list[str]:
+        argv = argv_of(
+            *(self._toolchain, self._flags, self._settings, self._run, names),
+            count=self._count,
+            scratch=self._scratch,
+        )
+        if self._run.result_key:
+            log = self._scratch("testlog")
+            self.logs.append(log)
+            argv.insert(len(argv) - len(self._flags.arguments), f"-test.testlogfile={log}")
+        return argv
 
     # -- results -------------------------------------------------------------------------------
 
@@ -259,6 +261,8 @@ class PackageRunner:
         if process.completed.timed_out and not culprits:
             tally.reason = reason
             self._say("no test was running")
+        elif code and not (progress.open or progress.ended or progress.summary):
+            tally.reason = f"{reason} before its tests"
         self._end_open(process.converter, culprits, reason)
         tops = {name.partition("/")[0] for name in culprits}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)

@@ -11,7 +11,10 @@ import time
 from collections.abc import Iterable
 from enum import Enum
 
-from envy.console.text import Streams, format_seconds, safe_lines, write_line
+from envy.console.renditions import painted_spans, rendered_spans
+from envy.console.styled import StyledText, painted
+from envy.console.text import Streams, format_seconds, safe_line, safe_lines, write_line
+from envy.masking import masked
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
@@ -20,6 +23,9 @@ from envy.testing.session import SessionResult
 _KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside its tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
 _FRAME = re.compile(r"=== |Benchmark\S*$")
+
+
+_WORDS = {"ok": "success", "FAIL": "failure", "?": "faint", "SLOW": "warning"}
 
 
 class ShowOutput(Enum):
@@ -44,6 +50,7 @@ class PlainView:
         coverage: bool = False,
         quiet: bool = False,
         live: bool = False,
+        colours: bool = False,
     ) -> None:
         self._streams = streams
         self._show = show
@@ -52,6 +59,7 @@ class PlainView:
         self._profile = profile
         self._coverage = coverage
         self._quiet = quiet
+        self._colours = colours
         self._live = live and not quiet  # whether a line may be rewritten
         self._said: set[str] = set()
         self._drawn = False
@@ -79,7 +87,7 @@ class PlainView:
             self._on_build(event)
         elif event.action == "output":
             if event.output and event.output.startswith("fuzz: ") and not self._quiet:
-                self._write(event.output)  # the progress of fuzzing, which may take hours
+                self._pass_on(event.output)  # the progress of fuzzing, which may take hours
             elif event.output:
                 self._hold(event.top_level, event.output)
         elif event.test:
@@ -96,12 +104,12 @@ class PlainView:
 
     def _on_build(self, event: StreamEvent) -> None:
         if event.action == "build-output" and event.output and self._show is not ShowOutput.NONE:
-            self._write(event.output)
+            self._pass_on(event.output)
 
     def _on_test_end(self, event: StreamEvent) -> None:
         output = self._held.pop(event.test, ())
         if self._slow and (event.elapsed or 0.0) >= self._slow:
-            self._write(f"SLOW  {event.package}.{event.test}  {event.elapsed:.2f}s")
+            self._write_word(f"SLOW  {event.package}.{event.test}  {event.elapsed:.2f}s")
         if self._show is ShowOutput.ALL or (
             self._show is ShowOutput.FAILED and event.action == "fail"
         ):
@@ -120,7 +128,7 @@ class PlainView:
         if failed or not self._quiet:
             line = _package_line(tally)
             if line:
-                self._write(line)
+                self._write_word(line)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -141,10 +149,10 @@ class PlainView:
                     self._write(f"coverage  {tally.name}  {tally.coverage}")
         failures = failed_tests(result.recorder)
         if failures and self._show is not ShowOutput.NONE:
-            self._write("failed:")
+            self._write("failed:", "failure")
             for line in failures:
                 self._write(f"  {line}")
-        self._write(summary_line(result))
+        self._write(summary_line(result), _style_of(result))
 
     def _write_builds(self, result: SessionResult) -> None:
         for run in result.runs:
@@ -169,15 +177,34 @@ class PlainView:
         for piece in pieces:
             line += piece
             if line.endswith("\n"):
-                self._write(line)
+                self._pass_on(line)
                 line = ""
-        self._write(line)
+        if line:
+            self._pass_on(line)
 
-    def _write(self, text: str) -> None:
+    def _pass_on(self, text: str) -> None:
+        """Write what a test or a compiler said; its colours are kept where envy has some."""
+        if not self._colours:
+            self._write(text)
+            return
+        self._erase()
+        for line in masked(text.removesuffix("\n")).split("\n"):
+            write_line(self._streams.output, painted_spans(rendered_spans(line)))
+
+    def _write(self, text: str, style: str = "") -> None:
         self._erase()
         if text:
             for line in safe_lines(text.removesuffix("\n")):
-                write_line(self._streams.output, line)
+                self._write_parts(StyledText(line, style))
+
+    def _write_word(self, text: str) -> None:
+        """Write a line of envy, whose first word says how it ended, in its colour."""
+        self._erase()
+        word, blank, rest = safe_line(text).partition(" ")
+        self._write_parts(StyledText(word, _WORDS.get(word, "")), StyledText(blank + rest))
+
+    def _write_parts(self, *parts: StyledText) -> None:
+        write_line(self._streams.output, painted(parts, colours=self._colours))
 
     def _say(self, text: str) -> None:
         for line in safe_lines(text):
@@ -242,6 +269,8 @@ def _package_line(tally: PackageTally) -> str:
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
     part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
+    if not count and tally.reason:
+        return f"FAIL  {tally.name}  {tally.seconds:.3f}s  [{tally.reason}]"
     return f"FAIL  {tally.name}  {tally.seconds:.3f}s  ({part}){reason}"
 
 
@@ -259,6 +288,13 @@ def failed_tests(recorder: Recorder) -> list[str]:
         elif tally.outcome == "fail" and not tally.failures:
             lines.append(f"{tally.name} ({tally.reason or 'failed outside its tests'})")
     return lines
+
+
+def _style_of(result: SessionResult) -> str:
+    """Return the style of the last line, by the outcome."""
+    if result.cancelled:
+        return "warning"
+    return "failure" if result.exit_code else "success"
 
 
 def summary_line(result: SessionResult) -> str:

@@ -222,6 +222,8 @@ class ScriptedPrograms:
     def __call__(self, spec: ProcessSpec) -> Completed | None:
         """ProgramAnswer a program; None if it has to run."""
         call = _call_of(spec)
+        if not call.recipe:
+            return None  # a question of envy's own, such as what a compiler finds where
         reply = next((reply for part, reply in self._replies if part in call.text), None)
         if reply is None:
             refusal = self._may_run(call.recipe, call.phase)

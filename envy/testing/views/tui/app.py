@@ -8,77 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from textual.app import App, ComposeResult
+from textual import events
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal
 from textual.driver import Driver
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from envy.testing.views.tui.model import RunModel, header_text
-from envy.testing.views.tui.terminal import lossy_driver, watch_terminal
+from envy.console.text import safe_line
+from envy.testing.views.tui.clipboard import copy
+from envy.testing.views.tui.controller import EVERYTHING, Controller, Message, RunRequest
+from envy.testing.views.tui.help import KEYS, HelpScreen
+from envy.testing.views.tui.locations import editor_command, editor_of, place_named
+from envy.testing.views.tui.model import RunModel
+from envy.testing.views.tui.node import top_of
+from envy.testing.views.tui.status import header_text, outcome_of
+from envy.testing.views.tui.terminal import lossy_driver, run_editor, watch_terminal
+from envy.testing.views.tui.tree import NO_FILTER, TreeFilter, failed_tops
 from envy.testing.views.tui.widgets import Log, TestTree
 
-_EVENTS_AT_ONCE = 5000
-
-KEYS = "? help  r all  f failed  t this one  s stop  Enter log  b build error  q leave"
-HELP = """\
- Keys
-
-   ↑ ↓ PgUp PgDn Home End   move
-   → ←                      unfold, fold (← on a test goes to its parent)
-   Enter                    show the log of what is under the cursor
-   Esc                      back to the tree
-
-   r                        run everything again
-   f                        run again what failed
-   t                        run again the test or package under the cursor
-   s                        stop the run
-
-   n N                      next, previous failure
-   b                        next package that was not built
-   w                        log: raw, or without the framing of tests
-   /                        log: search; n N go to the next, the previous match
-   c                        log: copy it
-
-   ?                        this page
-   q                        leave
-"""
-
-Message = Callable[[RunModel], None]
-
-
-class Controller(Protocol):
-    """Starts and stops runs. Its methods do not block."""
-
-    def start(self, *, failed: bool = False, package: str = "", test: str = "") -> bool:
-        """Start a run of all tests, the failed ones, or one package or test.
-
-        Returns False if a run is active or there is nothing to run.
-        """
-
-    def stop(self) -> None:
-        """End the active run."""
-
-    def is_running(self) -> bool:
-        """Return whether a run is active."""
-
-
-class HelpScreen(Screen[None]):
-    """The page that explains the keys."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "app.pop_screen", "back"),
-    ]
-
-    def compose(self) -> ComposeResult:
-        yield Static(HELP, id="help", markup=False)
+WIDE = 120  # cells from which the log is beside the tree
+_LOW = 8  # rows below which the line of keys is left out
+_BEST_SECONDS = 0.02  # that events may take before the next key
+_OUTCOMES = ("active", "passed", "failed", "stopped", "error")
 
 
 class TestApp(App[int]):
@@ -89,23 +48,32 @@ class TestApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #header { height: 1; background: $primary; color: $text; padding: 0 1; }
+    #header.passed { background: $success; }
+    #header.failed, #header.error { background: $error; }
+    #header.stopped { background: $warning; }
     #keys { height: 1; padding: 0 1; background: $surface; color: $text-muted; }
     #notice { height: 1; padding: 0 1; color: $text-muted; }
-    #tree, #log { height: 1fr; }
-    #log, #search { display: none; }
+    #main { height: 1fr; }
+    #tree, #log { width: 1fr; height: 1fr; }
+    .beside #log { border-left: vkey $primary; }
+    #entry { display: none; height: 1; border: none; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "rerun_all", "rerun all"),
         Binding("f", "rerun_failed", "failed"),
         Binding("t", "rerun_one", "this test"),
         Binding("s", "stop", "stop"),
+        Binding("W", "watch", show=False),
         Binding("b", "build_error", "build error"),
         Binding("n", "next(1)", "next"),
         Binding("N", "next(-1)", show=False),
+        Binding("F", "failures", show=False),
         Binding("enter", "open", "log"),
         Binding("escape", "to_tree", show=False),
         Binding("w", "raw", show=False),
-        Binding("slash", "search", show=False),
+        Binding("z", "wrap", show=False),
+        Binding("slash", "find", show=False),
+        Binding("o", "edit", show=False),
         Binding("c", "copy", show=False),
         Binding("question_mark", "help", "help"),
         Binding("q,ctrl+c", "leave", "leave"),
@@ -117,16 +85,25 @@ class TestApp(App[int]):
         *,
         model: RunModel | None = None,
         clock: Callable[[], float] = time.time,
+        edit: Callable[[Sequence[str]], str] | None = None,
     ) -> None:
         super().__init__()
         self.model = model or RunModel()
         self.messages: deque[Message] = deque()
         self.controller = controller
+        self.watching = False
+        self.in_log = False
+        self.said = ""
         self._clock = clock
+        self._edit = edit or self._edit_suspended
         self._hung_up: Callable[[], bool] = lambda: False
         self._seen = -1
-        self._header: Static | None = None
         self._header_text = ""
+        self._header = Static("", id="header", markup=False)
+        self._notice = Static("", id="notice", markup=False)
+        self.test_tree = TestTree(self.model, on_move=self._follow, id="tree")
+        self.log_view = Log(self.model, id="log")
+        self.entry = Input(id="entry", compact=True)
 
     def get_driver_class(self) -> type[Driver]:
         """Return a driver that survives a closed terminal."""
@@ -134,18 +111,17 @@ class TestApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """Create the parts of the main page."""
-        yield Static("", id="header", markup=False)
-        with Vertical():
-            yield TestTree(self.model, id="tree")
-            yield Log(self.model, id="log")
-        yield Input(placeholder="search", id="search")
-        yield Static("", id="notice", markup=False)
+        yield self._header
+        with Horizontal(id="main"):
+            yield self.test_tree
+            yield self.log_view
+        yield self.entry
+        yield self._notice
         yield Static(KEYS, id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Take over signals, and start emptying the queue."""
-        self._header = self.query_one("#header", Static)
-        self.test_tree.focus()
+        self._arrange()
         with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
             # Textual's event loop has replaced the handlers of the command.
             for name in ("SIGTERM", "SIGHUP"):
@@ -155,126 +131,265 @@ class TestApp(App[int]):
         self.take_messages()
         self.set_interval(1 / 15, self.take_messages)
 
-    @property
-    def test_tree(self) -> TestTree:
-        return self.query_one("#tree", TestTree)
-
-    @property
-    def log_view(self) -> Log:
-        return self.query_one("#log", Log)
+    def on_resize(self, event: events.Resize) -> None:
+        """Arrange the parts for another size."""
+        self._arrange(event.size.width, event.size.height)
 
     def take_messages(self) -> None:
         """Apply the messages of the session to the model, and show the result."""
         if self._hung_up():
             self.action_leave()  # the terminal is closed; Textual would keep reading from it
             return
-        header = self._header
-        if header is None or not header.is_attached or len(self.screen_stack) > 1:
-            return  # the help page covers it, or the app is exiting
-        for _ in range(min(len(self.messages), _EVENTS_AT_ONCE)):
-            self.messages.popleft()(self.model)
-        text = header_text(self.model, now=self._clock())
-        if text != self._header_text:
-            self._header_text = text
-            header.update(text)
+        if not self._header.is_attached:
+            return  # the app is exiting
+        self.controller.tick()
+        was_active = self.model.end is None
+        ends = time.perf_counter() + _BEST_SECONDS
+        while self.messages and time.perf_counter() < ends:
+            for _ in range(min(100, len(self.messages))):
+                self.messages.popleft()(self.model)
+        if was_active is not (self.model.end is None):
+            self._spare_the_collector(at_rest=was_active)
+        self._show_header()
         if self.model.changes != self._seen:
             self._seen = self.model.changes
             self.test_tree.update()
             if self.log_view.display:
+                self._follow()
                 self.log_view.update()
+        if was_active and self.model.end is not None and self._may_show_failure():
+            self.test_tree.seek(by=1)
+
+    def _spare_the_collector(self, *, at_rest: bool) -> None:
+        """Let the garbage collector leave out a tree that does not change; it would delay keys."""
+        if at_rest:
+            gc.freeze()
+        else:
+            gc.unfreeze()
+
+    def _may_show_failure(self) -> bool:
+        """Return whether the log of the first failure may be shown: the cursor was never moved."""
+        return self.log_view.display and not self.in_log and self.test_tree.cursor == 0
 
     def notice(self, text: str) -> None:
         """Show a message in the line at the bottom."""
-        self.query_one("#notice", Static).update(text)
+        self.said = text
+        self._notice.update(safe_line(text))
 
-    # -- keys ----------------------------------------------------------------------------------
+    def _show_header(self) -> None:
+        text = header_text(self.model, now=self._clock(), watching=self.watching)
+        if text != self._header_text:
+            self._header_text = text
+            self._header.update(text)
+            outcome = outcome_of(self.model)
+            for name in _OUTCOMES:
+                self._header.set_class(name == outcome, name)
+
+    # -- the two parts -------------------------------------------------------------------------
+
+    def _arrange(self, width: int = 0, height: int = 0) -> None:
+        """Show the tree, the log, or both on a wide terminal; focus the one in use."""
+        wide = (width or self.size.width) >= WIDE
+        main = self.screen_stack[0] if self.screen_stack else self.screen
+        main.query_one("#main").set_class(wide, "beside")
+        main.query_one("#keys").display = (height or self.size.height) >= _LOW
+        self.test_tree.display = wide or not self.in_log
+        self.log_view.display = wide or self.in_log
+        if not self.entry.display:
+            (self.log_view if self.in_log else self.test_tree).focus()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Let the log beside the tree show what is under the cursor."""
+        if self.log_view.display and not self.in_log:
+            self.log_view.show(self.test_tree.current())
+
+    def action_open(self) -> None:
+        """Go to the log."""
+        node = self.test_tree.current()
+        if node is None or self.in_log or node.is_note:
+            return
+        self.in_log = True
+        self._arrange()
+        self.log_view.show(node)
+        self.notice(f"{node.package} {node.test}".rstrip())
+
+    def action_to_tree(self) -> None:
+        """Give up the line of input, or close the log, or end the filter."""
+        if self.entry.display:
+            self.entry.display = False
+            if not self.in_log:
+                self.test_tree.restrict(TreeFilter(self.test_tree.filter.failures))
+        elif self.in_log:
+            self.in_log = False
+        elif self.test_tree.filter != NO_FILTER:
+            self.test_tree.restrict(NO_FILTER)
+        self._arrange()
+        self.notice("")
+
+    # -- runs ----------------------------------------------------------------------------------
 
     def action_rerun_all(self) -> None:
-        self._start("everything")
+        """Run everything again."""
+        self._start("everything", EVERYTHING)
 
     def action_rerun_failed(self) -> None:
-        self._start("what failed", failed=True)
+        """Run again what fails."""
+        failed = failed_tops(self.model)
+        if failed:
+            self._start("what failed", RunRequest(tests=failed))
+        else:
+            self.notice("nothing fails")
 
     def action_rerun_one(self) -> None:
-        node = self.test_tree.current()
-        if node is not None:
-            self._start(node.test or node.package, package=node.package, test=node.test)
+        """Run again the test or package under the cursor."""
+        node = self.log_view.node if self.in_log else self.test_tree.current()
+        if node is None:
+            return
+        tops = (top_of(node).test,) if node.test else ()
+        subtest = node.test if node.depth > 1 else ""
+        self._start(
+            node.test or node.package, RunRequest(tests={node.package: tops}, subtest=subtest)
+        )
 
-    def _start(self, what: str, **request: Any) -> None:
-        if self.controller.start(**request):
+    def _start(self, what: str, request: RunRequest) -> None:
+        if self.controller.is_running():
+            self.notice("not now: a run is active; s stops it")
+        elif self.controller.start(request):
             self.notice(f"running {what}")
-        else:
-            self.notice("not now: a run is active, or there is nothing to run")
+        elif not self.said.startswith("cannot"):
+            self.notice("nothing can be run here")
 
     def action_stop(self) -> None:
+        """End the run."""
         if self.controller.is_running():
             self.controller.stop()
             self.notice("stopping")
         else:
             self.notice("nothing is running")
 
+    def action_watch(self) -> None:
+        """Run again whenever a file changes, or no more."""
+        why_not = self.controller.watch(on=not self.watching)
+        if why_not:
+            self.notice(f"cannot watch: {why_not}")
+            return
+        self.watching = not self.watching
+        self.notice("watching the files" if self.watching else "not watching any more")
+        self._show_header()
+
+    # -- failures and names --------------------------------------------------------------------
+
     def action_build_error(self) -> None:
-        self.action_to_tree()
-        if not self.test_tree.seek({"build"}, by=1):
+        """Go to the next package that was not built."""
+        if self.in_log:
+            self.action_to_tree()
+        if not self.test_tree.seek(by=1, unbuilt=True):
             self.notice("no package failed to build")
 
     def action_next(self, by: int) -> None:
-        found = (
-            self.log_view.find(by=by)
-            if self.log_view.display
-            else self.test_tree.seek({"fail", "build"}, by=by)
-        )
-        if not found:
-            self.notice("no match" if self.log_view.display else "no failure")
+        """Go to the next match of a search, or else to the next failure."""
+        if self.in_log and self.log_view.search:
+            if not self.log_view.find(by=by):
+                self.notice("no match")
+        elif not self.test_tree.seek(by=by):
+            self.notice("no failure")
+        elif self.in_log:
+            self.log_view.show(self.test_tree.current())
 
-    def action_open(self) -> None:
-        node = self.test_tree.current()
-        if node is None or self.log_view.display:
-            return
-        self.test_tree.display = False
-        self.log_view.display = True
-        self.log_view.show(node)
-        self.log_view.focus()
-        self.notice(f"{node.package} {node.test}".rstrip())
+    def action_failures(self) -> None:
+        """Show only failures, or everything again."""
+        chosen = self.test_tree.filter
+        self.test_tree.restrict(TreeFilter(not chosen.failures, chosen.text))
+        self.notice("everything" if chosen.failures else "only failures; F shows everything")
 
-    def action_to_tree(self) -> None:
-        self.query_one("#search", Input).display = False
-        self.log_view.display = False
-        self.test_tree.display = True
-        self.test_tree.focus()
-        self.notice("")
+    def action_find(self) -> None:
+        """Ask for the text to search for, or for names."""
+        self.entry.placeholder = "search" if self.in_log else "names"
+        self.entry.value = "" if self.in_log else self.test_tree.filter.text
+        self.entry.display = True
+        self.entry.focus()
 
-    def action_raw(self) -> None:
-        self.log_view.raw = not self.log_view.raw
-        self.log_view.update()
-        self.notice("raw log" if self.log_view.raw else "log without framing")
-
-    def action_search(self) -> None:
-        if self.log_view.display:
-            search = self.query_one("#search", Input)
-            search.value = ""
-            search.display = True
-            search.focus()
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Restrict the tree to the names while they are typed."""
+        if self.entry.display and not self.in_log:
+            self.test_tree.restrict(TreeFilter(self.test_tree.filter.failures, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Search for the text that was entered."""
-        event.input.display = False
+        self.entry.display = False
+        self._arrange()
+        if not self.in_log:
+            self.notice(f"only {event.value}; Esc shows everything" if event.value else "")
+            return
         self.log_view.search = event.value
-        self.log_view.focus()
         if event.value and not self.log_view.find(by=1, from_here=True):
             self.notice(f"not found: {event.value}")
         self.log_view.refresh()
 
+    # -- the log -------------------------------------------------------------------------------
+
+    def action_raw(self) -> None:
+        """Show the log as it came, or without framing and in colours."""
+        self.log_view.raw = not self.log_view.raw
+        self.log_view.update()
+        self.notice("raw log" if self.log_view.raw else "log without framing")
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or no more."""
+        self.log_view.toggle_wrap()
+        self.notice("long lines wrap" if self.log_view.wraps else "← → scroll long lines")
+
     def action_copy(self) -> None:
-        if self.log_view.display:
-            self.copy_to_clipboard("\n".join(self.log_view.lines))
-            lines = len(self.log_view.lines)
-            self.notice("copied 1 line" if lines == 1 else f"copied {lines} lines")
+        """Copy the log."""
+        node = self.test_tree.current()
+        if not self.in_log and not self.log_view.display and node is not None:
+            self.log_view.show(node)
+        self.run_worker(self._copy("\n".join(self.log_view.texts())), exclusive=True)
+
+    async def _copy(self, text: str) -> None:
+        self.notice(await copy(text, self.controller.environment, self._write_to_terminal))
+
+    def _write_to_terminal(self, text: str) -> None:
+        if self._driver is not None:
+            self._driver.write(text)
+
+    def action_edit(self) -> None:
+        """Open the place that the log names in the user's editor."""
+        node = self.log_view.node if self.in_log else self.test_tree.current()
+        if node is None:
+            return
+        at = self.log_view.cursor if self.in_log else None
+        place = place_named(self.model, node, at=at, raw=self.in_log and self.log_view.raw)
+        if place is None:
+            self.notice("the log names no file that is here")
+            return
+        try:
+            editor = editor_of(self.controller.environment)
+        except ValueError as error:
+            self.notice(str(error))
+            return
+        if not editor:
+            self.notice(f"{place.file}:{place.line}; set EDITOR to open it")
+            return
+        why_not = self._edit(editor_command(editor, place))
+        self.notice(why_not or f"{place.file}:{place.line}")
+
+    def _edit_suspended(self, words: Sequence[str]) -> str:
+        try:
+            with self.suspend():
+                return run_editor(words, self.controller.environment)
+        except SuspendNotSupported:
+            return "this terminal cannot be handed to an editor"
+
+    # -- the rest ------------------------------------------------------------------------------
 
     def action_help(self) -> None:
+        """Show the keys."""
         self.push_screen(HelpScreen())
 
     def action_leave(self) -> None:
+        """Stop the run, and leave."""
         running = self.controller.is_running()
         if running:
             self.controller.stop()

@@ -7,8 +7,10 @@ connection may send nothing; the process then keeps a descriptor with no termina
 import contextlib
 import os
 import select
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from textual.driver import Driver
@@ -29,6 +31,19 @@ def watch_terminal() -> Callable[[], bool]:
     poller = select.poll()
     poller.register(descriptor, 0)  # poll always reports these three
     return lambda: any(events & closed for _, events in poller.poll(0))
+
+
+def run_editor(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run an editor on the terminal until it ends; return what went wrong, or ""."""
+    # Ctrl-C is for the editor. A handler, unlike SIG_IGN, is not inherited.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        code = subprocess.run(list(words), env=dict(environment), check=False).returncode
+    except (OSError, ValueError) as error:
+        return f"cannot run {words[0]}: {getattr(error, 'strerror', None) or error}"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return f"{words[0]} ended with code {code}" if code else ""
 
 
 class LossyOutput:

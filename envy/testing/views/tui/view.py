@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
+from envy.events.bus import Stamped
+from envy.events.tests import TestBuildComplete, TestBuildStart
 from envy.testing.events import StreamEvent
+from envy.testing.package import PlannedPackage
 from envy.testing.session import SessionResult
-from envy.testing.views.plain import summary_line
-from envy.testing.views.tui.app import Message
-from envy.testing.views.tui.model import RunModel
+from envy.testing.views.tui.controller import Message
+from envy.testing.views.tui.model import RunEnd
 
 
 class QueueView:
@@ -21,16 +24,41 @@ class QueueView:
         """Pass on the progress of a phase."""
         self._messages.append(lambda model: model.on_phase(phase, done, total))
 
+    def on_plan(self, plan: Sequence[PlannedPackage]) -> None:
+        """Pass on what is going to run."""
+        self._messages.append(lambda model: model.on_plan(plan))
+
     def on_event(self, event: StreamEvent) -> None:
         """Pass on one event."""
         self._messages.append(lambda model: model.on_event(event))
 
     def on_end(self, result: SessionResult) -> None:
-        """Pass on the summary line of the run."""
-        summary, seconds = summary_line(result), result.seconds
-        self._messages.append(lambda model: model.on_end(summary, seconds))
+        """Pass on how the run ended."""
+        end = RunEnd(seconds=result.seconds, stopped=result.cancelled, reason=result.stopped)
+        self._messages.append(lambda model: model.on_end(end))
+
+
+class BuildListener:
+    """Passes on which packages the compiler works on."""
+
+    heard = frozenset({TestBuildStart, TestBuildComplete})
+    detailed = explaining = False
+
+    def __init__(self, messages: deque[Message]) -> None:
+        self._messages = messages
+
+    def on_event(self, stamped: Stamped) -> None:
+        """Pass on the start or the end of a build."""
+        event = stamped.event
+        if isinstance(event, TestBuildStart | TestBuildComplete):
+            names = event.packages.split(" ")
+            starts = isinstance(event, TestBuildStart)
+            self._messages.append(lambda model: model.on_build(names, starts=starts))
+
+    def close(self) -> None:
+        """Do nothing: the queue stays."""
 
 
 def start_run(messages: deque[Message], *, everything: bool) -> None:
     """Tell the model that a run starts; `everything` clears the results of earlier runs."""
-    messages.append(RunModel.clear if everything else RunModel.begin)
+    messages.append(lambda model: model.begin(everything=everything))

@@ -1,0 +1,208 @@
+"""A payload as a tree of messages, and back: which folders, files and links it has.
+
+A folder is named by the digest of its message, so the messages of a tree may stand for far more
+folders than they are: what a tree unfolds to is bounded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
+    remote_execution_pb2 as reapi,
+)
+
+from envy.cache.layout import EntryPaths
+from envy.cache.names import ASSET, FILE_DIGESTS, FINGERPRINT
+from envy.cache.trees import DIRECTORY, FILE, LINK, members
+from envy.content.atomic import atomic_write
+from envy.content.json_text import parse_json
+from envy.content.plain_file import NotPlain, read_plain
+from envy.errors import CacheError, FetchError
+from envy.limits import CACHE_FILE, EXPORT_FILES
+from envy.sharing.remote.messages import digest_of, encoded
+
+_DEEPEST = 200  # folders in each other
+
+
+@dataclass(frozen=True, slots=True)
+class TreeMember:
+    """A member of a payload; `digest` is that of a file, `target` that of a link."""
+
+    parts: tuple[str, ...]
+    kind: str
+    digest: reapi.Digest | None = None
+    target: str = ""
+
+
+@dataclass(slots=True)
+class PayloadTree:
+    """The messages of a payload, and where the content of its files is, by hash.
+
+    Each of the folders is a blob of its own, too: servers look for them before they give a result.
+    """
+
+    message: bytes
+    folders: Sequence[bytes] = ()
+    files: Mapping[str, tuple[reapi.Digest, str]] = field(default_factory=dict)
+
+
+def payload_tree(entry: EntryPaths, check: Callable[[], None]) -> PayloadTree:
+    """Read the payload of an entry, and return its tree.
+
+    The digests of its files are kept beside its fingerprint, since they take long to compute.
+
+    Raises:
+        CacheError: a member cannot be read.
+    """
+    fingerprint = digest_of(read_plain(entry.at(FINGERPRINT), CACHE_FILE)).hash
+    known = _read_digests(entry, fingerprint)
+    digests: dict[str, tuple[str, int]] = {}
+    folders: dict[str, reapi.Directory] = {"": reapi.Directory()}
+    files: dict[str, tuple[reapi.Digest, str]] = {}
+    for member in members(entry.at(ASSET)):
+        if not _is_utf_8(member.relative):
+            raise CacheError(
+                f"{member.path!r} cannot be sent: its name is not UTF-8", path=entry.directory
+            )
+        above, _, name = member.relative.rpartition("/")
+        if member.kind == DIRECTORY:
+            folders[member.relative] = reapi.Directory()
+        elif member.kind == LINK:
+            target = os.readlink(member.path)
+            if not _is_utf_8(target):
+                raise CacheError(
+                    f"{member.path} cannot be sent: its target is not UTF-8", path=entry.directory
+                )
+            folders[above].symlinks.append(reapi.SymlinkNode(name=name, target=target))
+        else:
+            check()
+            row = known.get(member.relative)
+            size = member.status.st_size
+            text = row[0] if row and row[1] == size else _sha256(member.path)
+            digests[member.relative] = (text, size)
+            digest = reapi.Digest(hash=text, size_bytes=size)
+            executable = bool(member.status.st_mode & 0o100)
+            folders[above].files.append(
+                reapi.FileNode(name=name, digest=digest, is_executable=executable)
+            )
+            files[text] = (digest, member.path)
+    if digests != known:
+        _write_digests(entry, fingerprint, digests)
+    root, children = _joined(folders)
+    tree = reapi.Tree(root=root, children=[children[name] for name in sorted(children)])
+    return PayloadTree(encoded(tree), [encoded(each) for each in (root, *tree.children)], files)
+
+
+def _joined(
+    folders: Mapping[str, reapi.Directory],
+) -> tuple[reapi.Directory, dict[str, reapi.Directory]]:
+    """Enter each folder in the one above it; return the top, and the others by hash."""
+    children: dict[str, reapi.Directory] = {}
+    for path in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
+        message = folders[path]
+        for rows in (message.files, message.directories, message.symlinks):
+            rows.sort(key=lambda row: row.name)
+        if path:
+            above, _, name = path.rpartition("/")
+            digest = digest_of(encoded(message))
+            children[digest.hash] = message
+            folders[above].directories.append(reapi.DirectoryNode(name=name, digest=digest))
+    return folders[""], children
+
+
+def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
+    """Yield the members of a tree, each folder before what is in it.
+
+    Raises:
+        FetchError: it is damaged, or unfolds to more than a payload may have.
+    """
+    tree = reapi.Tree()
+    try:
+        tree.ParseFromString(data)
+    except Exception as error:
+        raise FetchError(f"{shown} sent a tree that is damaged", uri=shown) from error
+    children = {hashlib.sha256(encoded(child)).hexdigest(): child for child in tree.children}
+    waiting: list[tuple[tuple[str, ...], reapi.Directory]] = [((), tree.root)]
+    count = 0
+    while waiting:
+        above, folder = waiting.pop()
+        names: set[str] = set()
+        for node, kind in _nodes(folder):
+            count += 1
+            if count > EXPORT_FILES.value:
+                raise FetchError(
+                    f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
+                    f"{EXPORT_FILES.name}",
+                    uri=shown,
+                    hint=EXPORT_FILES.hint,
+                )
+            name = node.name
+            if not _is_name(name) or name in names or len(above) >= _DEEPEST:
+                raise FetchError(f"{shown} sent a tree with the name {name!r}", uri=shown)
+            names.add(name)
+            parts = (*above, name)
+            if kind == DIRECTORY:
+                child = children.get(node.digest.hash)
+                if child is None:
+                    raise FetchError(f"{shown} sent a tree without {'/'.join(parts)}", uri=shown)
+                yield TreeMember(parts, DIRECTORY)
+                waiting.append((parts, child))
+            elif kind == FILE:
+                yield TreeMember(parts, FILE, digest=node.digest)
+            else:
+                yield TreeMember(parts, LINK, target=node.target)
+
+
+def _nodes(
+    folder: reapi.Directory,
+) -> Iterator[tuple[reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode, str]]:
+    for file in folder.files:
+        yield file, FILE
+    for inner in folder.directories:
+        yield inner, DIRECTORY
+    for link in folder.symlinks:
+        yield link, LINK
+
+
+def _is_name(name: str) -> bool:
+    return name not in {"", ".", ".."} and not set(name) & {"/", "\\", "\0"}
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_digests(entry: EntryPaths, fingerprint: str) -> dict[str, tuple[str, int]]:
+    """Return the sizes and digests of files that an earlier upload computed, by path."""
+    try:
+        row = parse_json(read_plain(entry.at(FILE_DIGESTS), CACHE_FILE))
+        if row["fingerprint"] != fingerprint:
+            return {}  # they are those of an earlier payload
+        return {
+            str(path): (str(digest), int(size)) for path, (digest, size) in row["files"].items()
+        }
+    except (OSError, NotPlain, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _write_digests(
+    entry: EntryPaths, fingerprint: str, digests: Mapping[str, tuple[str, int]]
+) -> None:
+    text = json.dumps({"fingerprint": fingerprint, "files": digests})
+    with contextlib.suppress(OSError):  # they are computed again
+        atomic_write(entry.at(FILE_DIGESTS), text.encode())

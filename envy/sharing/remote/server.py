@@ -1,0 +1,233 @@
+"""The connection to a server of the Remote Execution API: calls, time limits and errors.
+
+Owns the channel, the credentials, and what the statuses of gRPC mean.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
+    remote_execution_pb2 as reapi,
+)
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
+    remote_execution_pb2_grpc as services,
+)
+from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
+
+from envy.errors import FetchError
+from envy.sharing.remote.location import RemoteLocation
+from envy.transport.context import NoAnswer, NotFound
+
+_Answer = TypeVar("_Answer")
+
+SECONDS = 4.0  # for a call that transfers little; building here is the alternative
+_LEAST_RATE = 256 << 10  # bytes a second
+_MOST_RECEIVED = 16 << 20  # bytes of one message
+_LONGEST_REASON = 200
+_UNREACHABLE = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_PASSING = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED}
+)
+_MEANINGS = {
+    grpc.StatusCode.UNAUTHENTICATED: "does not accept the credentials that were sent",
+    grpc.StatusCode.PERMISSION_DENIED: "does not allow this user to do that",
+    grpc.StatusCode.UNIMPLEMENTED: "does not speak the Remote Execution API v2",
+    grpc.StatusCode.INVALID_ARGUMENT: "does not accept the request",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "has no room, or too much to do",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "did not answer in time",
+    grpc.StatusCode.UNAVAILABLE: "cannot be reached",
+}
+_HINTS = {
+    grpc.StatusCode.UNAUTHENTICATED: "set ENVY_REMOTE_TOKEN_FILE to a file with a valid token",
+    grpc.StatusCode.INVALID_ARGUMENT: "check the instance: --remote grpc://HOST:PORT/INSTANCE",
+    grpc.StatusCode.UNIMPLEMENTED: "check the address and the port",
+}
+
+
+class Refused(FetchError):
+    """The server answered that this user may not do that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a connection is made with: PEM texts, b"" for those of the system; and a token."""
+
+    trusted: bytes = b""
+    certificate: bytes = b""
+    key: bytes = b""
+    token: str = ""
+
+
+class RemoteServer:
+    """One channel to a server; its methods may be called from several threads."""
+
+    def __init__(self, location: RemoteLocation, credentials: Credentials) -> None:
+        self.shown = location.shown
+        self.instance = location.instance
+        self._metadata = (
+            [("authorization", f"Bearer {credentials.token}")] if credentials.token else []
+        )
+        options = [
+            ("grpc.max_receive_message_length", _MOST_RECEIVED),
+            ("grpc.enable_retries", 0),
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        if location.is_encrypted:
+            pem = (credentials.trusted, credentials.key, credentials.certificate)
+            made = grpc.ssl_channel_credentials(*(text or None for text in pem))
+            self._channel = grpc.secure_channel(location.address, made, options)
+        else:
+            self._channel = grpc.insecure_channel(location.address, options)
+        self.actions = services.ActionCacheStub(self._channel)
+        self.storage = services.ContentAddressableStorageStub(self._channel)
+        self.stream = bytestream_pb2_grpc.ByteStreamStub(self._channel)
+        self._capabilities = services.CapabilitiesStub(self._channel)
+        self._known: reapi.ServerCapabilities | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def capabilities(self) -> reapi.ServerCapabilities:
+        """Return what the server can do; asked once.
+
+        Raises:
+            FetchError: the server cannot be reached, or cannot be used.
+        """
+        with self._lock:
+            if self._known is None:
+                request = reapi.GetCapabilitiesRequest(instance_name=self.instance)
+                found = self.call(self._capabilities.GetCapabilities, request)
+                functions = self.functions(found)
+                if "SHA256" not in functions:
+                    names = ", ".join(functions) or "nothing"
+                    raise FetchError(
+                        f"{self.shown} cannot be used: it names blobs by {names}, and envy by "
+                        "SHA256",
+                        uri=self.shown,
+                    )
+                self._known = found
+            return self._known
+
+    @staticmethod
+    def functions(capabilities: reapi.ServerCapabilities) -> list[str]:
+        """Return the names of the digest functions that a server knows."""
+        known = dict(reapi.DigestFunction.Value.items())
+        names = {value: name for name, value in known.items()}
+        found = capabilities.cache_capabilities.digest_function
+        return [names.get(value, str(value)) for value in found]
+
+    def begin(self, method: Any, request: Any, *, size: int = 0) -> Any:
+        """Send a request, and return the future of its answer, for `finish`."""
+        return method.future(request, timeout=seconds_for(size), metadata=self._metadata)
+
+    def finish(self, future: Any) -> Any:
+        """Return the answer of a request.
+
+        Raises:
+            FetchError: there is none; NotFound: the server does not have what was asked for.
+        """
+        try:
+            return future.result()
+        except (grpc.RpcError, grpc.FutureCancelledError) as error:
+            raise self.failed(error) from error
+
+    def call(self, method: Any, request: Any, *, size: int = 0) -> Any:
+        """Send a request and return the answer; what may pass is tried once more.
+
+        Raises:
+            FetchError: there is none; NotFound: the server does not have what was asked for.
+        """
+        return self.trying(
+            lambda: method(request, timeout=seconds_for(size), metadata=self._metadata)
+        )
+
+    def trying(self, attempt: Callable[[], _Answer]) -> _Answer:
+        """Return the result of an attempt; what may pass is tried once more.
+
+        Raises:
+            FetchError: both failed.
+        """
+        try:
+            return attempt()
+        except grpc.RpcError as error:
+            if code_of(error) not in _PASSING:
+                raise self.failed(error) from error
+        try:
+            return attempt()
+        except grpc.RpcError as error:
+            raise self.failed(error) from error
+
+    def call_stream(self, requests: Callable[[], Iterator[Any]], *, size: int) -> Any:
+        """Write a stream, which is started again if it may be tried once more; return the answer.
+
+        Raises:
+            FetchError: the server does not take it.
+        """
+        return self.trying(
+            lambda: self.stream.Write(
+                requests(), timeout=seconds_for(size), metadata=self._metadata
+            )
+        )
+
+    def streamed(self, method: Any, request: Any, *, size: int) -> Iterator[Any]:
+        """Yield the parts of a long answer.
+
+        Raises:
+            FetchError: it cannot be had, or breaks off.
+        """
+        answer = method(request, timeout=seconds_for(size), metadata=self._metadata)
+        try:
+            yield from answer
+        except grpc.RpcError as error:
+            raise self.failed(error) from error
+        finally:
+            answer.cancel()
+
+    def failed(self, error: Any) -> FetchError:
+        """Return the error of a call as one of envy."""
+        code = code_of(error)
+        details = str(getattr(error, "details", lambda: "")() or "").partition("\n")[0]
+        reason = f": {details[:_LONGEST_REASON]}" if details else ""
+        name = code.name if code is not None else type(error).__name__
+        meaning = _MEANINGS.get(code, "failed") if code is not None else "failed"
+        message = f"{self.shown} {meaning} ({name}{reason})"
+        kind: type[FetchError] = FetchError
+        if code is grpc.StatusCode.NOT_FOUND:
+            kind = NotFound
+        elif code in _UNREACHABLE or code is None:
+            kind = NoAnswer
+        elif code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
+            kind = Refused
+        hint = _HINTS.get(code, "") if code is not None else ""
+        return kind(message, uri=self.shown, hint=hint)
+
+
+def code_of(error: Any) -> grpc.StatusCode | None:
+    """Return the status of a failed call; None if it has none."""
+    code = getattr(error, "code", None)
+    return code() if callable(code) else None
+
+
+def seconds_for(size: int) -> float:
+    """Return how long a call may take that transfers so many bytes."""
+    return SECONDS + size / _LEAST_RATE

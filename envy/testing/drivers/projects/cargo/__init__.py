@@ -1,0 +1,1 @@
+"""Tests of Rust: cargo builds them, and each test binary is run by itself."""

@@ -1,0 +1,1 @@
+"""Tests that CTest knows, in the build folder of a CMake project."""

@@ -1,0 +1,294 @@
+"""The driver of one suite: carries its projects through a session, by their kind.
+
+Guarantees
+  What the results rest on is observed before a program of the project starts.
+  The tests of a project are listed again only if something that they rest on has changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import time
+
+from envy.errors import ScriptFailed, UsageError
+from envy.testing.basis import Basis, BuildUnit
+from envy.testing.consulted import Unkept
+from envy.testing.drivers.native.results import counting
+from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.projects.finding import Suite, matching
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.listings import Listings
+from envy.testing.drivers.projects.project import (
+    NotTestable,
+    ProjectTests,
+    SuiteBuildFailed,
+    SuiteProject,
+    Tools,
+)
+from envy.testing.drivers.projects.runner import SuiteRunner
+from envy.testing.events import StreamEvent
+from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
+from envy.testing.package import (
+    Emit,
+    NothingMatched,
+    PackageRun,
+    PackageVerdict,
+    Selection,
+    TestPackage,
+)
+from envy.testing.patterns import select_top_level
+
+_VERSION = "projects-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuitePlace:
+    """Where the suites of a command lie, and what was listed there before."""
+
+    manifest_folder: Path
+    listings: Listings
+
+
+class ProjectDriver:
+    """Finds, builds and runs the tests of one suite for one session."""
+
+    runs_more_than_tests = False
+
+    def __init__(
+        self, suite: Suite, tools: Tools, place: SuitePlace, *, count: int = 1
+    ) -> None:  # fmt: skip
+        self.name = suite.settings.name
+        self._suite = suite
+        self._kind = suite.kind
+        self._tools = tools
+        self._place = place
+        self._count = count
+        self._lock = threading.Lock()
+        self._snapshots: dict[Path, Snapshot] = {}
+        self.build_width = tools.build_jobs
+        self.ends_at: float | None = None
+        self.on_built: Callable[[int], None] | None = None
+        self.count_failed: Callable[[], int] | None = None
+
+    # -- finding ---------------------------------------------------------------------------------
+
+    def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
+        """Return the packages that the patterns match, sorted by name."""
+        self._tools = replace(self._tools, ends_at=self.ends_at)
+        found = []
+        for project in self._suite.projects:
+            found += self._listed(project)
+        kept = matching(self._tools.root, patterns, found)
+        if not kept:
+            raise NothingMatched(f"no tests of {self.name} match {' '.join(patterns)}")
+        packages = [
+            TestPackage(
+                name=tests.name or package_name(tests.directory, self._tools.root),
+                directory=tests.directory,
+                driver=self.name,
+                tests=tests.tests,
+                is_open=tests.is_open,
+                detail=tests,
+            )
+            for tests in kept
+        ]
+        return sorted(packages, key=lambda package: package.name)
+
+    def _listed(self, project: SuiteProject) -> list[ProjectTests]:
+        snapshot = self._snapshot_of(project)
+        key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
+        found = self._place.listings.find(key, project)
+        if found is not None:
+            return found
+        try:
+            found = self._kind.discover(project, self._tools)
+        except (NotTestable, ScriptFailed) as error:
+            return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        if not any(tests.problem for tests in found):
+            self._place.listings.keep(key, found)
+        return found
+
+    def _snapshot_of(self, project: SuiteProject) -> Snapshot:
+        snapshot = self._snapshots.get(project.directory)
+        if snapshot is None:
+            snapshot = Snapshot(self._tools.environment)
+            add_inputs(
+                snapshot,
+                project.directory,
+                project.settings,
+                self._kind.lock_files,
+                root=self._place.manifest_folder,
+            )
+            snapshot.add_rows(self._kind.toolchain(project, self._tools))
+            self._snapshots[project.directory] = snapshot
+        return snapshot
+
+    def _fixed_text(self, project: SuiteProject) -> str:
+        """Return what the tests of a project rest on apart from files."""
+        environment = self._tools.environment_of(project)
+        texts = [
+            _VERSION,
+            self.name,
+            project.folder,
+            repr(project.settings),
+            self._kind.identity(project, self._tools),
+            repr(self._tools.arguments),
+            *(f"{name}={environment[name]}" for name in counting(environment)),
+        ]
+        return "\0".join(texts)
+
+    # -- building --------------------------------------------------------------------------------
+
+    def build_key(self, run: PackageRun) -> str:
+        """Return "": whether something has to be built is left to the kind."""
+        del run
+        return ""
+
+    def batches(self, runs: Sequence[PackageRun]) -> list[list[PackageRun]]:
+        """Return a batch for each package, or for each project if the kind builds projects."""
+        if not self._kind.builds_projects:
+            return [[run] for run in runs]
+        found: dict[Path, list[PackageRun]] = {}
+        for run in runs:
+            found.setdefault(_detail(run).project.directory, []).append(run)
+        return list(found.values())
+
+    def build(self, batch: Sequence[PackageRun]) -> None:
+        """Build packages of one project."""
+        problem = ""
+        to_build = [_detail(run) for run in batch if not _detail(run).problem]
+        try:
+            if to_build:
+                self._kind.build(to_build, self._tools)
+        except (SuiteBuildFailed, NotTestable, ScriptFailed) as error:
+            problem = str(error)
+        for run in batch:
+            tests = _detail(run)
+            if tests.problem or problem:
+                _note_failure(run, tests.problem or problem)
+                continue
+            run.binary = tests.directory
+            if tests.tests != run.package.tests or tests.is_open != run.package.is_open:
+                run.package = replace(run.package, tests=tests.tests, is_open=tests.is_open)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
+        """Return the selected tests of a package, in their order."""
+        names = run.package.tests
+        if selection.names is not None:
+            wanted = set(selection.names)
+            names = tuple(name for name in names if name in wanted)
+        found = select_top_level(names, run=selection.run, skip=selection.skip)
+        if found is None:
+            raise UsageError(
+                f"--run or --skip has syntax that only Go can evaluate: "
+                f"{selection.run or selection.skip!r}"
+            )
+        return found
+
+    def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
+        """Run the tests of a package."""
+        names = self.select(run, run.selection)
+        tests = _detail(run)
+        picks = run.selection.names is not None or run.selection.run or run.selection.skip
+        runner = SuiteRunner(
+            run,
+            emit,
+            self._kind,
+            self._tools,
+            count=self._count,
+            ends_at=self.ends_at,
+            count_failed=self.count_failed or (lambda: 0),
+        )
+        nothing = bool(picks) if tests.is_open else not names
+        verdict = runner.run(names, nothing=nothing)
+        run.unkept = run.unkept or runner.unkept
+        return verdict
+
+    # -- results ---------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that its tests run with."""
+        return self._tools.environment
+
+    def result_key(self, run: PackageRun) -> str:
+        """Return the key of everything known before the tests run, apart from files."""
+        settings = self._tools.settings
+        names = run.selection.names
+        texts = [
+            self._fixed_text(_detail(run).project),
+            run.package.name,
+            str(run.package.directory),
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            "*" if names is None else f"{len(names)} {' '.join(names)}",
+            run.selection.run,
+            run.selection.skip,
+        ]
+        if _detail(run).is_partial:
+            texts.append(" ".join(run.package.tests))
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
+        """Return the inputs of the package's project.
+
+        Raises:
+            Unkept: one changed just before the run, or during it.
+        """
+        with self._lock:
+            return self._snapshot_of(_detail(run).project).confirmed(since)
+
+    def basis(
+        self,
+        packages: Sequence[TestPackage],
+        patterns: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        since: int,
+    ) -> Basis:
+        """Return what the run rests on, apart from what tests consult."""
+        del packages, patterns
+        snapshot = Snapshot(environment)
+        snapshot.add(NAMES, "")
+        for name in counting(environment):
+            snapshot.add(VARIABLE, name)
+        try:
+            return Basis(facts=snapshot.confirmed(since))
+        except Unkept as error:
+            return Basis(unkept=str(error))
+
+    def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
+        """Return the files that packages rest on, for explanations."""
+        found = {}
+        for package in packages:
+            assert isinstance(package.detail, ProjectTests)
+            files = self._snapshot_of(package.detail.project).files
+            found[package.name] = BuildUnit(files=files)
+        return found
+
+    def unit_of(self, package: TestPackage) -> str:
+        """Return the name of the unit of a package."""
+        return package.name
+
+    def finish(self) -> None:
+        """Do nothing: all that is kept is kept by then."""
+
+
+def _detail(run: PackageRun) -> ProjectTests:
+    detail = run.package.detail
+    assert isinstance(detail, ProjectTests)
+    return detail
+
+
+def _note_failure(run: PackageRun, problem: str) -> None:
+    name = run.package.name
+    run.failed_build = name
+    run.build_events += [
+        StreamEvent(action="build-output", time=time(), import_path=name, output=f"{line}\n")
+        for line in problem.splitlines()
+    ]
+    run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))

@@ -1,0 +1,1 @@
+"""Tests written with GoogleTest, in binaries that are there or that CTest knows."""
