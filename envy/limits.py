@@ -106,6 +106,9 @@ LUA_STEPS = Limit(
 NPM_PACKAGES = Limit(
     "npm-packages", 10_000, "the packages that one release of npm pins", unit="packages"
 )
+RECIPE_TEST = Limit(
+    "recipe-test", 1_000_000_000, "what the Lua code of one recipe test does", unit="steps"
+)
 REGISTRY_DOCUMENT = Limit(
     "registry-document", 64 << 20, "a page or document of a registry, decoded"
 )
@@ -159,6 +162,7 @@ LIMITS = {
         LUA_STEPS,
         NPM_PACKAGES,
         REFUSED_DOWNLOADS,
+        RECIPE_TEST,
         REGISTRY_DOCUMENT,
         REGISTRY_FILES,
         REGISTRY_VALUES,

@@ -80,7 +80,22 @@ def test_own_packages_are_there_where_no_project_is(own, project, tmp_path):
 
 
 def test_a_settings_folder_that_cannot_be(own, tmp_path):
-    """It is an error that names it."""
+    """It is an error that names it, as is a manifest that is missing or no file."""
+    for words in (("remove", "--global", "tool"), ("upgrade", "--global")):
+        run = own(*words, code=1)
+        assert f"you have no manifest of your own, {own.manifest}\n" in run.err
+        assert "hint: envy add --global NAME creates it" in run.err
+    own.manifest.parent.mkdir(parents=True)
+    for make, unmake in (
+        (own.manifest.mkdir, own.manifest.rmdir),
+        (lambda: own.manifest.symlink_to("nowhere"), own.manifest.unlink),
+    ):
+        make()
+        for words in (("add", "--global", own.recipe), ("remove", "--global", "tool")):
+            assert f"{own.manifest}, your own manifest, is not a file" in own(*words, code=1).err
+        unmake()
+    own.manifest.parent.rmdir()
+    own.manifest.parent.parent.rmdir()
     own.manifest.parent.parent.write_text("a file")
     run = own("add", "--global", own.recipe, code=1)
     assert f"{own.manifest.parent} is not a folder" in run.err or "cannot be created" in run.err

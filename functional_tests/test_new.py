@@ -73,7 +73,8 @@ def test_programs_that_are_downloaded(project, http_server, tmp_path):
     ):
         run = project.envy("new", *words, trace=False)
         identity = f"local.{words[1]}@r1"
-        assert f"created recipes/{identity}.lua\nadded {identity} to envy.lua\n" in run.err
+        created = f"created recipes/{identity}.lua\ncreated recipes/{identity}_test.lua\n"
+        assert f"{created}added {identity} to envy.lua\n" in run.err
         assert identity in manifest.read_text()
     text = (project.root / "recipes/local.tool@r1.lua").read_text()
     assert re.search(r'sha256 = "[0-9a-f]{64}"', text)
@@ -92,6 +93,9 @@ def test_programs_that_are_downloaded(project, http_server, tmp_path):
         assert project.envy("run", name, "x", trace=False).out == f"{said}\n"
     assert (project.root / "setting.conf").exists()
     assert (project.root / "a b").exists()
+    # Each has its first tests, which pass.
+    tested = project.envy("test", "recipes", trace=False)
+    assert "13 passed, 0 failed, 0 skipped in 8 packages" in tested.out
 
 
 @pytest.mark.needs("cc")
@@ -120,6 +124,7 @@ def test_programs_that_are_built(project, http_server, kind, files):
     instead_of(project, **{name: OF_MACHINE % {"name": name} for name in tools})
     words = ("--url", f"{http_server.url}/src.tar.xz", "--program", "built")
     project.envy("new", kind, "thing", *words, trace=False)
+    assert "1 passed, 0 failed" in project.envy("test", trace=False).out
     assert project.envy("run", "built", trace=False).out == "built\n"
 
 
@@ -134,6 +139,7 @@ def test_a_library_of_a_repository(project, git_repository):
     text = (project.root / "recipes/local.a@r1.lua").read_text()
     assert f'ref = "{commit}"' in text
     assert "products" not in text
+    assert "1 passed, 0 failed" in project.envy("test", trace=False).out
 
 
 def test_a_python_environment(project, package_index):
@@ -145,6 +151,7 @@ def test_a_python_environment(project, package_index):
     project.envy("new", "venv", "py", *words, env=env, trace=False)
     text = (project.root / "recipes/local.py@r1.lua").read_text()
     assert 'REQUIREMENTS = { "six==1.17.0", "idna>=3" }' in text
+    assert "1 passed, 0 failed" in project.envy("test", trace=False).out
     assert project.envy("run", "python", env=env, trace=False).out == "python\n"
 
 
@@ -160,6 +167,7 @@ def test_a_program_of_npm(project, npm_registry):
     env = {"npm_config_registry": npm_registry.url}
     instead_of(project, **{name: OF_MACHINE % {"name": name} for name in ("node", "npm")})
     project.envy("new", "npm", "it", "--package", "thing", env=env, trace=False)
+    assert "1 passed, 0 failed" in project.envy("test", trace=False).out
     assert '"thing@2.0.0"' in (project.root / "recipes/local.it@r1.lua").read_text()
     assert project.envy("run", "thing", env=env, trace=False).out == "thing\n"
 

@@ -1,11 +1,13 @@
-"""The examples of docs/recipes.md, run: each command has the output shown."""
+"""The examples of the guides for authors of recipes, run: each command has the output shown."""
 
 import pytest
 from documents import REPOSITORY, blocks_of, examples_of, run_example
 from lupa.lua54 import LuaRuntime
 
+EXAMPLES = [*examples_of("docs/recipes.md"), *examples_of("docs/recipe-tests.md")]
 
-@pytest.mark.parametrize("example", examples_of("docs/recipes.md"), ids=lambda e: e.name)
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
 def test_an_example_of_the_guide_prints_what_it_says(example, tmp_path):
     """Each example can be run alone, and its commands have the output shown."""
     run_example(example, tmp_path / "home")

@@ -11,6 +11,7 @@ from envy.errors import SourceLocation
 from envy.events import EventBus
 from envy.graph.recipe import LoadedRecipe, Recipe
 from envy.host.platform import Platform
+from envy.limits import LUA_STEPS
 from envy.locking.lock import NO_LOCK
 from envy.lua.open_states import OpenStates
 from envy.lua.sandbox import ReadLog
@@ -50,6 +51,7 @@ def load_recipe_file(folder, text, *, limit, environment=None):
         open_states=OpenStates(limit),
         lock=NO_LOCK,
         bundles=(),
+        lua_steps=LUA_STEPS,
     )
     engine = SimpleNamespace(services=services, stopped=lambda: False, pause=lambda _: None)
     recipe = Recipe(key=spec.key, spec=spec)

@@ -51,7 +51,7 @@ def command(
     """
     if not is_global:
         return _add(settings, names, installs=not no_install)
-    settings, path = globally(settings)
+    settings, path = globally(settings, creates=True)
     is_new = create_manifest(path)
     try:
         return _add(settings, names, installs=not no_install)

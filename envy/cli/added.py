@@ -28,7 +28,7 @@ from envy.declarations.manifest_edit import (
     identity_of,
 )
 from envy.declarations.option_text import OptionValue
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import Scheme, parse_source_item, scheme_of
 from envy.declarations.tool_name import NamedTool, named_tool
 from envy.declarations.versions import nearest_versions
 from envy.errors import EnvyError, LuaScriptError
@@ -129,7 +129,7 @@ def _of_path(word: str, folder: Path, environment: Mapping[str, str]) -> Request
 
 def _of_url(word: str, folder: Path, settings: Settings) -> RequestedEntry:
     remember_address(word)
-    item = SourceItem(source=word, base_dir=folder)
+    item = parse_source_item({"source": word}, origin=None, base_dir=folder)
     with scratch_folder("add") as scratch:
         context = command_context(settings.environment, offline=settings.offline)
         fetched = fetch_source(item, scratch, context)

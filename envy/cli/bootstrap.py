@@ -33,6 +33,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.locations import shown_path
 from envy.declarations.manifest_search import find_manifest
+from envy.declarations.mirrors import has_host
 from envy.declarations.required_envy import satisfies_written, written_requirement
 from envy.declarations.sources import SourceItem
 from envy.errors import EnvyError, FetchError, UsageError
@@ -187,10 +188,10 @@ def _check_index(address: str) -> None:
     Raises:
         UsageError: it is no address of an index, or has credentials.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https", "file"} or not address.isprintable() or " " in address:
+    is_file = re.match("file:///[^/]", address)
+    if not (is_file or has_host(address)) or not address.isprintable() or " " in address:
         raise UsageError(f"--index-url {redacted(address)} is not the address of a package index")
-    if "@" in parts.netloc:
+    if "@" in urlsplit(address).netloc:
         remember_address(address)
         raise UsageError(
             f"--index-url {redacted(address)} has credentials, and envyw is committed",

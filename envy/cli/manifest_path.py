@@ -32,11 +32,12 @@ def manifest_path(settings: Settings) -> Path:
     )
 
 
-def globally(settings: Settings) -> tuple[Settings, Path]:
+def globally(settings: Settings, *, creates: bool = False) -> tuple[Settings, Path]:
     """Return the settings for a command that changes the global manifest, and its path.
 
     Raises:
-        UsageError: another manifest is named; ManifestError: the user has no settings folder.
+        UsageError: another manifest is named; ManifestError: the user has no settings folder, or
+            no manifest in it, unless the command creates it.
     """
     if settings.manifest is not None:
         raise UsageError(
@@ -48,6 +49,12 @@ def globally(settings: Settings) -> tuple[Settings, Path]:
         raise ManifestError(
             "HOME is not set to an absolute path, so this user has no settings folder",
             hint="set HOME or XDG_CONFIG_HOME",
+        )
+    if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113
+        raise ManifestError(f"{path}, your own manifest, is not a file", hint="move it away")
+    if not creates and not os.path.isfile(path):  # noqa: PTH113
+        raise ManifestError(
+            f"you have no manifest of your own, {path}", hint="envy add --global NAME creates it"
         )
     return replace(settings, manifest=Path(path)), Path(path)
 

@@ -24,7 +24,9 @@ from envy.declarations.manifest_edit import Insertion, ManifestFile, edited, ide
 from envy.declarations.manifest_text import entry_text
 from envy.declarations.manifest_write import write_manifest
 from envy.declarations.new_recipe import NewRecipe, recipe_text
+from envy.declarations.new_recipe_tests import tests_text
 from envy.declarations.recipe_templates import TEMPLATES
+from envy.declarations.shipped import TESTS_ENDING
 from envy.declarations.sources import Scheme, scheme_of
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.masking import remember_address
@@ -108,8 +110,9 @@ def command(
     says that there is none. venv needs --requirement (repeatable); of a plain name, the newest
     version is written. npm needs --package.
 
-    An existing file is never overwritten. If envy cannot edit the manifest, it says which line to
-    add. `envy sync` installs the package then.
+    Beside the recipe, a file has its first tests, which `envy test` runs. An existing file is never
+    overwritten. If envy cannot edit the manifest, it says which line to add. `envy sync` installs
+    the package then.
     """
     given = _Given(
         url=url,
@@ -128,8 +131,13 @@ def command(
     _check_free(path)
     unwind_at_signals()
     new = _new_recipe(kind, name, given, path, settings)
-    with _created(path, recipe_text(new)):
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(_created(path, recipe_text(new)))
         tell(settings, f"created {shown_path(path)}")
+        tests = path.with_name(f"{path.stem}{TESTS_ENDING}")
+        if not os.path.lexists(tests):
+            undo.enter_context(_created(tests, tests_text(new)))
+            tell(settings, f"created {shown_path(tests)}")
         if redacted(new.source) != new.source:
             note = "has the credentials of the URL; os.getenv keeps them out of a repository"
             tell(settings, f"note: {shown_path(path)} now {note}")
@@ -235,7 +243,7 @@ def _requirement(text: str, folder: Path, settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _created(path: Path, text: str) -> Iterator[None]:
-    """Create a recipe file, which is removed again if the block fails."""
+    """Create a file, which is removed again if the block fails."""
     shown = shown_path(path)
     try:
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The command `envy test`: build the tests of Go and C in parallel, then run them in order."""
+"""The command `envy test`: build tests in parallel, then run them in order."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
-    """Build the tests of Go and C in parallel, then run them one package after another.
+    """Build the tests of Go, C and recipes in parallel, then run them one package after another.
 
     PATTERN is ./... (the default), a folder, folder/..., an import path, or a test file. Go's own
     flags (-race -tags=x -run=X -short …) are passed to the build, the test binary, or both.

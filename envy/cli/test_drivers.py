@@ -11,6 +11,7 @@ from pathlib import Path
 
 from envy.cache.names import NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER
 from envy.cli.test_manifest import project_of_tests
+from envy.cli.test_recipes import make_recipe_driver, matches_recipes, recipe_patterns
 from envy.cli.test_setup import (
     RunContext,
     TestOptions,
@@ -49,6 +50,7 @@ class Toolchains:
     libraries: Libraries = NO_LIBRARIES
     suites: TestSuites | None = None
     search: Snapshot = field(default_factory=lambda: Snapshot({}))  # what decided on the suites
+    recipes: tuple[str, ...] = ()  # the patterns of tests of recipes, which need no toolchain
 
     @property
     def package(self) -> str:
@@ -71,6 +73,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
     options = context.options
     search = SuiteSearch(context)
     native = [word for word in options.patterns or ["./..."] if _is_native(context, word)]
+    recipes = recipe_patterns(context, _matching_recipes(context.directory, options.patterns))
     _check_sanitize(options.sanitize, native)
     project = None
     if native or search.needs_manifest:
@@ -78,12 +81,14 @@ def make_toolchains(context: RunContext) -> Toolchains:
             context, search.manifest, native=bool(native), has_suites=search.take
         )
     suites = search.found_with(project)
-    go, native = divide_patterns(context.directory, options.patterns, suites)
-    if not go and (native or suites is not None):
-        _check_flags(options, suites)
+    go, native = divide_patterns(context.directory, options.patterns, suites, recipes)
+    if not go and (native or recipes or suites is not None):
+        _check_flags(options, suites, "native tests" if native else "tests of recipes")
+    if options.coverage and not (go or native or suites is not None):
+        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
     chosen = make_toolchain(context) if go else None
     if not native or project is None:
-        return Toolchains(go=chosen, suites=suites, search=search.snapshot)
+        return Toolchains(go=chosen, suites=suites, search=search.snapshot, recipes=tuple(recipes))
     found = find_toolchain(
         project.products,
         project.environment,
@@ -98,6 +103,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
         libraries=project.libraries,
         suites=suites,
         search=search.snapshot,
+        recipes=tuple(recipes),
     )
 
 
@@ -112,7 +118,10 @@ def open_driver(
     """Provide the driver of one run."""
     flags = make_flags(context.options, context.directory)
     suites = toolchains.suites
-    go, native = divide_patterns(context.directory, patterns, suites)
+    recipes = _matching_recipes(context.directory, patterns)
+    if list(patterns) == list(context.options.patterns):
+        recipes = list(toolchains.recipes)
+    go, native = divide_patterns(context.directory, patterns, suites, recipes)
     drivers: list[tuple[Driver, Sequence[str]]] = []
     with contextlib.ExitStack() as closing:
         if toolchains.go is not None and go:
@@ -124,12 +133,16 @@ def open_driver(
             driver = _native_driver(context, toolchains, store, scratch)
             closing.callback(driver.close)
             drivers.append((driver, native))
+        if recipes:
+            drivers.append((make_recipe_driver(context), recipes))
         if suites is not None:
             words = list(patterns) or ["./..."]
             drivers += [(driver, words) for driver in closing.enter_context(suites.open(context))]
         if not drivers:
             raise NothingMatched(f"no tests match {' '.join(patterns) or './...'}")
-        yield drivers[0][0] if len(drivers) == 1 else CombinedDriver(drivers)
+        # The combined driver has the patterns of each: those of recipes may be more than asked.
+        is_one = len(drivers) == 1 and not recipes
+        yield drivers[0][0] if is_one else CombinedDriver(drivers)
 
 
 def clean_native(context: RunContext) -> int:
@@ -138,12 +151,21 @@ def clean_native(context: RunContext) -> int:
     return sum(NativeStore(_tests_folder(context) / name).clean() for name in folders)
 
 
+def _matching_recipes(root: Path, words: Sequence[str]) -> list[str]:
+    """Return the patterns that match tests of recipes."""
+    return [word for word in words or ["./..."] if matches_recipes(root, word)]
+
+
 def divide_patterns(
-    root: Path, words: Sequence[str], suites: TestSuites | None = None
+    root: Path,
+    words: Sequence[str],
+    suites: TestSuites | None = None,
+    recipes: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Return the patterns of Go and those of native tests; a folder may be of both.
 
-    What matches no native tests and no suite is left to Go, which says why it does not match.
+    What matches no native tests, no suite and no `recipes` is left to Go, which says why it does
+    not match.
     """
     go: list[str] = []
     native: list[str] = []
@@ -156,9 +178,11 @@ def divide_patterns(
             matches = True
         elif word.endswith(SUFFIXES):
             raise NothingMatched(_no_test_file(root, word))
+        matches = matches or word in recipes or bool(recipes and not words)
         if not matches or (in_module and _may_be_go(root, word)):
             go.append(word)
-    if go and not native and suites is None and not in_module and _has_only_c(root, go):
+    is_empty = not (native or recipes) and suites is None
+    if go and is_empty and not in_module and _has_only_c(root, go):
         raise NothingMatched(
             "there are no tests: no file is named *_test.c, *_test.cc, *_test.cpp or *_test.cxx",
             hint="a test is a function `int test_NAME(void)` in such a file",
@@ -167,7 +191,7 @@ def divide_patterns(
         is_folder = word.startswith((".", "/")) and not word.endswith("...")
         if is_folder and not in_module and not (root / word).exists():
             raise NothingMatched(f"there is no folder {word}")
-    if (native or suites is not None) and not in_module:
+    if not is_empty and not in_module:
         go = [word for word in go if not (word.startswith(".") or (root / word).exists())]
     return go, native
 
@@ -205,14 +229,14 @@ def _has_only_c(root: Path, words: Sequence[str]) -> bool:
     return ".go" not in names and bool(names & set(SUFFIXES))
 
 
-def _check_flags(options: TestOptions, suites: TestSuites | None) -> None:
+def _check_flags(options: TestOptions, suites: TestSuites | None, kind: str) -> None:
     flags = [name for name, _ in options.go_flags if name != "C"]
-    what = "native tests" if suites is None else "no Go packages"
+    what = kind if suites is None else "no Go packages"
     if flags:
         only = " only" if suites is None else ""
         raise UsageError(f"-{flags[0]} is a flag of Go, and the patterns match {what}{only}")
     if options.arguments and suites is None:
-        raise UsageError("native tests take no arguments")
+        raise UsageError(f"{kind} take no arguments")
 
 
 def _check_sanitize(wanted: str, native: Sequence[str]) -> None:

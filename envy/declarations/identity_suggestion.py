@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from envy.declarations.query_match import split_query
-from envy.declarations.shipped import shipped_identities, shipped_recipes_dir
+from envy.declarations.shipped import TESTS_ENDING, shipped_identities, shipped_recipes_dir
 from envy.errors import InvalidIdentity
 from envy.suggest import nearest
 
 
 def suggest_identity(error: InvalidIdentity, recipes_dir: Path) -> None:
     """Add the most similar identity that ships with envy, or has a file in `recipes_dir`."""
-    local = frozenset(path.stem for path in recipes_dir.glob("local.*@*.lua"))
+    files = recipes_dir.glob("local.*@*.lua")
+    local = frozenset(path.stem for path in files if not path.name.endswith(TESTS_ENDING))
     found = similar_identity(error.identity, local | shipped_identities(shipped_recipes_dir()))
     if found:
         error.suggest(found)

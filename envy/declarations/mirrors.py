@@ -4,6 +4,7 @@ A file of a source names its own; the manifest and ENVY_MIRRORS name them for al
 begin in the same way. Which address was used is part of no key: the digest decides.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
@@ -108,10 +109,16 @@ def _check(address: str, *, origin: SourceLocation | None) -> None:
 
 
 def _is_address(address: str) -> bool:
+    is_plain = address.isprintable() and " " not in address
+    return is_plain and has_host(address)
+
+
+def has_host(address: str) -> bool:
+    """Return whether an HTTP address names a host, and a port if it has one, that can be."""
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018 (reading it checks it)
     except ValueError:
         return False
-    is_plain = address.isprintable() and " " not in address
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain
+    is_http = parts.scheme in {"http", "https"}
+    return is_http and bool(parts.hostname) and not re.search(r"\s", parts.netloc)

@@ -57,6 +57,13 @@ def parse_requirements(value: object, origin: SourceLocation) -> Requirements | 
     lines = table.get("lines") or []
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise fields.wrong_type("requirements", lines, "an array of lines", origin=origin)
+    odd = next((line for line in lines if "\0" in line or not _is_unicode(line)), None)
+    if odd is not None:
+        from envy.declarations.manifest_text import lua_text
+
+        raise DeclarationError(
+            f"`requirements` has a line that is not UTF-8 text: {lua_text(odd)}", origin=origin
+        )
     python = fields.text(table, "python", origin=origin) if table.get("python") else ""
     if python and not _PYTHON.fullmatch(python):
         raise DeclarationError(
@@ -64,3 +71,8 @@ def parse_requirements(value: object, origin: SourceLocation) -> Requirements | 
             origin=origin,
         )
     return Requirements(tuple(line for line in lines if line.strip()), python)
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text of Lua is UTF-8; other bytes are surrogates in it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -8,6 +8,8 @@ from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, SourceLocation
 from envy.suggest import did_you_mean
 
+TESTS_ENDING = "_test.lua"  # of the name of a file with tests of the recipe beside it
+
 
 @functools.cache
 def shipped_recipes_dir() -> Path:
@@ -20,7 +22,9 @@ def shipped_recipes_dir() -> Path:
 @functools.cache
 def shipped_identities(directory: Path) -> frozenset[str]:
     """Return the identities of all recipes in the folder of the shipped ones."""
-    return frozenset(path.stem for path in directory.glob("envy.*@*.lua"))
+    return frozenset(
+        path.stem for path in directory.glob("envy.*@*.lua") if not path.name.endswith(TESTS_ENDING)
+    )
 
 
 def shipped_source(identity: str, *, directory: Path, origin: SourceLocation) -> SourceItem:

@@ -34,6 +34,8 @@ def package_path(run: PhaseRun, path: Path, *, follow: bool, reading: bool) -> P
     """
     text = os.fspath(path)
     root = _own_folder(run, text)
+    if root is None and not reading:
+        _check_writable(run, path)
     if root is None or not os.path.isdir(root):  # noqa: PTH112
         return path
     parts = text[len(root) :].split("/")[1:]
@@ -56,6 +58,15 @@ def package_path(run: PhaseRun, path: Path, *, follow: bool, reading: bool) -> P
         ) from None
     except OSError as error:
         raise EnvyError(f"cannot look up {path}: {error.strerror}") from error
+
+
+def _check_writable(run: PhaseRun, path: Path) -> None:
+    """Raise if a test of a recipe, which may write to its own folder only, writes elsewhere."""
+    allowed = run.engine.services.writes_below
+    if allowed is not None and not Path(os.path.realpath(path)).is_relative_to(allowed):
+        raise EnvyError(
+            f"{path} lies outside of the test's folder, and a test of a recipe writes nowhere else"
+        )
 
 
 def own_folder_of(run: PhaseRun, path: Path) -> Path | None:

@@ -37,6 +37,7 @@ def new_state(
             should_stop=engine.stopped,
             on_log=report,
             on_stdout=functools.partial(report, "stdout"),
+            steps=services.lua_steps,
         ),
         base_dir=base_dir,
         shared_dir=root_above(base_dir, services),

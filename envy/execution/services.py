@@ -19,9 +19,10 @@ from envy.events import EventBus
 from envy.graph.recipe import Recipe
 from envy.graph.recipe_graph import RecipeGraph
 from envy.host.platform import Platform
+from envy.limits import LUA_STEPS, Limit
 from envy.locking.lock import NO_LOCK, LockView
 from envy.lua.open_states import OpenStates
-from envy.transport.context import Memo
+from envy.transport.context import Memo, StandIn
 
 if TYPE_CHECKING:
     from envy.cache.downloads import Downloads
@@ -83,6 +84,11 @@ class Services:
     sharing: SharedPlaces | None = None  # to the depots of finished entries
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
+    # In a test of a recipe: what takes the place of transports, the folder that functions may write
+    # to, and how much Lua code may do.
+    stand_in: StandIn | None = None
+    writes_below: Path | None = None
+    lua_steps: Limit = LUA_STEPS
 
 
 class PhaseServices(Protocol):

@@ -84,6 +84,7 @@ def fetch_context(recipe: Recipe, engine: PhaseServices) -> FetchContext:
         mirrors=services.mirrors,
         ranges=Ranges(connections=min(_CONNECTIONS, services.fetch_jobs)),
         locked=functools.partial(locked_file, services.lock, recipe.key),
+        stand_in=services.stand_in,
     )
 
 

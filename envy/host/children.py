@@ -15,8 +15,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from envy.errors import Cancelled
 
@@ -67,9 +68,10 @@ class Child:
 
 
 class _State:
-    __slots__ = ("changed", "running", "stopping")
+    __slots__ = ("at_stop", "changed", "running", "stopping")
 
     def __init__(self) -> None:
+        self.at_stop: list[Callable[[], None]] = []
         self.changed = threading.Condition(threading.Lock())
         self.running: dict[int, Child] = {}
         self.stopping = False
@@ -80,9 +82,12 @@ def _ignore(group: int) -> None:
 
 
 class Children:
-    """The registry; `hooked` returns a view of it that also reports process groups."""
+    """The registry; `hooked` returns a view of it that also reports process groups.
 
-    __slots__ = ("_state", "marks", "on_end", "on_start", "watch_exit")
+    `stand_in` may answer in place of a program, as if that had run; its None starts the program.
+    """
+
+    __slots__ = ("_state", "marks", "on_end", "on_start", "stand_in", "watch_exit")
 
     def __init__(
         self,
@@ -91,12 +96,14 @@ class Children:
         on_start: Callable[[int], None] = _ignore,
         on_end: Callable[[int], None] = _ignore,
         marks: Mapping[str, str] | None = None,
+        stand_in: Callable[[Any], Any] | None = None,  # a ProcessSpec; Completed, or None
         state: _State | None = None,
     ) -> None:
         self.watch_exit = watch_exit or watch_exit_of
         self.on_start = on_start
         self.on_end = on_end
         self.marks = marks or {}  # variables that every child gets
+        self.stand_in = stand_in
         self._state = state or _State()
 
     def hooked(
@@ -115,8 +122,23 @@ class Children:
             on_start=on_start,
             on_end=on_end,
             marks=marks or self.marks,
+            stand_in=self.stand_in,
             state=self._state,
         )
+
+    @contextlib.contextmanager
+    def calling_at_stop(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call a function, which must return quickly, if `terminate_all` begins in this block."""
+        with self._state.changed:
+            self._state.at_stop.append(call)
+            stopping = self._state.stopping
+        if stopping:
+            call()
+        try:
+            yield
+        finally:
+            with self._state.changed:
+                self._state.at_stop.remove(call)
 
     @property
     def stopping(self) -> bool:
@@ -166,6 +188,10 @@ class Children:
         state = self._state
         with state.changed:
             state.stopping = True
+            calls = tuple(state.at_stop)
+        for call in calls:
+            call()
+        with state.changed:
             kill_at = time.monotonic() + grace
             for child in state.running.values():
                 child.kill_at = kill_at

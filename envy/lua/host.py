@@ -9,7 +9,7 @@ from typing import Any
 
 from envy.errors import Cancelled, EnvyError, InternalError, LuaFrame, LuaScriptError
 from envy.interpreter import give_way
-from envy.limits import LUA_STEPS
+from envy.limits import Limit
 from envy.lua.sandbox import FileAccess, SandboxSettings
 from envy.lua.traceback import abbreviated
 from envy.lua.values import Bridge, CtxTable, FunctionOwner, LuaValue, decode, encode
@@ -90,17 +90,17 @@ class Host:
         if self.ended_by is None and self.settings.should_stop():
             self.ended_by = Cancelled("cancelled")
         steps = (self._polls - self._first_poll) * STEPS_PER_POLL
-        if self.ended_by is None and steps >= LUA_STEPS.value:
-            self.ended_by = _too_many_steps(decode(source or b""), line or 0)
+        limit = self.settings.steps
+        if self.ended_by is None and steps >= limit.value:
+            self.ended_by = _too_many_steps(limit, decode(source or b""), line or 0)
         return self.ended_by is not None
 
 
-def _too_many_steps(source: str, line: int) -> LuaScriptError:
+def _too_many_steps(limit: Limit, source: str, line: int) -> LuaScriptError:
     return LuaScriptError(
-        f"the Lua code does not end: it took more than {LUA_STEPS.shown}, the limit "
-        f"{LUA_STEPS.name}",
+        f"the Lua code does not end: it took more than {limit.shown}, the limit {limit.name}",
         frames=[LuaFrame(source[1:], line)] if source.startswith("@") else (),
-        hint=f"correct the loop; {LUA_STEPS.hint}",
+        hint=f"correct the loop; {limit.hint}",
     )
 
 

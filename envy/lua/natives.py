@@ -284,8 +284,9 @@ def _field(host: Host, identifier: int, key: Any) -> Answer:
     if name in ctx.missing:
         raise LuaScriptError(ctx.missing[name])
     near = nearest(name, [*ctx.fields, *ctx.functions])
+    where = " in this phase" if ctx.name == "ctx" else ""
     raise LuaScriptError(
-        f"ctx has no field '{name}' in this phase" + (f"; did you mean '{near}'?" if near else "")
+        f"{ctx.name} has no field '{name}'{where}" + (f"; did you mean '{near}'?" if near else "")
     )
 
 
@@ -297,9 +298,8 @@ def _active_ctx(host: Host, identifier: int) -> CtxTable:
 
 
 def _ctx(host: Host, identifier: int, key: bytes, *arguments: Any) -> Answer:
-    name = decode(key)
-    function = _active_ctx(host, identifier).functions[name]
-    return _invoke(host, function, f"ctx.{name}", arguments)
+    name, ctx = decode(key), _active_ctx(host, identifier)
+    return _invoke(host, ctx.functions[name], f"{ctx.name}.{name}", arguments)
 
 
 def _nil_argument(_host: Host, source: bytes, line: int, count: int) -> Answer:

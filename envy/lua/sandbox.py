@@ -21,7 +21,7 @@ from envy.content.file_digest import file_digest
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import LuaScriptError
 from envy.host.platform import Platform
-from envy.limits import LUA_MEMORY
+from envy.limits import LUA_MEMORY, LUA_STEPS, Limit
 
 ABSENT = {
     "io.input": "open a file with io.open",
@@ -64,6 +64,7 @@ class SandboxSettings:
     on_stdout: Callable[[str], None]
     on_print: Callable[[str], None] | None = None  # None: what is printed is logged at level info
     memory_limit: int = field(default_factory=lambda: LUA_MEMORY.value)
+    steps: Limit = LUA_STEPS  # how much Lua code may do in one go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

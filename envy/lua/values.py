@@ -65,12 +65,14 @@ class CtxTable:
     """The contents of `ctx` in one phase.
 
     `functions` receive their arguments as Python values, whether called with a dot or a colon.
-    `missing` maps each name that is not available in this phase to the error message for it.
+    `missing` maps each name that is not available in this phase to the error message for it. `name`
+    is what messages call the table.
     """
 
     fields: Mapping[str, LuaValue] = field(default_factory=dict)
     functions: Mapping[str, Callable[..., object]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    name: str = "ctx"
 
 
 class FunctionOwner(Protocol):

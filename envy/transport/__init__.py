@@ -38,6 +38,9 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
     with interpreter.released():
         context.check_cancelled()
         into.mkdir(parents=True, exist_ok=True)
+        stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
+        if stood_in is not None:
+            return stood_in
         fetch = _fetcher(scheme_of(item.source, origin=item.origin))
         with _saying_where(item):
             if item.sha256sums or item.sha512sums:
@@ -125,6 +128,8 @@ def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> 
     Raises:
         FetchError: the repository cannot be reached, or has no such ref.
     """
+    if context.stand_in is not None:
+        return context.stand_in.commit_of(item)
     from envy.transport.git import resolve_commit
 
     with interpreter.released(), _saying_where(item):

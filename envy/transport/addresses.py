@@ -19,6 +19,21 @@ def redacted(url: str) -> str:
     return masked_address(url)
 
 
+def check_address(url: str, what: str, *, hint: str) -> None:
+    """Check that an address from the user's settings can be taken apart.
+
+    Raises:
+        FetchError: it names no host or port that can be; the message says what it is.
+    """
+    try:
+        urlsplit(url).port  # noqa: B018 (reading it checks it)
+    except ValueError as error:
+        shown = redacted(url)
+        raise FetchError(
+            f"{what} is {shown}, which is not an address: {error}", uri=shown, hint=hint
+        ) from None
+
+
 def origin_of(url: str) -> tuple[str, str, int]:
     """Return the scheme, host and port of a URL, which credentials are bound to."""
     parts = urlsplit(url)

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from envy.declarations.request_headers import AUTHORIZATION
 from envy.errors import FetchError
 from envy.transport.addresses import (
+    check_address,
     check_named,
     joined,
     origin_of,
@@ -195,6 +196,7 @@ def _new_pool(
     tls = tls_context(context.environment, certificates) if is_encrypted else None
     if not proxy:
         return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
+    check_address(proxy, "the proxy", hint="set https_proxy to http://HOST:PORT")
     bare, credentials = without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:
         raise FetchError(

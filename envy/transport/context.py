@@ -113,6 +113,20 @@ class RunProgram(Protocol):
     ) -> tuple[int, bytes, bytes]: ...
 
 
+class StandIn(Protocol):
+    """Takes the place of all transports, so that nothing is requested from elsewhere."""
+
+    def fetch(self, item: SourceItem, into: Path) -> "Fetched | None":
+        """Return what a source is to be, in the folder `into`; None: fetch it from this machine.
+
+        Raises:
+            FetchError: it is to fail.
+        """
+
+    def commit_of(self, item: SourceItem) -> str:
+        """Return the commit that the `ref` of a git source is to name."""
+
+
 class Memo:
     """Values that hold for the lifetime of one context, each computed once.
 
@@ -160,7 +174,7 @@ class FetchContext:
 
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
-    the user can do instead.
+    the user can do instead. A `stand_in` takes the place of the transports.
     """
 
     cancelled: Callable[[], bool]
@@ -182,6 +196,7 @@ class FetchContext:
     ranges: Ranges = _RANGES
     listed: tuple[ListedDigest, ...] = ()
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
+    stand_in: StandIn | None = None
 
     def reporting_as(self, uri: str) -> "FetchContext":
         """Return a context that reports progress under `uri`, the source as its author wrote it."""

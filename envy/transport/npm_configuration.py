@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from envy.errors import FetchError, ScriptFailed
+from envy.transport.addresses import check_address
 from envy.transport.context import FetchContext
 
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
@@ -52,6 +53,7 @@ def npm_configuration(name: str, base_dir: Path, context: FetchContext) -> NpmCo
     registry = (settings.get(f"{scope}:registry") if scope else "") or settings.get("registry")
     if not registry:
         registry = context.memo.once("npm registry", lambda: _ask_npm(context))
+    check_address(registry, "the registry of npm", hint="`npm config get registry` prints it")
     return NpmConfiguration(
         registry=registry.rstrip("/") + "/",
         certificates=settings.get("cafile", ""),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envy.errors import FetchError, ScriptFailed
+from envy.transport.addresses import check_address
 from envy.transport.context import FetchContext
 from envy.transport.pip_files import default_index, pip_files, read_settings
 
@@ -73,6 +74,8 @@ def _find(context: FetchContext) -> PipConfiguration:
     found = pip_settings(context)
     index = found.index or default_index(context.environment)
     index = index or _default_of([*found.pip] or _ask_pip(context)[0], context)
+    for each in (index, *found.extra):
+        check_address(each, "a package index of pip", hint="`pip config list` shows who says so")
     return PipConfiguration(indexes=(index, *found.extra), certificates=found.certificates)
 
 

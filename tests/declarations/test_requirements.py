@@ -38,6 +38,8 @@ def test_what_is_open():
     [
         ("six", "`requirements` must be an array of lines, not a string"),
         ([1], "`requirements`"),
+        (["six", "\udcff"], r'has a line that is not UTF-8 text: "\\255"'),
+        (["six\0"], r'has a line that is not UTF-8 text: "six\\0'),
         ({"lines": ["six"], "pythn": "3.12"}, 'has no field "pythn"'),
         ({"lines": ["six"], "python": "2"}, 'for Python "2", which is not a version such as'),
     ],

@@ -1,0 +1,129 @@
+"""What the results of recipe tests rest on: files that they and their recipes read, and envy.
+
+The world of a test has no variables but PATH and those that the test sets. What programs read that
+a recipe really runs is not known.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import envy
+from envy.testing.basis import Basis, Collector, walked
+from envy.testing.consulted import Unkept
+from envy.testing.drivers.recipe.files import PASSED_OVER
+from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
+from envy.testing.package import PackageRun, RunSettings
+
+_VERSION = "recipe-result-1"
+MOST_FILES = 5_000  # that one result rests on
+# PATH, and what raises the limits of the Lua code.
+COUNTING = ("ENVY_LIMITS", "PATH")
+_OF_ENVY = (".py", ".lua", ".json", ".txt", ".sh")
+
+
+def key_of(
+    run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
+) -> str:
+    """Return the key of what is known before the tests of a file run."""
+    names = run.selection.names
+    texts = [
+        _VERSION,
+        run.package.name,
+        str(run.package.directory),
+        f"{count} {settings.fail_fast} {settings.timeout}",
+        "*" if names is None else f"{len(names)} {' '.join(names)}",
+        run.selection.run,
+        run.selection.skip,
+        *(f"{name}={environment.get(name, '')}" for name in COUNTING),
+        _identity_of_envy(),
+    ]
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+@functools.cache
+def _files_of_envy() -> tuple[str, ...]:
+    """Return the files that envy consists of."""
+    top = str(Path(envy.__file__).parent)
+    found = []
+    for folder, _folders, names in os.walk(top):
+        if not folder.startswith(f"{top}/shipped_recipes"):  # these count where they are used
+            found += [f"{folder}/{name}" for name in names if name.endswith(_OF_ENVY)]
+    return tuple(sorted(found))
+
+
+@functools.cache
+def _identity_of_envy() -> str:
+    rows = []
+    for path in _files_of_envy():
+        status = os.stat(path)  # noqa: PTH116
+        rows.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+    return digest_of("\n".join(rows).encode("utf-8", "surrogateescape"))
+
+
+def facts_of(paths: Iterable[str], trees: Iterable[str], *, since: int) -> list[Fact]:
+    """Return the rows of the files and folders that tests and recipes have read.
+
+    `trees` are folders with all that is in them.
+
+    Raises:
+        Unkept: there are too many, or one changed during the run.
+    """
+    rows = Collector({}, since)
+    for path in sorted({*paths, *trees}):
+        rows.add(FOLDER if os.path.isdir(path) else FILE, path)  # noqa: PTH112
+    for top in sorted(trees):
+        for folder, names in walked(top, hidden=True) if os.path.isdir(top) else ():  # noqa: PTH112
+            rows.add(LISTING, folder)
+            for name in names:
+                rows.add(FILE, f"{folder}/{name}")
+            if len(rows.facts) > MOST_FILES:
+                raise Unkept(f"it rests on more than {MOST_FILES} files")
+    return rows.facts
+
+
+def basis_of(
+    root: Path,
+    patterns: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    since: int,
+) -> Basis:
+    """Return what every run rests on: variables, envy itself, and the folders searched."""
+    rows = Collector(environment, since)
+    try:
+        for name in COUNTING:
+            rows.add(VARIABLE, name)
+        for path in _files_of_envy():
+            rows.add(FILE, path)
+        rows.add(FILE, str(root / "envy.lua"))  # whose recipes are tested, too
+        for folder in (root, *root.parents):
+            for name in ("go.mod", "go.work"):  # with these, a pattern may be one of Go, too
+                rows.add(FILE, str(folder / name))
+        for pattern in patterns:
+            _add_pattern(rows, root, pattern)
+    except Unkept as error:
+        return Basis(unkept=str(error))
+    return Basis(facts=rows.facts)
+
+
+def _add_pattern(rows: Collector, root: Path, pattern: str) -> None:
+    if not (pattern == "..." or pattern.endswith("/...")):
+        named = os.path.normpath(root / pattern)
+        rows.add(FOLDER, named if os.path.isdir(named) else os.path.dirname(named))  # noqa: PTH112, PTH120
+        return
+    stack = [os.path.normpath(root / pattern[:-3])]
+    while stack:
+        folder = stack.pop()
+        rows.add(FOLDER, folder)
+        with os.scandir(folder) as entries:
+            stack += [
+                entry.path
+                for entry in entries
+                if entry.name[0] not in "._"
+                and entry.name not in PASSED_OVER
+                and entry.is_dir(follow_symlinks=False)
+            ]
