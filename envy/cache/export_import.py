@@ -315,6 +315,11 @@ def checked_entry(
         raise _refusal(
             exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
         )
+    # In a `writable` package, too: what the fingerprint does not name, no signature covers.
+    extra = min(unpacked.made - rows.keys(), default=None)
+    if extra is not None:
+        path = "/".join(extra)
+        raise _refusal(exported, f"{name}/{ASSET}/{path}", "is not in the fingerprint")
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK:
             unpacked.payload.set_mode(parts, row.mode & 0o777)

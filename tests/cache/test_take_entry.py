@@ -22,14 +22,14 @@ KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
 
-def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n"):
+def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False):
     """Publish an entry with one file, and one that holds its own path if `text` has {here}."""
     key = entry_key(ingredients)
     entry = CacheLayout(root).entry(ingredients.identity, "linux-x86_64", key)
     attempt = begin_attempt(entry, key)
     (entry.asset_dir / "bin").mkdir()
     (entry.asset_dir / "bin/x").write_text(text.replace("{here}", str(entry.asset_dir)))
-    publish(attempt, kept)
+    publish(attempt, kept, writable=writable)
     return entry
 
 
@@ -126,6 +126,25 @@ def test_a_record_that_is_not_the_signed_one(tmp_path, exported, record):
 
     with pytest.raises(ArchiveError, match=f"{record}.*is not the one in its index"):
         take(tmp_path, changed(exported, change))
+
+
+def test_what_the_fingerprint_of_a_writable_package_does_not_name(tmp_path):
+    """It is neither exported nor taken: no signature covers it."""
+    path = tmp_path / "entry.tar.zst"
+    first = make_entry(tmp_path / "first", writable=True)
+    (first.asset_dir / "bin/later").write_text("added by its user\n")
+    write_export_file(str(path), [first], workers=0)
+    entry, problem = take(tmp_path, path)
+    assert problem == ""
+    assert [file.name for file in (entry.asset_dir / "bin").iterdir()] == ["x"]
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        for member, data in exported_members(path):
+            tar.addfile(member, io.BytesIO(data or b""))
+        member.name, member.size = member.name.replace("bin/x", "bin/sh"), 4
+        tar.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(ArchiveError, match="asset/bin/sh is not in the fingerprint"):
+        take(tmp_path / "third", hostile)
 
 
 def test_an_index_without_digests(tmp_path, exported):
