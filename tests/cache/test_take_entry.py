@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from exported_members import exported_members
@@ -11,7 +12,8 @@ from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
 from envy.cache.layout import CacheLayout
-from envy.cache.read import lookup
+from envy.cache.names import MARKER
+from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_exported
 from envy.cache.write import begin_attempt, publish
 from envy.errors import ArchiveError, CacheError
@@ -198,6 +200,28 @@ def test_a_full_disk(tmp_path, exported):
     with pytest.raises(CacheError, match="No space left"):
         take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
     assert not lookup(entry, KEY).hit
+
+
+def test_a_step_that_fails_after_the_marker(tmp_path, exported):
+    """The marker goes before the payload does: it never stands for a payload that is gone."""
+    from envy.cache.filesystem import FileSystem
+
+    class Failing(FileSystem):
+        def flush_dirs(self, paths):
+            if any((Path(path) / MARKER).exists() for path in paths) and not self.failed:
+                self.failed = True
+                raise OSError(5, "Input/output error", paths[0])
+            super().flush_dirs(paths)
+
+    files = Failing()
+    files.failed = False
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+    with pytest.raises(CacheError, match="Input/output error"):
+        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=files)
+    assert files.failed
+    assert read_marker(entry) is None
+    assert not entry.asset_dir.exists()
 
 
 def test_the_index_is_signed_in_place(exported):

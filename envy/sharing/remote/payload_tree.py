@@ -18,7 +18,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 )
 
 from envy.cache.layout import EntryPaths
-from envy.cache.names import ASSET, FILE_DIGESTS, FINGERPRINT
+from envy.cache.names import FILE_DIGESTS, FINGERPRINT
 from envy.cache.trees import DIRECTORY, FILE, LINK
 from envy.cache.verify import published_members
 from envy.content.atomic import atomic_write
