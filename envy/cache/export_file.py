@@ -7,8 +7,9 @@
     <identity>/<folder>/envy-fingerprint.blake3
     <identity>/<folder>/asset/…
 
-An export file records names, kinds, permissions and content; it omits owners. The import verifies
-it against its fingerprints, file by file.
+An export file records names, kinds, permissions and content; it omits owners, and what was added to
+a `writable` package after it was published. The import verifies it against its fingerprints, file
+by file.
 """
 
 import contextlib
@@ -27,7 +28,8 @@ from envy.cache.filesystem import explained
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import read_marker
-from envy.cache.trees import DIRECTORY, LINK, Member, members
+from envy.cache.trees import DIRECTORY, LINK, Member
+from envy.cache.verify import published_members
 from envy.content.atomic import written_file
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import CacheError
@@ -118,7 +120,7 @@ def _add_entry(tar: tarfile.TarFile, entry: EntryPaths) -> None:
     for name in (INGREDIENTS, FINGERPRINT):
         _add_bytes(tar, f"{entry.name}/{name}", _record(entry, name))
     tar.addfile(_info(f"{entry.name}/{ASSET}", os.lstat(entry.at(ASSET)), tarfile.DIRTYPE))
-    for member in members(entry.at(ASSET)):
+    for member in published_members(entry):
         _add_member(tar, f"{entry.name}/{ASSET}/{member.relative}", member)
         tar.members.clear()  # type: ignore[attr-defined]
 

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Set
 from pathlib import Path
 
 from blake3 import blake3
@@ -31,7 +31,7 @@ from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.content.archive import tar_members
 from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought
+from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.declarations.key import validate_identity
@@ -309,12 +309,7 @@ def checked_entry(
         if blake3(texts.get(record, b"")).hexdigest() != digest:
             raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
     rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
-    foreign = min(rows.keys() - unpacked.made, default=None)
-    if foreign is not None:
-        path = "/".join(foreign)
-        raise _refusal(
-            exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
-        )
+    _check_members(exported, unpacked, rows.keys())
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
@@ -322,3 +317,19 @@ def checked_entry(
     if damage:
         raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
+
+
+def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[Parts]) -> None:
+    """Raise unless exactly the members that a fingerprint names were unpacked."""
+    name = unpacked.name
+    foreign = min(named - unpacked.made, default=None)
+    if foreign is not None:
+        path = "/".join(foreign)
+        raise _refusal(
+            exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
+        )
+    # In a `writable` package, too: what the fingerprint does not name, no signature covers.
+    extra = min(unpacked.made - named, default=None)
+    if extra is not None:
+        path = "/".join(extra)
+        raise _refusal(exported, f"{name}/{ASSET}/{path}", "is not in the fingerprint")

@@ -17,7 +17,7 @@ from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, TMP, WORK
-from envy.cache.write import begin_attempt, clear_away
+from envy.cache.write import begin_attempt, clear_away, unpublish
 from envy.errors import ArchiveError
 from envy.interpreter import released
 
@@ -110,7 +110,8 @@ def _check_is(found: UnpackedEntry, entry: EntryPaths, key_hex: str, exported: P
 
 
 def _give_up(entry: EntryPaths, files: FileSystem) -> None:
-    """Remove what was unpacked; earlier downloads of the entry stay."""
+    """Remove what was unpacked, but first the marker; earlier downloads of the entry stay."""
     with contextlib.suppress(OSError), released():
+        unpublish(entry, files)
         for name in (ASSET, WORK):
             files.remove_tree(os.path.join(entry.location, name))

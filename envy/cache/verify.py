@@ -113,6 +113,22 @@ def _parse_row(line: str) -> tuple[str, Row]:
     return path, Row(kind=kind, mode=int(mode, 8), size=size, digest=digest, holds=tuple(holds))
 
 
+def published_members(entry: EntryPaths) -> Iterator[Member]:
+    """Yield the members of a payload that its fingerprint names: a `writable` one may have others.
+
+    Raises:
+        CacheError: the fingerprint is missing or damaged, or the payload cannot be read.
+    """
+    recorded = read_fingerprint(entry)
+    if recorded is None:
+        raise CacheError(
+            f"{entry.location}: {FINGERPRINT} is missing or damaged",
+            path=entry.directory,
+            hint="rebuild the package",
+        )
+    return (member for member in members(entry.at(ASSET)) if member.relative in recorded.rows)
+
+
 def verify(entry: EntryPaths) -> Sequence[Damage]:
     """Return all differences between an entry and its fingerprint; none if it is sound.
 

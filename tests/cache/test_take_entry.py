@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from exported_members import exported_members
@@ -11,7 +12,8 @@ from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
 from envy.cache.layout import CacheLayout
-from envy.cache.read import lookup
+from envy.cache.names import MARKER
+from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_exported
 from envy.cache.write import begin_attempt, publish
 from envy.errors import ArchiveError, CacheError
@@ -22,14 +24,14 @@ KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
 
-def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n"):
+def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False):
     """Publish an entry with one file, and one that holds its own path if `text` has {here}."""
     key = entry_key(ingredients)
     entry = CacheLayout(root).entry(ingredients.identity, "linux-x86_64", key)
     attempt = begin_attempt(entry, key)
     (entry.asset_dir / "bin").mkdir()
     (entry.asset_dir / "bin/x").write_text(text.replace("{here}", str(entry.asset_dir)))
-    publish(attempt, kept)
+    publish(attempt, kept, writable=writable)
     return entry
 
 
@@ -128,6 +130,25 @@ def test_a_record_that_is_not_the_signed_one(tmp_path, exported, record):
         take(tmp_path, changed(exported, change))
 
 
+def test_what_the_fingerprint_of_a_writable_package_does_not_name(tmp_path):
+    """It is neither exported nor taken: no signature covers it."""
+    path = tmp_path / "entry.tar.zst"
+    first = make_entry(tmp_path / "first", writable=True)
+    (first.asset_dir / "bin/later").write_text("added by its user\n")
+    write_export_file(str(path), [first], workers=0)
+    entry, problem = take(tmp_path, path)
+    assert problem == ""
+    assert [file.name for file in (entry.asset_dir / "bin").iterdir()] == ["x"]
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        for member, data in exported_members(path):
+            tar.addfile(member, io.BytesIO(data or b""))
+        member.name, member.size = member.name.replace("bin/x", "bin/sh"), 4
+        tar.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(ArchiveError, match="asset/bin/sh is not in the fingerprint"):
+        take(tmp_path / "third", hostile)
+
+
 def test_an_index_without_digests(tmp_path, exported):
     """A judged file whose index does not name the digests of its records is refused."""
 
@@ -179,6 +200,28 @@ def test_a_full_disk(tmp_path, exported):
     with pytest.raises(CacheError, match="No space left"):
         take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
     assert not lookup(entry, KEY).hit
+
+
+def test_a_step_that_fails_after_the_marker(tmp_path, exported):
+    """The marker goes before the payload does: it never stands for a payload that is gone."""
+    from envy.cache.filesystem import FileSystem
+
+    class Failing(FileSystem):
+        def flush_dirs(self, paths):
+            if any((Path(path) / MARKER).exists() for path in paths) and not self.failed:
+                self.failed = True
+                raise OSError(5, "Input/output error", paths[0])
+            super().flush_dirs(paths)
+
+    files = Failing()
+    files.failed = False
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+    with pytest.raises(CacheError, match="Input/output error"):
+        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=files)
+    assert files.failed
+    assert read_marker(entry) is None
+    assert not entry.asset_dir.exists()
 
 
 def test_the_index_is_signed_in_place(exported):

@@ -18,8 +18,9 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 )
 
 from envy.cache.layout import EntryPaths
-from envy.cache.names import ASSET, FILE_DIGESTS, FINGERPRINT
-from envy.cache.trees import DIRECTORY, FILE, LINK, members
+from envy.cache.names import FILE_DIGESTS, FINGERPRINT
+from envy.cache.trees import DIRECTORY, FILE, LINK
+from envy.cache.verify import published_members
 from envy.content.atomic import atomic_write
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
@@ -65,7 +66,7 @@ def payload_tree(entry: EntryPaths, check: Callable[[], None]) -> PayloadTree:
     digests: dict[str, tuple[str, int]] = {}
     folders: dict[str, reapi.Directory] = {"": reapi.Directory()}
     files: dict[str, tuple[reapi.Digest, str]] = {}
-    for member in members(entry.at(ASSET)):
+    for member in published_members(entry):
         if not _is_utf_8(member.relative):
             raise CacheError(
                 f"{member.path!r} cannot be sent: its name is not UTF-8", path=entry.directory
