@@ -158,8 +158,10 @@ class OpenDepot:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
-        else:
+        elif isinstance(error, FetchError):
             self._warn_once(f"not stored: {message}", context)
+        else:  # it is about this entry
+            context.warn(f"not stored: {message}")
 
     # -- writing -----------------------------------------------------------------------------------
 
