@@ -149,6 +149,21 @@ def test_a_damaged_package_is_not_stored(machines, tmp_path):
     assert scripts(second) == ["app", "lib"]
 
 
+def test_a_file_in_the_place_of_a_folder(machines, server):
+    """What is in the way in the cache is an error of the cache, which says where; no lock stays."""
+    first, second = machines
+    words = ("--depot", server.url, "--depot-unsigned")
+    run(first, "sync", *words, "--depot-write")
+    for entry in (first.cache / "assets").glob("*/*"):
+        beside = second.cache / entry.relative_to(first.cache)
+        beside.mkdir(parents=True)
+        (beside / "fetch").write_text("a file")
+    outcome = run(second, "sync", *words, code=1)
+    assert "Traceback" not in outcome.err
+    assert re.search(r"error: cannot take an entry: \S+/fetch: File exists", outcome.err)
+    assert second.held_locks() == []
+
+
 def test_a_server_with_signed_packages(machines, server, tmp_path):
     """Of a server only what a key of the project has signed is taken."""
     first, second = machines
