@@ -130,6 +130,40 @@ def test_pull_and_push(machines, tmp_path):
     assert "(2 cached)" in run(second, "sync").err
 
 
+def test_a_damaged_package_is_not_stored(machines, tmp_path):
+    """What a depot has stays, so a payload that changed here must not get there."""
+    first, second = machines
+    run(first, "sync")
+    scripts(first)
+    for name in ("lib", "app"):
+        damaged = Path(run(first, "asset", name).out.strip()) / name
+        damaged.chmod(0o755)
+        damaged.write_text("damaged\n")
+    depot = f"file://{tmp_path}/depot"
+    outcome = run(first, "depot", "push", "--depot", depot, code=1)
+    assert "1 of 3 packages are in" in outcome.out
+    assert "cannot store local.lib@r1: it is damaged: lib: " in outcome.err
+    assert "cannot store local.app@r1: it is damaged: app: " in outcome.err
+    assert "envy cache verify --repair 'local.lib@r1'" in outcome.err
+    run(second, "sync", "--depot", depot)
+    assert scripts(second) == ["app", "lib"]
+
+
+def test_a_file_in_the_place_of_a_folder(machines, server):
+    """What is in the way in the cache is an error of the cache, which says where; no lock stays."""
+    first, second = machines
+    words = ("--depot", server.url, "--depot-unsigned")
+    run(first, "sync", *words, "--depot-write")
+    for entry in (first.cache / "assets").glob("*/*"):
+        beside = second.cache / entry.relative_to(first.cache)
+        beside.mkdir(parents=True)
+        (beside / "fetch").write_text("a file")
+    outcome = run(second, "sync", *words, code=1)
+    assert "Traceback" not in outcome.err
+    assert re.search(r"error: cannot take an entry: \S+/fetch: File exists", outcome.err)
+    assert second.held_locks() == []
+
+
 def test_a_server_with_signed_packages(machines, server, tmp_path):
     """Of a server only what a key of the project has signed is taken."""
     first, second = machines

@@ -141,6 +141,21 @@ def verify(entry: EntryPaths) -> Sequence[Damage]:
     return compare(entry.at(ASSET), recorded)
 
 
+def check_sound(entry: EntryPaths, *, doing: str) -> None:
+    """Raise unless an entry is as it was published; `doing` says what it is needed for.
+
+    Raises:
+        CacheError: it is damaged, or cannot be read.
+    """
+    damage = verify(entry)
+    if damage:
+        raise CacheError(
+            f"cannot {doing}: it is damaged: {damage[0]}",
+            path=entry.directory,
+            hint=f"rebuild it: envy cache verify --repair '{entry.name.partition('/')[0]}'",
+        )
+
+
 def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
     """Return the differences between a payload and a fingerprint.
 

@@ -16,6 +16,7 @@ from envy.cache.layout import EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.read import lookup, read_marker
 from envy.cache.relocate import why_not_relocatable
+from envy.cache.verify import check_sound
 from envy.declarations.key import RecipeKey
 from envy.engine.demand import Demand
 from envy.engine.record import mark_taken
@@ -146,6 +147,8 @@ class SharedEntries:
                 continue
             started = time.monotonic()
             try:
+                # Others could not use what was damaged here, nor store it: the first object stays.
+                check_sound(recipe.placement.entry, doing=f"store {recipe.key}")
                 size = place.push(
                     recipe.placement.entry, context, workers=0, sign=self._sharing.sign
                 )

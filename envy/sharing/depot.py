@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cache.export_file import write_export_file
 from envy.cache.export_records import Records, check_export, read_records
+from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import FETCH
 from envy.cache.read import read_marker
@@ -75,6 +76,8 @@ class OpenDepot:
                 return self._take_object(name, layout, entry, key_hex, context)
             except (Cancelled, CacheError):
                 raise
+            except OSError as error:
+                raise explained(error, doing="take an entry", path=entry.location) from error
             except NotFound:
                 missed = missed or "it does not have it"
             except EnvyError as error:
@@ -158,8 +161,10 @@ class OpenDepot:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
-        else:
+        elif isinstance(error, FetchError):
             self._warn_once(f"not stored: {message}", context)
+        else:  # it is about this entry
+            context.warn(f"not stored: {message}")
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -182,12 +187,15 @@ class OpenDepot:
             raise CacheError(f"{entry.location} is incomplete", path=entry.directory)
         is_bound = marker.holds_root and bool(why_not_relocatable(entry))
         name = (bound_name if is_bound else shared_name)(entry, marker.key_hex)
-        with scratch_folder("depot") as scratch:
-            path = scratch / "object"
-            size = write_export_file(str(path), [entry], workers=workers, sign=sign)
-            if self._shelf.store(name, path, context):
-                return size
-            self._compare(name, entry, scratch, context)
+        try:
+            with scratch_folder("depot") as scratch:
+                path = scratch / "object"
+                size = write_export_file(str(path), [entry], workers=workers, sign=sign)
+                if self._shelf.store(name, path, context):
+                    return size
+                self._compare(name, entry, scratch, context)
+        except OSError as error:  # of the folder for temporary files
+            raise explained(error, doing="store an entry", path=entry.location) from error
         return 0
 
     def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> None:

@@ -179,18 +179,19 @@ def pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.Poo
     """Return the connections for a URL: through its proxy, with its certificates."""
     proxy = proxy_for(url, context.environment)
     is_encrypted = urlsplit(url).scheme == "https"
-    key = ("http", proxy, certificates, is_encrypted)
+    # A depot is given up sooner than the source of a recipe in the same run.
+    seconds = idle_seconds(context.environment)
+    key = ("http", proxy, certificates, is_encrypted, seconds)
     return context.memo.once(
-        key, lambda: _new_pool(proxy, context, certificates, is_encrypted=is_encrypted)
+        key, lambda: _new_pool(proxy, context, certificates, seconds, is_encrypted=is_encrypted)
     )
 
 
 def _new_pool(
-    proxy: str, context: FetchContext, certificates: str, *, is_encrypted: bool
+    proxy: str, context: FetchContext, certificates: str, seconds: float, *, is_encrypted: bool
 ) -> "urllib3.PoolManager":
     import urllib3
 
-    seconds = idle_seconds(context.environment)
     timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
     # To read all certificates of the system takes 30 ms.
     tls = tls_context(context.environment, certificates) if is_encrypted else None

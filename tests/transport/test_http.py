@@ -19,7 +19,8 @@ from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.limits import adopt_limits
 from envy.transport import fetch_all, fetch_source
 from envy.transport.addresses import redacted
-from envy.transport.connection import proxy_for
+from envy.transport.connection import pool_for, proxy_for
+from envy.transport.idle import VARIABLE
 
 BODY = random.Random(1).randbytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -586,3 +587,13 @@ def test_a_redacted_url_never_has_credentials(user, password):
     """Nothing of the part before the host is shown."""
     url = f"https://{user.replace('/', '')}:SECRET{password}@host.invalid/x"
     assert "SECRET" not in redacted(url)
+
+
+def test_connections_have_the_idle_timeout_of_their_context(recorder):
+    """A depot is given up after seconds; that is not so for the sources of recipes in that run."""
+    memo = recorder.context().memo
+    waits = []
+    for seconds in ("4", "", "4"):
+        pool = pool_for("http://h", recorder.context({VARIABLE: seconds}, memo=memo), "")
+        waits.append(pool.connection_pool_kw["timeout"].read_timeout)
+    assert waits == [4.0, 60.0, 4.0]
