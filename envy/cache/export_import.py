@@ -305,11 +305,11 @@ def checked_entry(
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(exported, name, "has a key that does not match its ingredients")
+    rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
+    _check_members(exported, unpacked, rows.keys())
     for record, digest in unpacked.digests.items():
         if blake3(texts.get(record, b"")).hexdigest() != digest:
             raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
-    rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
-    _check_members(exported, unpacked, rows.keys())
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
