@@ -1,6 +1,7 @@
 """Depots: what one machine has built, another takes, verified, instead of building it."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -236,6 +238,28 @@ def test_a_server_that_is_no_depot(machines, server, answer, said):
     if answer != (200, b"<html>log in</html>"):
         assert len(warnings) == 1
     assert first.held_locks() == []
+
+
+def test_a_server_that_stalls_within_an_answer(machines):
+    """Each object is asked for twice at most, although each answer begins."""
+    first, _ = machines
+    asked = []
+
+    def answer(listening):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as kept:
+            while True:
+                connection = kept.enter_context(listening.accept()[0])
+                asked.append(connection.recv(1000).split()[1])
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        environment = {"ENVY_IDLE_TIMEOUT": "0.5"}
+        outcome = run(first, "sync", "--depot", url, "--depot-unsigned", env=environment)
+    assert scripts(first) == ["app", "lib", "tool"]
+    assert outcome.err.count("warning: ") == 1
+    assert max(asked.count(path) for path in asked) == 2
 
 
 def test_nobody_answers(machines):

@@ -66,7 +66,7 @@ def _is_whole(request: Request, content: PartFile) -> bool:
 def _download(request: Request, content: PartFile, context: FetchContext) -> None:
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-    breaks = 0
+    breaks = stalls = 0
     retries = Retries(context)
     may_spread = True
     while True:
@@ -86,7 +86,8 @@ def _download(request: Request, content: PartFile, context: FetchContext) -> Non
                 is_tried_again = breaks <= _BREAKS
                 if isinstance(error, (ReadTimeoutError, TooSlow)):
                     # Each time costs a minute, and perhaps another address has the file.
-                    is_tried_again = is_tried_again and context.retries > 0
+                    stalls += 1
+                    is_tried_again = is_tried_again and stalls <= context.retries
                 retries = Retries(context)
             if not is_tried_again:
                 raise request_error(
