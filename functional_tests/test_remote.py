@@ -4,9 +4,11 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -290,6 +292,39 @@ def test_a_server_that_stalls(machines):
         outcome = run(first, "sync", "--remote", server.url)
     assert scripts(first) == ["app", "lib", "tool"]
     assert ["did not answer in time" in line for line in warnings(outcome)] == [True]
+
+
+def test_a_transfer_that_stalls(machines):
+    """A server that begins well and then stalls, in a read or a write, is given up."""
+    first, second = machines
+    with RemoteServer() as server:
+        server.fault = lambda called: "stall" if called == "Write" else ""
+        outcome = run(first, "sync", "--remote", server.url)
+        assert ["took nothing of a blob" in line for line in warnings(outcome)] == [True]
+        server.fault = lambda _called: ""
+        shutil.rmtree(first.cache)
+        run(first, "sync", "--remote", server.url)
+        scripts(first)
+        server.fault = lambda called: "stall" if called == "Read" else ""
+        outcome = run(second, "sync", "--remote", server.url)
+    assert "lib" in scripts(second)  # what else is taken first depends on the order
+    assert ["did not answer in time" in line for line in warnings(outcome)] == [True]
+
+
+def test_a_transfer_is_cancelled(machines):
+    """Ctrl-C ends a sync that waits for a server, and leaves no lock."""
+    first, _ = machines
+    with RemoteServer() as server:
+        server.fault = lambda called: "stall" if called == "GetActionResult" else ""
+        process = first.popen("sync", "--remote", server.url, env={"RAN": str(first.ran)})
+        ends = time.monotonic() + 60
+        while "GetActionResult" not in server.calls and time.monotonic() < ends:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert scripts(first) == []
+    assert first.held_locks() == []
 
 
 def test_lookups_are_sent_together(tmp_path):

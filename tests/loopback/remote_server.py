@@ -174,8 +174,9 @@ class _Stream(bytestream_pb2_grpc.ByteStreamServicer):
         data = None if data is None else self.server.damaged(fault, data)
         if data is None:
             context.abort(grpc.StatusCode.NOT_FOUND, "none")
-        for start in range(0, len(data), 1 << 19):
-            yield bytestream_pb2.ReadResponse(data=data[start : start + (1 << 19)])
+        last = request.read_offset + (request.read_limit or len(data))
+        for start in range(request.read_offset, min(last, len(data)), 1 << 19):
+            yield bytestream_pb2.ReadResponse(data=data[start : min(start + (1 << 19), last)])
 
     def Write(self, requests, context):
         self.server.begin("Write", context, writes=True)

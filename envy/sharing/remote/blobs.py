@@ -25,7 +25,8 @@ from envy.transport.context import NotFound
 if TYPE_CHECKING:
     Read = Callable[[], Iterator[bytes]]  # returns the content of a blob, in pieces
 
-_MESSAGE = 4 << 20  # bytes that every server takes
+_MESSAGE = 2 << 20  # bytes; every server takes 4 MiB, and several messages are under way
+_READ = 8 << 20  # bytes of one request for a part of a large blob
 _OVERHEAD = 256  # bytes of a blob in a message, beside its content
 _SMALL = 1 << 20
 _PIECE = 1 << 20
@@ -85,9 +86,9 @@ class Blobs:
             method = self._server.storage.BatchUpdateBlobs
             under_way.append(self._server.begin(method, request, size=size * _UNDER_WAY))
             if len(under_way) >= _UNDER_WAY:
-                self._stored(self._server.finish(under_way.popleft()))
+                self._stored(self._server.finish(under_way.popleft(), self._check))
         for future in under_way:
-            self._stored(self._server.finish(future))
+            self._stored(self._server.finish(future, self._check))
         for digest, read in blobs:
             if digest.size_bytes > _SMALL:
                 self._write(digest, read)
@@ -119,7 +120,7 @@ class Blobs:
                 offset += len(piece)
                 self._check()
 
-        answer = self._server.call_stream(requests, size=digest.size_bytes)
+        answer = self._server.write_stream(requests, self._check, size=digest.size_bytes)
         if answer.committed_size not in {digest.size_bytes, -1}:
             raise FetchError(
                 f"{self._server.shown} stored {answer.committed_size} bytes of a blob of "
@@ -174,7 +175,7 @@ class Blobs:
     ) -> Iterator[tuple[reapi.Digest, Iterable[bytes]]]:
         self._check()
         rows: Mapping[str, Any] = {
-            row.digest.hash: row for row in self._server.finish(future).responses
+            row.digest.hash: row for row in self._server.finish(future, self._check).responses
         }
         for digest in asked:
             row = rows.get(digest.hash)
@@ -189,19 +190,23 @@ class Blobs:
 
     def _read(self, digest: reapi.Digest) -> Iterator[bytes]:
         above = f"{self._server.instance}/" if self._server.instance else ""
-        request = bytestream_pb2.ReadRequest(
-            resource_name=f"{above}blobs/{digest.hash}/{digest.size_bytes}"
-        )
-        received = 0
+        name = f"{above}blobs/{digest.hash}/{digest.size_bytes}"
         method = self._server.stream.Read
-        for part in self._server.streamed(method, request, size=digest.size_bytes):
-            self._check()
-            received += len(part.data)
-            if received > digest.size_bytes:
+        received = 0
+        while received < digest.size_bytes:
+            before = received
+            most = min(_READ, digest.size_bytes - before)
+            request = bytestream_pb2.ReadRequest(
+                resource_name=name, read_offset=before, read_limit=most
+            )
+            for part in self._server.streamed(method, request, size=most):
+                self._check()
+                received += len(part.data)
+                if received - before > most:
+                    raise self._wrong(digest)
+                yield part.data
+            if received - before != most:
                 raise self._wrong(digest)
-            yield part.data
-        if received != digest.size_bytes:
-            raise self._wrong(digest)
 
     def _compare(self, digest: reapi.Digest, found: str, size: int) -> None:
         if found != digest.hash or size != digest.size_bytes:

@@ -22,6 +22,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
 )
 
+from envy.cache.filesystem import explained
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
@@ -93,7 +94,7 @@ class RemoteCache:
         started = time.monotonic()
         size = 0
         try:
-            result = self._result(entry, key_hex)
+            result = self._result(entry, key_hex, context)
             missed = "it does not have it"
             if result is not None:
                 size, missed = self._take(result, layout, entry, key_hex, context)
@@ -115,14 +116,16 @@ class RemoteCache:
         )
         return self._server.begin(self._server.actions.GetActionResult, request)
 
-    def _result(self, entry: EntryPaths, key_hex: str) -> reapi.ActionResult | None:
+    def _result(
+        self, entry: EntryPaths, key_hex: str, context: FetchContext
+    ) -> reapi.ActionResult | None:
         """Return the result for an entry, for every cache or for caches at this path."""
         self._server.capabilities()
         for root in ("", entry.root):
             digest = digest_of(entry_action(entry, key_hex, root=root)[0])
             future = self._asked.pop(digest.hash, None) or self._begin(digest)
             try:
-                found: reapi.ActionResult = self._server.finish(future)
+                found: reapi.ActionResult = self._server.finish(future, context.check_cancelled)
             except NotFound:
                 continue
             return found
@@ -237,6 +240,14 @@ class RemoteCache:
             FetchError: it cannot be stored; CacheError: the entry cannot be read.
         """
         del workers, sign
+        try:
+            return self._push(entry, context)
+        except NotPlain as error:
+            raise CacheError(f"{entry.location}: {error}", path=entry.directory) from error
+        except OSError as error:
+            raise explained(error, doing="send an entry", path=entry.location) from error
+
+    def _push(self, entry: EntryPaths, context: FetchContext) -> int:
         marker = read_marker(entry)
         if marker is None:
             raise CacheError(f"{entry.location} is incomplete", path=entry.directory)

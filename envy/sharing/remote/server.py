@@ -6,6 +6,7 @@ Owns the channel, the credentials, and what the statuses of gRPC mean.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,7 +27,8 @@ from envy.transport.context import NoAnswer, NotFound
 _Answer = TypeVar("_Answer")
 
 SECONDS = 4.0  # for a call that transfers little; building here is the alternative
-_LEAST_RATE = 256 << 10  # bytes a second
+_LEAST_RATE = 2 << 20  # bytes a second; from a server that sends less, building is as fast
+_TICK = 0.5  # seconds between two looks at whether the run was cancelled, or a transfer goes on
 _MOST_RECEIVED = 16 << 20  # bytes of one message
 _LONGEST_REASON = 200
 _UNREACHABLE = frozenset(
@@ -140,16 +142,23 @@ class RemoteServer:
         """Send a request, and return the future of its answer, for `finish`."""
         return method.future(request, timeout=seconds_for(size), metadata=self._metadata)
 
-    def finish(self, future: Any) -> Any:
-        """Return the answer of a request.
+    def finish(self, future: Any, check: Callable[[], None] = lambda: None) -> Any:
+        """Return the answer of a request; `check` is called now and then, and may end the wait.
 
         Raises:
             FetchError: there is none; NotFound: the server does not have what was asked for.
         """
         try:
-            return future.result()
+            while True:
+                try:
+                    return future.result(timeout=_TICK)
+                except grpc.FutureTimeoutError:
+                    check()
         except (grpc.RpcError, grpc.FutureCancelledError) as error:
             raise self.failed(error) from error
+        except BaseException:
+            future.cancel()
+            raise
 
     def call(self, method: Any, request: Any, *, size: int = 0) -> Any:
         """Send a request and return the answer; what may pass is tried once more.
@@ -177,17 +186,38 @@ class RemoteServer:
         except grpc.RpcError as error:
             raise self.failed(error) from error
 
-    def call_stream(self, requests: Callable[[], Iterator[Any]], *, size: int) -> Any:
-        """Write a stream, which is started again if it may be tried once more; return the answer.
+    def write_stream(
+        self, requests: Callable[[], Iterator[Any]], check: Callable[[], None], *, size: int
+    ) -> Any:
+        """Write a stream, and return the answer; a stream that stops being taken is given up.
 
         Raises:
             FetchError: the server does not take it.
         """
-        return self.trying(
-            lambda: self.stream.Write(
-                requests(), timeout=seconds_for(size), metadata=self._metadata
-            )
+        taken = 0
+        looked = (0, time.monotonic())
+
+        def counted() -> Iterator[Any]:
+            nonlocal taken
+            for request in requests():
+                taken += 1
+                yield request
+
+        def watch() -> None:
+            nonlocal looked
+            check()
+            now = time.monotonic()
+            if taken != looked[0]:
+                looked = (taken, now)
+            elif now - looked[1] > SECONDS:
+                raise NoAnswer(
+                    f"{self.shown} took nothing of a blob for {SECONDS:g} s", uri=self.shown
+                )
+
+        future = self.stream.Write.future(
+            counted(), timeout=seconds_for(size) * 8, metadata=self._metadata
         )
+        return self.finish(future, watch)
 
     def streamed(self, method: Any, request: Any, *, size: int) -> Iterator[Any]:
         """Yield the parts of a long answer.
