@@ -7,9 +7,10 @@ of subtests.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from envy.errors import UsageError
+from envy.testing.package import Selection
 
 # Syntax that Python accepts and Go rejects, and syntax that only Go has or both read differently.
 _NOT_IN_GO = re.compile(r"\(\?(?:=|!|<=|<!|P=|#|\()|\\[1-9]|[*+?}]\+")
@@ -92,6 +93,24 @@ def select_top_level(names: Iterable[str], *, run: str, skip: str) -> tuple[str,
             return None
         kept = [name for name in kept if not any(first and first.search(name) for first in firsts)]
     return tuple(kept)
+
+
+def selected_tests(names: Sequence[str], selection: Selection) -> tuple[str, ...]:
+    """Return the selected tests of a package, in their order, for drivers that run no Go.
+
+    Raises:
+        UsageError: only Go can tell which they are.
+    """
+    if selection.names is not None:
+        wanted = set(selection.names)
+        names = [name for name in names if name in wanted]
+    found = select_top_level(names, run=selection.run, skip=selection.skip)
+    if found is None:
+        raise UsageError(
+            f"--run or --skip has syntax that only Go can evaluate: "
+            f"{selection.run or selection.skip!r}"
+        )
+    return found
 
 
 def exactly(names: Iterable[str], *, run: str) -> str:

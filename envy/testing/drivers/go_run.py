@@ -26,8 +26,8 @@ from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
-from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
+from envy.testing.package_events import PackageEvents
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
@@ -63,6 +63,7 @@ class PackageRunner:
         self._run = package_run
         self._name = package_run.package.name
         self._emit_to = emit
+        self._emit = PackageEvents(emit, package_run.package.name, "go").emit
         self._count = count
         self._ends_at = ends_at  # of the whole session
         self._scratch = scratch
@@ -369,27 +370,3 @@ class PackageRunner:
     def _say(self, text: str) -> None:
         for line in text.splitlines():
             self._emit("output", output=f"envy: {line}\n")
-
-    def _emit(
-        self,
-        action: str,
-        *,
-        test: str = "",
-        output: str | None = None,
-        output_type: str = "",
-        elapsed: float | None = None,
-        reason: str = "",
-    ) -> None:
-        self._emit_to(
-            StreamEvent(
-                action=action,
-                time=time.time(),
-                package=self._name,
-                test=test,
-                output=output,
-                output_type=output_type,
-                elapsed=elapsed,
-                reason=reason,
-                driver="go" if action == "start" else "",
-            )
-        )

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import time
 
-from envy.errors import UsageError
 from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.coverage.model import PackageCoverage
@@ -54,7 +53,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
-from envy.testing.patterns import select_top_level
+from envy.testing.patterns import selected_tests
 
 DRIVER_VERSION = "native-1"
 
@@ -278,17 +277,7 @@ class NativeDriver:
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
         """Return the selected tests of a package, in their order."""
-        names = run.package.tests
-        if selection.names is not None:
-            wanted = set(selection.names)
-            names = tuple(name for name in names if name in wanted)
-        found = select_top_level(names, run=selection.run, skip=selection.skip)
-        if found is None:
-            raise UsageError(
-                f"--run or --skip has syntax that only Go can evaluate: "
-                f"{selection.run or selection.skip!r}"
-            )
-        return found
+        return selected_tests(run.package.tests, selection)
 
     def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""

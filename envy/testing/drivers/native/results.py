@@ -13,11 +13,11 @@ from pathlib import Path
 from envy.cache.names import ASSET, MARKER
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
-from envy.testing.drivers.native.sources import PASSED_OVER
 from envy.testing.drivers.native.toolchain import NativeToolchain
 from envy.testing.drivers.native.units import UnitState
 from envy.testing.evidence import FILE, FOLDER, LISTING, NAMES, REAL, VARIABLE, Fact, digest_of
 from envy.testing.package import PackageRun, RunSettings
+from envy.testing.pattern_folders import add_pattern
 
 _VERSION = "native-result-1"
 MOST_FILES = 5_000  # below a package's folder
@@ -111,7 +111,7 @@ def basis_of(
                 rows.add(FILE, str(folder / name))
         _add_toolchain(rows, trees, toolchain, root, environment)
         for pattern in patterns:
-            _add_pattern(rows, root, pattern)
+            add_pattern(rows, root, pattern)
     except Unkept as error:
         return Basis(unkept=str(error))
     return Basis(facts=rows.facts, trees=trees)
@@ -138,21 +138,3 @@ def _add_toolchain(
         rows.add(FILE, marker)
     else:
         trees.append(str(toolchain.root))
-
-
-def _add_pattern(rows: Collector, root: Path, pattern: str) -> None:
-    if not (pattern == "..." or pattern.endswith("/...")):
-        rows.add(FOLDER, os.path.normpath(root / pattern))
-        return
-    stack = [os.path.normpath(root / pattern[:-3])]
-    while stack:
-        folder = stack.pop()
-        rows.add(FOLDER, folder)
-        with os.scandir(folder) as entries:
-            stack += [
-                entry.path
-                for entry in entries
-                if entry.name[0] not in "._"
-                and entry.name not in PASSED_OVER
-                and entry.is_dir(follow_symlinks=False)
-            ]

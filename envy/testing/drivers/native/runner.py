@@ -21,8 +21,8 @@ from envy.testing.drivers.go_tally import signal_name
 from envy.testing.drivers.native.channel import ranges
 from envy.testing.drivers.native.one_process import SKIPPED, NativeProcess
 from envy.testing.durations import go_duration
-from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
+from envy.testing.package_events import PackageEvents
 
 LOST = 113  # the dispatcher's exit code when it cannot write results
 _ASKED_AT_ONCE = 8_000  # tests; their indexes are one argument, of at most 128 KiB
@@ -58,7 +58,7 @@ class NativeRunner:
         self.ends_at = ends_at
         self._run = package_run
         self._name = package_run.package.name
-        self._emit_to = emit
+        self.emit = PackageEvents(emit, package_run.package.name, "native").emit
         self._environment = environment
         self._children = children
         self._count = count
@@ -265,30 +265,3 @@ class NativeRunner:
     def _say(self, text: str, *, test: str = "") -> None:
         for line in text.splitlines():
             self.emit("output", test=test, output=f"envy: {line}\n")
-
-    def emit(
-        self,
-        action: str,
-        *,
-        test: str = "",
-        output: str | None = None,
-        output_type: str = "",
-        elapsed: float | None = None,
-        attempt: int = 0,
-        reason: str = "",
-    ) -> None:
-        """Emit an event of the package."""
-        self._emit_to(
-            StreamEvent(
-                action=action,
-                time=time.time(),
-                package=self._name,
-                test=test,
-                output=output,
-                output_type=output_type,
-                elapsed=elapsed,
-                attempt=attempt,
-                reason=reason,
-                driver="native" if action == "start" else "",
-            )
-        )

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.testing.pattern_folders import PASSED_OVER
+
 C_SUFFIXES = (".c",)
 CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
 SUFFIXES = C_SUFFIXES + CXX_SUFFIXES
 _TEST_ENDINGS = tuple(f"_test{suffix}" for suffix in SUFFIXES)
-PASSED_OVER = frozenset({"node_modules", "testdata", "vendor"})
 
 # Comments, strings and characters, and lines of the preprocessor; a raw string of C++ first.
 _NOT_CODE = re.compile(

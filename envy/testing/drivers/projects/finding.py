@@ -17,12 +17,12 @@ from pathlib import Path
 
 from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import EnvyError
-from envy.testing.drivers.native.sources import PASSED_OVER
 from envy.testing.drivers.projects.inputs import Snapshot
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.project import Folder, ProjectTests, SuiteProject
 from envy.testing.evidence import FILE, UNIGNORED
 from envy.testing.ignoring import is_ignored, rules_of
+from envy.testing.pattern_folders import PASSED_OVER
 
 _TOPS = (".git", "envy.lua")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from envy.declarations.shipped import TESTS_ENDING
 from envy.lua.tokens import Token, tokens_of
+from envy.testing.pattern_folders import PASSED_OVER
 
 ENDING = TESTS_ENDING
-PASSED_OVER = frozenset({"node_modules", "testdata", "vendor"})
 _IDENTITY = re.compile(r"^[ \t]*identity[ \t]*=", re.MULTILINE)
 _OPENS = frozenset({"function", "if", "do", "repeat"})
 _CLOSES = frozenset({"end", "until"})

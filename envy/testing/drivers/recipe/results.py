@@ -14,9 +14,9 @@ from pathlib import Path
 import envy
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
-from envy.testing.drivers.recipe.files import PASSED_OVER
 from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
 from envy.testing.package import PackageRun, RunSettings
+from envy.testing.pattern_folders import add_pattern
 
 _VERSION = "recipe-result-1"
 MOST_FILES = 5_000  # that one result rests on
@@ -104,26 +104,7 @@ def basis_of(
             for name in ("go.mod", "go.work"):  # with these, a pattern may be one of Go, too
                 rows.add(FILE, str(folder / name))
         for pattern in patterns:
-            _add_pattern(rows, root, pattern)
+            add_pattern(rows, root, pattern)
     except Unkept as error:
         return Basis(unkept=str(error))
     return Basis(facts=rows.facts)
-
-
-def _add_pattern(rows: Collector, root: Path, pattern: str) -> None:
-    if not (pattern == "..." or pattern.endswith("/...")):
-        named = os.path.normpath(root / pattern)
-        rows.add(FOLDER, named if os.path.isdir(named) else os.path.dirname(named))  # noqa: PTH112, PTH120
-        return
-    stack = [os.path.normpath(root / pattern[:-3])]
-    while stack:
-        folder = stack.pop()
-        rows.add(FOLDER, folder)
-        with os.scandir(folder) as entries:
-            stack += [
-                entry.path
-                for entry in entries
-                if entry.name[0] not in "._"
-                and entry.name not in PASSED_OVER
-                and entry.is_dir(follow_symlinks=False)
-            ]

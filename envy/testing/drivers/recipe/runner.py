@@ -9,8 +9,8 @@ from pathlib import Path
 from envy.host.children import Children
 from envy.testing.drivers.recipe.one_test import TIMEOUT, OneTest, RecipeTestEnd
 from envy.testing.durations import go_duration
-from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageVerdict, RunSettings
+from envy.testing.package_events import PackageEvents
 
 _MOST_OUTPUT = 8 << 20  # characters of one test
 
@@ -25,7 +25,7 @@ class RecipeRunner:
     ) -> None:  # fmt: skip
         self._name = name
         self._path = path
-        self._emit_to = emit
+        self._emit = PackageEvents(emit, name, "recipe").emit
         self._settings = settings
         self._environment = environment
         self._children = children
@@ -132,29 +132,3 @@ class RecipeRunner:
             if self._written > _MOST_OUTPUT:
                 line = "envy: the test printed too much; the rest is left out"  # noqa: PLW2901
             self._emit("output", test=test, output=f"{line}\n")
-
-    def _emit(
-        self,
-        action: str,
-        *,
-        test: str = "",
-        output: str | None = None,
-        output_type: str = "",
-        elapsed: float | None = None,
-        attempt: int = 0,
-        reason: str = "",
-    ) -> None:
-        self._emit_to(
-            StreamEvent(
-                action=action,
-                time=time.time(),
-                package=self._name,
-                test=test,
-                output=output,
-                output_type=output_type,
-                elapsed=elapsed,
-                attempt=attempt,
-                reason=reason,
-                driver="recipe" if action == "start" else "",
-            )
-        )

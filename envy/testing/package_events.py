@@ -1,0 +1,44 @@
+"""The events of one package: every driver emits them here."""
+
+from __future__ import annotations
+
+import time
+
+from envy.testing.events import StreamEvent
+from envy.testing.package import Emit
+
+
+class PackageEvents:
+    """Emits events of a package that have its name and the time; the first names its driver."""
+
+    def __init__(self, emit: Emit, package: str, driver: str) -> None:
+        self._emit = emit
+        self._package = package
+        self._driver = driver
+
+    def emit(
+        self,
+        action: str,
+        *,
+        test: str = "",
+        output: str | None = None,
+        output_type: str = "",
+        elapsed: float | None = None,
+        attempt: int = 0,
+        reason: str = "",
+    ) -> None:
+        """Emit an event."""
+        self._emit(
+            StreamEvent(
+                action=action,
+                time=time.time(),
+                package=self._package,
+                test=test,
+                output=output,
+                output_type=output_type,
+                elapsed=elapsed,
+                attempt=attempt,
+                reason=reason,
+                driver=self._driver if action == "start" else "",
+            )
+        )
