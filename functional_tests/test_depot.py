@@ -85,7 +85,7 @@ def new_key(folder):
 def test_a_folder_is_shared(machines, tmp_path):
     """What the first machine builds, the second takes without build tools and without a script."""
     first, second = machines
-    depot = f"file://{tmp_path}/depot"
+    depot = f"file://{tmp_path}/de%70ot"  # percent-encoded, as any URL may be
     built = run(first, "sync", "--depot", depot, "--depot-write")
     assert scripts(first) == ["app", "lib", "tool"]
     assert len(built.named("entry_stored")) == 3
@@ -207,6 +207,9 @@ def test_a_server_whose_packages_nobody_signed(machines, server):
     assert "--depot-unsigned" in refused.err
     run(first, "sync", *depot, "--depot-unsigned", "--depot-write")
     assert len(server.objects) == 3
+    server.requests.clear()
+    run(first, "depot", "push", *depot, "--depot-unsigned")
+    assert "PUT" not in {method for method, _, _ in server.requests}
     scripts(first)
     assert "2 taken" in run(second, "sync", *depot, "--depot-unsigned").err
     assert scripts(second) == []

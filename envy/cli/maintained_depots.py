@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envy.cli.depots import NO_DEPOT, open_depots
+from envy.cli.depots import NO_DEPOT, ONLY_SERVERS, open_depots
 from envy.cli.manifest_path import manifest_path
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
@@ -31,5 +31,5 @@ def maintained_depots(settings: Settings) -> Sequence[OpenDepot]:
             places = session.shared.places if session.shared else ()
             opened = [place for place in places if isinstance(place, OpenDepot)]
     if not opened:
-        raise NO_DEPOT
+        raise ONLY_SERVERS if settings.offline else NO_DEPOT
     return opened

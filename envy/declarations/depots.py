@@ -97,7 +97,9 @@ def checked_url(text: str) -> str:
     if parts.scheme not in SCHEMES:
         named = f"the scheme {parts.scheme}" if parts.scheme and "://" in text else "no scheme"
         raise ValueError(f"has {shown or 'an empty text'}, with {named}")
-    if parts.query or parts.fragment or not text.isprintable() or " " in text:
+    if " " in text or not text.isprintable():
+        raise ValueError(f"has {shown}, with a space or a control character: write them as %20")
+    if parts.query or parts.fragment:
         raise ValueError(f"has {shown}, which cannot have more parts appended to it")
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):

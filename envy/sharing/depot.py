@@ -189,10 +189,12 @@ class OpenDepot:
         name = (bound_name if is_bound else shared_name)(entry, marker.key_hex)
         try:
             with scratch_folder("depot") as scratch:
-                path = scratch / "object"
-                size = write_export_file(str(path), [entry], workers=workers, sign=sign)
-                if self._shelf.store(name, path, context):
-                    return size
+                # Asked first: neither compressing nor sending is for nothing then.
+                if not self._shelf.has(name, context):
+                    path = scratch / "object"
+                    size = write_export_file(str(path), [entry], workers=workers, sign=sign)
+                    if self._shelf.store(name, path, context):
+                        return size
                 self._compare(name, entry, scratch, context)
         except OSError as error:  # of the folder for temporary files
             raise explained(error, doing="store an entry", path=entry.location) from error

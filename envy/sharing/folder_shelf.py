@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 from envy.errors import FetchError
 from envy.sharing.object_names import is_object_name
@@ -28,7 +29,7 @@ class FolderShelf:
         """`makes`: a missing folder is an empty one, which the first object makes."""
         self.shown = url
         self._makes = makes
-        self._root = Path(url.removeprefix("file://"))
+        self._root = Path(unquote(url.removeprefix("file://")))
 
     @contextlib.contextmanager
     def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
@@ -53,13 +54,17 @@ class FolderShelf:
             os.utime(path)  # for `prune`, where this user may
         yield path
 
+    def has(self, name: str, context: FetchContext) -> bool:
+        """Return whether the file is there."""
+        del context
+        path = self._root / name
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return path.exists()
+
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Copy the content beside its name, then give it the name, unless it is taken."""
         target = self._root / name
-        if target.exists():
-            with contextlib.suppress(OSError):
-                os.utime(target)
-            return False
         new = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

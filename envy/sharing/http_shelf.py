@@ -53,12 +53,13 @@ class HttpShelf:
         finally:
             path.unlink(missing_ok=True)
 
+    def has(self, name: str, context: FetchContext) -> bool:
+        """Ask for the head of the object."""
+        url, headers = self._addressed("HEAD", name, context)
+        return send("HEAD", url, context, headers=headers) == 200
+
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Upload the object, unless the server has one with this name."""
-        # Asked first, because the answer to a PUT comes only after all bytes were sent.
-        url, headers = self._addressed("HEAD", name, context)
-        if send("HEAD", url, context, headers=headers) == 200:
-            return False
         url, headers = self._addressed("PUT", name, context)
         sent = {**headers, "if-none-match": "*", "content-type": "application/zstd"}
         status = send("PUT", url, context, headers=sent, body=content)

@@ -36,6 +36,13 @@ class Shelf(Protocol):
             FetchError: it cannot be read.
         """
 
+    def has(self, name: str, context: FetchContext) -> bool:
+        """Return whether there is an object with this name, which then counts as used.
+
+        Raises:
+            FetchError: the place cannot be asked.
+        """
+
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Store an object, whole or not at all; False if there is one with this name.
 
