@@ -280,7 +280,8 @@ def test_fail_fast_does_not_wait_for_what_cannot_be_stopped(project, tmp_path, c
         "local.stuck@r1",
         f'install = function(ctx)\n  ctx.run("echo > {begun}")\n  {code}\nend',
     )
-    project.recipe("local.fails@r1", f'install = "cat {begun}; exit 3"')
+    # Half a second in which the other is back from its script, and inside of the function.
+    project.recipe("local.fails@r1", f'install = "cat {begun}; sleep 0.5; exit 3"')
     run = project.envy("sync", "--jobs=2", "--fail-fast", code=1)
     assert "error: local.fails@r1: install failed" in run.err
     assert run.err.endswith(
