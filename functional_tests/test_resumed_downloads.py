@@ -7,7 +7,8 @@ import time
 import pytest
 from loopback.http_server import Reply
 
-SIZE, ENOUGH = 3_000_000, 2_000_000
+SIZE, SENT = 3_000_000, 2_000_000
+ENOUGH = SENT - (1 << 16)  # the last bytes may still be in the buffer of the process
 BODY = random.Random(3).randbytes(SIZE)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 FIELDS = {"ranges": True, "headers": {"ETag": '"1"'}}
@@ -21,7 +22,7 @@ def partial_size(project):
 @pytest.mark.parametrize("digest", [f', sha256 = "{DIGEST}"', ""], ids=["pinned", "unpinned"])
 def test_killed_in_the_middle_of_a_download(project, http_server, digest):
     """After kill -9, the next process transfers only the rest, or what it knows to be sound."""
-    http_server.routes["/big"] = Reply(BODY, **FIELDS, stalls_after=ENOUGH)
+    http_server.routes["/big"] = Reply(BODY, **FIELDS, stalls_after=SENT)
     project.recipe("local.one@r1", f'fetch = {{ source = "{http_server.url}/big"{digest} }}')
     project.packages("local.one@r1")
     killed = project.popen("sync")
@@ -30,12 +31,13 @@ def test_killed_in_the_middle_of_a_download(project, http_server, digest):
         time.sleep(0.01)
     killed.kill()
     killed.wait()
-    assert partial_size(project) == ENOUGH
+    kept = partial_size(project)
+    assert ENOUGH <= kept <= SENT
     http_server.routes["/big"] = Reply(BODY, **FIELDS)
     http_server.sent.clear()
     folder = project.envy("sync").folder("local.one@r1")
     assert (folder / "big").read_bytes() == BODY
-    assert http_server.sent == {"/big": SIZE - ENOUGH if digest else SIZE}
+    assert http_server.sent == {"/big": SIZE - kept if digest else SIZE}
     assert list(project.cache.glob("downloads/partial/*")) == []
 
 

@@ -287,8 +287,9 @@ def seven_zip_with_link(folder, to):
         made.writeall(source, "top")
     old, new = (b"x" * len(to), to.encode())
     data = path.read_bytes()
-    for one, other in ((old, new), *((_crc(old), _crc(new)),)):
-        data = data.replace(one, other)
+    # The 32 bytes of the first header stay: its digests may hold or end with what is replaced.
+    first, rest = data[:32], data[32:]
+    data = first + new + rest.removeprefix(old).replace(_crc(old), _crc(new))
     path.unlink()
     shutil.rmtree(source)
     start = int.from_bytes(data[12:20], "little") + 32
