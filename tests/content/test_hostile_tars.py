@@ -8,10 +8,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from arriving_files import extract_while_it_arrives
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from envy.content.archive import extract, tar_members
+from envy.content.arriving import GivenUp
 from envy.content.tar_header import DamagedHeader, parse_header, pax_records
 from envy.errors import ArchiveError
 from envy.limits import adopt_limits
@@ -192,11 +194,18 @@ def refused(tmp_path, path):
     with pytest.raises(ArchiveError) as caught:
         extract(path, box / "out")
     assert (threading.active_count(), open_files()) == before
-    assert sorted(each.name for each in box.iterdir()) == ["out", "secret"]
+    # While it arrives, it is refused for the same reason.
+    with pytest.raises((ArchiveError, GivenUp)) as ahead:
+        extract_while_it_arrives(path, box / "ahead", tmp_path / "part")
+    if isinstance(ahead.value, ArchiveError):
+        assert ahead.value.message == caught.value.message
+    assert (threading.active_count(), open_files()) == before
+    assert sorted(each.name for each in box.iterdir()) == ["ahead", "out", "secret"]
     assert (box / "secret").read_text() == "secret"
     assert (box / "secret").stat().st_nlink == 1
-    for found in (box / "out").rglob("*"):
-        assert found.resolve().is_relative_to((box / "out").resolve())
+    for folder in (box / "out", box / "ahead"):
+        for found in folder.rglob("*"):
+            assert found.resolve().is_relative_to(folder.resolve())
     return caught.value
 
 

@@ -11,12 +11,14 @@ import zlib
 from pathlib import Path
 
 import pytest
+from arriving_files import extract_while_it_arrives
 from bounded import outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envy.content import inflate
 from envy.content.archive import extract
+from envy.content.arriving import GivenUp
 from envy.errors import ArchiveError
 from envy.limits import adopt_limits
 
@@ -228,8 +230,15 @@ def refused(tmp_path, data):
         extract(tmp_path / "a.zip", tmp_path / "box" / "out")
     assert [each.name for each in (tmp_path / "box").iterdir()] == ["out"]
     assert (threading.active_count(), open_files()) == (threads, files)
-    for link in (tmp_path / "box").rglob("*"):
-        assert link.resolve().is_relative_to((tmp_path / "box" / "out").resolve())
+    # While it arrives, it is refused for the same reason.
+    with pytest.raises((ArchiveError, GivenUp)) as ahead:
+        extract_while_it_arrives(tmp_path / "a.zip", tmp_path / "box" / "ahead", tmp_path / "part")
+    if isinstance(ahead.value, ArchiveError):
+        assert ahead.value.message == caught.value.message
+    assert (threading.active_count(), open_files()) == (threads, files)
+    for folder in ("out", "ahead"):
+        for link in (tmp_path / "box" / folder).rglob("*"):
+            assert link.resolve().is_relative_to((tmp_path / "box" / folder).resolve())
     return caught.value
 
 
