@@ -19,6 +19,9 @@ from loopback.depot_server import DepotServer
 from loopback.object_store import serving_objects
 from project import Project, envy_command
 
+from envy.cache.layout import CacheLayout
+from envy.cache.lock import FileLock
+
 # Each script leaves a line in a file outside of the cache, so that a test sees which ones ran.
 TOOL = 'build = [[echo tool >> "$RAN"; echo tool > "$ENVY_INSTALL_DIR/tool"]]\npass_env = { "RAN" }'
 LIB = 'build = [[echo lib >> "$RAN"; echo lib > "$ENVY_INSTALL_DIR/lib"]]\npass_env = { "RAN" }'
@@ -368,6 +371,31 @@ def test_ten_cold_machines(machines, tmp_path):
             assert process.returncode == 0, err
             assert "warning" not in err
         assert bool(scripts(first)) == (round_ == 0)
+
+
+def test_what_another_process_takes_is_waited_for(machines, tmp_path):
+    """While one process takes a package, another neither takes nor builds its build tools."""
+    first, second = machines
+    words = ("sync", "--depot", f"file://{tmp_path}/depot")
+    run(first, *words, "--depot-write")
+    scripts(first)
+    [entry] = first.cache.glob("assets/local.app@r1/*")
+    layout = CacheLayout(second.cache)
+    lock = FileLock(layout.lock_of(layout.entry_called(f"local.app@r1/{entry.name}")), takes=True)
+    assert lock.try_acquire()
+    waiting = second.popen("--trace=stderr", *words, env={"RAN": str(second.ran)})
+    try:
+        seen = []
+        for line in waiting.stderr:
+            seen.append(line.decode())
+            if "lock_blocked" in seen[-1]:
+                lock.release()
+    finally:
+        lock.release()
+    assert waiting.wait(60) == 0, seen
+    assert any("lock_blocked" in line for line in seen), seen
+    assert scripts(first) == []
+    assert second.markers() == ["local.app@r1", "local.lib@r1"]
 
 
 @pytest.mark.parametrize(

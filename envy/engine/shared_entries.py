@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from envy.cache.layout import EntryPaths
@@ -106,9 +107,9 @@ class SharedEntries:
         placement, services = recipe.placement, self._engine.services
         entry, key = placement.entry, placement.entry_key
         events = RecipeEvents(recipe, services.events)
-        lock = FileLock(services.layout.lock_of(entry))
-        if not lock.try_acquire():
-            return False  # another process makes it
+        lock = FileLock(services.layout.lock_of(entry), takes=True)
+        if not self._acquire(lock, events):
+            return False
         try:
             if _is_here(entry, key):
                 return False
@@ -122,6 +123,22 @@ class SharedEntries:
         finally:
             lock.release()
         return False
+
+    def _acquire(self, lock: FileLock, events: RecipeEvents) -> bool:
+        """Acquire the lock of an entry; return False if another process builds it.
+
+        Another process that takes it, too, is waited for: its build tools are not needed then.
+        """
+        if lock.try_acquire():
+            return True
+        owner = lock.owner()  # unknown only in the moment in which it is written
+        if owner is not None and not owner.is_taking:
+            return False
+        started = time.monotonic()
+        events.lock_blocked(Path(lock.path), str(owner or "another process"))
+        lock.acquire(self._engine.stopped)
+        events.lock_acquired(Path(lock.path), time.monotonic() - started, waited=True)
+        return True
 
     def store_built(self, recipes: Iterable[Recipe]) -> None:
         """Store the entries that were built in this run; what fails is a warning."""

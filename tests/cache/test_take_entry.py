@@ -115,6 +115,31 @@ def test_two_entries_in_one_file(tmp_path):
     assert not lookup(entry, KEY).hit
 
 
+def test_two_entries_in_the_index(tmp_path, exported):
+    """What the index says is judged before anything is unpacked: the rest may be endless."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            index = json.loads(data)
+            other = "local.other@r0/linux-x86_64-blake3-0123456789abcdef"
+            index["entries"].append({**index["entries"][0], "name": other})
+            data = json.dumps(index).encode()
+        return member.name, data
+
+    path = changed(exported, change)
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, path)
+    nothing = changed(
+        exported,
+        lambda member, data: (
+            member.name,
+            b'{"format": 1, "entries": []}' if member.name == "envy-export.json" else data,
+        ),
+    )
+    with pytest.raises(ArchiveError, match="no entry"):
+        take(tmp_path, nothing)
+
+
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
 def test_a_record_that_is_not_the_signed_one(tmp_path, exported, record):
     """The index vouches for the records: another one is refused, even if it is consistent."""
