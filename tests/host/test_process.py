@@ -1,6 +1,5 @@
 import contextlib
 import dataclasses
-import gc
 import os
 import resource
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bounded import outcome_of
+from left_open import descriptors
 
 from envy.environment import environment
 from envy.errors import Cancelled, ScriptFailed
@@ -46,10 +46,6 @@ def sh(children, script, **rest):
 
 def python(children, script, **rest):
     return run(children, sys.executable, "-c", script, **rest)
-
-
-def open_descriptors():
-    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
 def spec_of(children, script, **rest):
@@ -204,14 +200,13 @@ def test_no_descriptor_is_left_open(children, tmp_path):
         raise ZeroDivisionError
 
     sh(children, "true")
-    gc.collect()  # what other tests left open may be closed at any time
-    before = open_descriptors()
+    before = descriptors()
     sh(children, "exit 1")
     with pytest.raises(ScriptFailed):
         run(children, tmp_path / "missing")
     with pytest.raises(ZeroDivisionError):
         sh(children, "echo; sleep 600", on_output=boom)
-    assert open_descriptors() <= before
+    assert descriptors() <= before
 
 
 def test_a_child_has_its_own_group_and_session_without_a_terminal(children):
