@@ -252,6 +252,24 @@ def test_random_faults(machines, tmp_path):
         assert scripts(second) == []
 
 
+def test_damaged_results(tmp_path):
+    """After three results that cannot be used, a server is not asked again."""
+    names = [f"local.p{number}@r1" for number in range(5)]
+    with RemoteServer() as server:
+        for machine in ("first", "second"):
+            project = Project(tmp_path / machine)
+            project.packages(*names)
+            for name in names:
+                project.recipe(name, f'install = "echo {name} > x"')
+            outcome = project.envy("sync", "--fetch-jobs", "1", "--remote", server.url)
+            server.fault = lambda called: "flip" if called == "BatchReadBlobs" else ""
+            server.calls.clear()
+    missed = [event["reason"] for event in outcome.named("entry_not_taken")]
+    assert ["something else than the blob" in reason for reason in missed[:3]] == [True] * 3
+    assert missed[3:] == ["3 of its results could not be used"] * (len(missed) - 3)
+    assert "0 damaged" in project.envy("cache", "verify").out
+
+
 def test_a_server_that_stalls(machines):
     """A server that never answers costs seconds, once."""
     first, _ = machines

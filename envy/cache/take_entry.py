@@ -4,7 +4,7 @@ Guarantees
   Nothing of an export file is unpacked before `accept` has judged its index and its signature, and
   unless its index has exactly the entry that is to be taken.
   The entry becomes visible only after its payload was compared with its fingerprint; whatever is
-  wrong with the file, the entry is then missing, as before.
+  wrong with the file, the entry is then missing, as before, and nothing of it is left.
   Several entries can be taken at once: each is unpacked inside its own entry, under its lock.
 """
 
@@ -17,7 +17,7 @@ from envy.cache.export_import import Accept, checked_entry, unpacked_entries
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import ASSET, TMP, WORK
+from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, TMP, WORK
 from envy.cache.write import begin_attempt, clear_away, unpublish
 from envy.interpreter import released
 
@@ -94,10 +94,19 @@ def take_entry(
     except BaseException:
         _give_up(entry, files)
         raise
-    if not problem:
+    if problem:
+        _give_up(entry, files)
+    else:
         with contextlib.suppress(OSError):
             clear_away(entry, files)
     return problem
+
+
+def remove_traces(entry: EntryPaths, files: FileSystem = REAL) -> None:
+    """Remove the folders of a missing entry that are empty, so that it is as if never begun."""
+    with contextlib.suppress(OSError):
+        files.remove_empty_dir(entry.at(FETCH))
+        files.remove_empty_dir(entry.location)
 
 
 def _give_up(entry: EntryPaths, files: FileSystem) -> None:
@@ -106,3 +115,6 @@ def _give_up(entry: EntryPaths, files: FileSystem) -> None:
         unpublish(entry, files)
         for name in (ASSET, WORK):
             files.remove_tree(os.path.join(entry.location, name))
+        for record in (FINGERPRINT, INGREDIENTS):
+            files.remove(entry.at(record))
+    remove_traces(entry, files)

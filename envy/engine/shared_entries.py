@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +38,15 @@ _RETRIES = 1
 _SILENCE = "4"  # seconds; building here is the alternative
 _UPLOADS = 4  # at once; each also compresses
 _Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """The result of storing the entry of a package: the bytes that were sent to all places."""
+
+    recipe: Recipe
+    is_stored: bool
+    size: int
 
 
 class SharedEntries:
@@ -145,19 +154,18 @@ class SharedEntries:
         if self._sharing.writes:
             self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
 
-    def store(self, recipes: Iterable[Recipe]) -> int:
+    def store(self, recipes: Iterable[Recipe]) -> list[StoredEntry]:
         """Store complete entries in the places that are written to, each once.
 
-        Returns how many could not be stored; each of these is a warning.
+        What cannot be stored is a warning.
         """
         rows = {one.entry_key: one for one in recipes if not one.user_managed}
-        stored = self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
-        return stored.count(False)
+        return self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
 
-    def _store_one(self, recipe: Recipe) -> bool:
+    def _store_one(self, recipe: Recipe) -> StoredEntry:
         context = self._context(recipe)
         events = RecipeEvents(recipe, self._engine.services.events)
-        is_stored = True
+        is_stored, sent = True, 0
         for place in self._sharing.writes:
             if place.is_off:
                 is_stored = False  # which was said when it was switched off
@@ -175,8 +183,9 @@ class SharedEntries:
                 place.report(error, context)
                 is_stored = False
             else:
+                sent += size
                 events.entry_stored(place.shown, size, time.monotonic() - started)
-        return is_stored
+        return StoredEntry(recipe=recipe, is_stored=is_stored, size=sent)
 
     def _context(self, recipe: Recipe) -> FetchContext:
         """Return a context that soon gives a server up."""
