@@ -7,6 +7,7 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ class SuitePlace:
 
     manifest_folder: Path
     listings: Listings
+    since: Callable[[], int]  # what changed after this moment may not be what the run has seen
 
 
 class ProjectDriver:
@@ -100,15 +102,23 @@ class ProjectDriver:
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
         key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
-        found = self._place.listings.find(key, project)
-        if found is not None:
-            return found
+        environment = self._tools.environment
+        known = self._place.listings.find(key, project, environment)
+        if known is not None:
+            snapshot.add_rows(row for tests in known for row in tests.rests)
+            return known
         try:
             found = self._kind.discover(project, self._tools)
         except (NotTestable, ScriptFailed) as error:
             return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        rests = Snapshot(environment)
+        rests.add_rows(row for tests in found for row in tests.rests)
         if not any(tests.problem for tests in found):
-            self._place.listings.keep(key, found)
+            # A list of what changed meanwhile would be found again with what was there before.
+            with contextlib.suppress(Unkept):
+                snapshot.confirmed(self._place.since())
+                self._place.listings.keep(key, found, rests.confirmed(self._place.since()))
+        snapshot.add_rows(row for tests in found for row in tests.rests)
         return found
 
     def _snapshot_of(self, project: SuiteProject) -> Snapshot:

@@ -32,6 +32,7 @@ from envy.testing.evidence import (
 from envy.testing.ignoring import IgnoreRules, rules_of, unignored
 
 MOST_FILES = 20_000
+TREE = "tree"  # no row, but stands for those of all that git does not ignore below a folder
 _MARKED = frozenset({FILE, FOLDER, LISTING, UNIGNORED})
 
 
@@ -55,14 +56,12 @@ class Snapshot:
         return fact
 
     def add_rows(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Observe rows of (kind, subject)."""
+        """Observe rows of (kind, subject); of a folder that is TREE, all below it."""
         for kind, subject in rows:
-            self.add(kind, subject)
-
-    @property
-    def subjects(self) -> list[tuple[str, str]]:
-        """What was observed, as rows of (kind, subject)."""
-        return list(self._rows)
+            if kind == TREE:
+                _add_folder(self, subject)
+            else:
+                self.add(kind, subject)
 
     @property
     def digest(self) -> str:
@@ -158,13 +157,6 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
                 )
                 return
             snapshot.add(FILE, path)
-
-
-def folder_rows(top: str) -> list[tuple[str, str]]:
-    """Return rows for what git does not ignore below a folder outside the project."""
-    snapshot = Snapshot({})
-    _add_folder(snapshot, top)
-    return snapshot.subjects
 
 
 def program_rows(program: str) -> list[tuple[str, str]]:
