@@ -23,7 +23,7 @@ from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -276,7 +276,7 @@ class ProjectDriver:
             cause = causes.get(project.directory)
             if cause is None:
                 rows = self._snapshot_of(project).subjects
-                own = set(self._kind.toolchain(project, self._tools))
+                own = of_rows(self._kind.toolchain(project, self._tools), rows)
                 cause = causes[project.directory] = cause_in_project(
                     project,
                     [row for row in rows if row not in own],
