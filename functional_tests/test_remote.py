@@ -1,5 +1,6 @@
 """Packages that are shared by a server of the Remote Execution API."""
 
+import contextlib
 import hashlib
 import os
 import random

