@@ -7,7 +7,6 @@ Guarantees
 """
 
 # Plain os functions: these run once per file, perhaps a hundred thousand times.
-# ruff: noqa: PTH118
 
 from __future__ import annotations
 
