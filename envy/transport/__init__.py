@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy import interpreter
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
 
@@ -56,15 +56,20 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
 def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) -> None:
     """Verify the signature of a file, which is removed if it is not right.
 
+    It is kept aside then, like one with a wrong digest, unless it is a copy of a local file.
     Offline, the digest of the recipe or the lock is enough: the content is what was signed then.
     """
-    from envy.transport.minisign import check_signature
+    from envy.transport.minisign import WrongSignature, check_signature
 
     if context.offline and (item.has_digest or context.locked(item) is not None):
         return
     try:
         check_signature(item, fetched, _fetch_companion, context)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, WrongSignature) and scheme_of(item.source) in BY_ADDRESS:
+            from envy.transport.kept import set_aside
+
+            set_aside(fetched.path, fetched.sha256, error, context)
         if fetched.path.is_file():
             fetched.path.unlink()
         raise
