@@ -178,7 +178,7 @@ def _status_error(
     if status == 429 or status >= 500:
         kind = NoAnswer
     error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
-    error.status = status
+    error.status, error.origin = status, origin_of(url)
     error.headers = {name.lower(): value for name, value in response.headers.items()}
     if signed_for:  # what such a server says is worth more than its status
         with contextlib.suppress(Exception):
