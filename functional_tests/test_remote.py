@@ -1,6 +1,5 @@
 """Packages that are shared by a server of the Remote Execution API."""
 
-import contextlib
 import hashlib
 import os
 import random

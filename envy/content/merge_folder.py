@@ -26,7 +26,8 @@ def new_tree_for(dest: Path) -> Iterator[Path]:
     Raises:
         EnvyError: it cannot be created there.
     """
-    folder = dest if dest.is_dir() else dest.parent
+    # `Path.is_dir` raises for a name that is too long.
+    folder = dest if os.path.isdir(dest) else dest.parent  # noqa: PTH112
     holder = Path(unique_name(str(folder / (dest.name or "envy"))))
     try:  # before it exists: a signal may come as soon as it does
         _make(holder, folder, dest)

@@ -23,7 +23,7 @@ from envy.transport.addresses import (
 )
 from envy.transport.certificates import tls_reason
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
-from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
+from envy.transport.credentials import WITHOUT_SECRETS, basic, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.pools import CONNECT_SECONDS, get_once, proxy_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
@@ -121,7 +121,7 @@ def _request(
     bare, credentials = without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
     if credentials and AUTHORIZATION not in sent:
-        sent.update(urllib3.make_headers(basic_auth=credentials))
+        sent[AUTHORIZATION] = basic(credentials)
     retries = Retries(context)
     while True:
         try:
@@ -178,7 +178,7 @@ def _status_error(
     if status == 429 or status >= 500:
         kind = NoAnswer
     error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
-    error.status = status
+    error.status, error.origin = status, origin_of(url)
     error.headers = {name.lower(): value for name, value in response.headers.items()}
     if signed_for:  # what such a server says is worth more than its status
         with contextlib.suppress(Exception):

@@ -39,6 +39,21 @@ def fetch(tmp_path, recorder):
     return fetch
 
 
+@pytest.mark.parametrize("fields", [{}, {"sha256": DIGEST}])
+def test_what_the_system_refuses(http_server, fetch, tmp_path, fields):
+    """A name that is too long, and a folder that cannot be one, are errors with the source."""
+    http_server.routes[f"/{'n' * 300}"] = Reply(BODY)
+    url = f"{http_server.url}/{'n' * 300}"
+    with pytest.raises(FetchError, match=f"could not fetch {url}: File name too long") as caught:
+        fetch(url, **fields)
+    assert 'dest = "NAME"' in caught.value.hint
+    (tmp_path / "into").rmdir()
+    (tmp_path / "into").write_text("")
+    http_server.routes["/a"] = Reply(BODY)
+    with pytest.raises(FetchError, match=r"/a: File exists: .*/into"):
+        fetch(f"{http_server.url}/a", **fields)
+
+
 def test_file_is_downloaded(http_server, fetch, tmp_path):
     """A file gets the name at the end of its URL, without the query."""
     http_server.routes["/a.tar"] = Reply(BODY)
