@@ -1,6 +1,7 @@
 """`envy test` of C: one executable a folder, and the truth about tests that misbehave."""
 
 import os
+import platform
 import re
 import shutil
 
@@ -64,6 +65,8 @@ def test_hostile_tests_have_their_own_results(native_project):
     text = module.read_text()
     assert len(re.findall(r"^define .*@add\(", text, re.MULTILINE)) == 1
     assert "@helper.1(" in text  # the linker renamed one of the two
+    if platform.machine() == "x86_64":  # zig's own words name each feature that is off
+        assert "-avx512f" not in text
     assert len(native_project.kept("package.o")) == len(native_project.kept("package.test")) == 1
 
 
@@ -260,7 +263,7 @@ def test_llvm_measures_coverage_and_finds_overflows(native_project):
     if "libclang_rt" in covered.err:
         pytest.skip("LLVM's runtime library is missing")
     assert "coverage  lib  0.0% of lines" in covered.out
-    assert "  unused    0.0%" in covered.out
+    assert re.search(r"  unused +0\.0%", covered.out)
     assert "SF:lib/add.c\n" in (native_project.root / "x.info").read_text()
     words = ["--sanitize=address"]
     found = native_project.envy_test(*words, env={"PATH": path}, code=1)

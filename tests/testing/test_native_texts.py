@@ -84,6 +84,7 @@ define noundef i32 @_ZN4deep2er6test_cEv() #0 !dbg !25 {
 define i32 @test_of_library() #0 !dbg !26 {
 define i32 @_ZN1S6test_mEv() #0 !dbg !27 {
 define weak i32 @weak() #0 {
+!0 = !{i32 7, !"Dwarf Version", i32 4}
 !1 = !DIFile(filename: "p/x_test.c", directory: "/d", checksumkind: CSK_MD5, checksum: "ab")
 !2 = !DIFile(filename: "p/lib.c", directory: "/d")
 !5 = distinct !DICompileUnit(language: DW_LANG_C11, file: !1, producer: "clang (a, b)")
