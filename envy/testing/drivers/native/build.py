@@ -23,6 +23,7 @@ from envy.errors import EnvyError
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
 from envy.interpreter import released
+from envy.testing.drivers.native.advice import ONE_EXECUTABLE, Definition, defined_twice
 from envy.testing.drivers.native.commands import Commands, DirectCommands, Way
 from envy.testing.drivers.native.module_text import (
     NativeTest,
@@ -235,28 +236,18 @@ class NativeBuilder:
 
     def _duplicates(self, task: BuildTask, folder: Path) -> BuildFailed | None:
         """Return the error that names both sources of a symbol that two of them define."""
-        first: dict[str, tuple[str, int]] = {}
+        first: dict[str, Definition] = {}
         lines = []
         for unit in task.units:
             output = folder / "part.ll"
             self._run(self._toolchain.to_text(task.parts[unit.source], output), unit.folder, "text")
             text = output.read_text(encoding="utf-8", errors="surrogateescape")
-            for symbol, line in strong_definitions(text).items():
-                if symbol not in first:
-                    first[symbol] = (unit.source, line)
-                    continue
-                name = name_in_source(symbol, text)
-                here = f"{unit.source}:{line}" if line else unit.source
-                other, at = first[symbol]
-                there = f"{other}:{at}" if at else other
-                lines.append(f"{here}: error: `{name}` is defined in {there}, too\n")
-        if not lines:
-            return None
-        lines.append(
-            "The sources of a folder become one executable, in which a name is defined once: "
-            "rename one, or make it static.\n"
-        )
-        return BuildFailed("".join(lines))
+            for symbol, place in strong_definitions(text).items():
+                here = Definition(name_in_source(symbol, text), unit.source, place)
+                there = first.setdefault(symbol, here)
+                if there is not here:
+                    lines.append(defined_twice(here, there))
+        return BuildFailed("".join([*lines, ONE_EXECUTABLE])) if lines else None
 
     # -- programs --------------------------------------------------------------------------------
 
@@ -318,14 +309,12 @@ def _check(tests: Sequence[NativeTest]) -> None:
     for test in tests:
         if test.problem:
             lines.append(
-                f"{test.unit}:{test.line}: error: `{test.name}` has the wrong signature; "
-                f"{SIGNATURE}\n"
+                f"{test.place}: error: `{test.name}` has the wrong signature; {SIGNATURE}\n"
             )
         other = places.setdefault(test.name, test)
         if other is not test:
             lines.append(
-                f"{test.unit}:{test.line}: error: the test `{test.name}` is defined in "
-                f"{other.unit}:{other.line}, too\n"
+                f"{test.place}: error: the test `{test.name}` is defined in {other.place}, too\n"
             )
     if lines:
         raise BuildFailed("".join(lines))

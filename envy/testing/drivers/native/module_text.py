@@ -27,6 +27,7 @@ class NativeTest:
     symbol: str  # as in the IR
     unit: str  # the source that was compiled
     line: int
+    place: str  # FILE:LINE; the file may be one that the source includes
     returns_nothing: bool
     problem: str = ""  # why it cannot be run
 
@@ -47,6 +48,11 @@ class _Nodes:
     def get(self, reference: str, name: str) -> str:
         """Return a field of a node, as text without quotes; "" if there is none."""
         return _unescaped(self._node(reference)[1].get(name, "").strip('"'))
+
+    def place(self, reference: str) -> str:
+        """Return where a function is defined, as `FILE:LINE`."""
+        file = self.get(self.get(reference, "file"), "filename")
+        return f"{os.path.normpath(file)}:{self.get(reference, 'line')}" if file else ""
 
     def _node(self, reference: str) -> tuple[str, dict[str, str]]:
         known = self._read.get(reference)
@@ -106,6 +112,7 @@ def _test(match: re.Match[str], nodes: _Nodes) -> NativeTest | None:
         symbol=match["symbol"],
         unit=unit,
         line=int(nodes.get(program, "line") or 0),
+        place=nodes.place(program),
         returns_nothing=_RESULTS.get(returned, False),
         problem=problem,
     )
@@ -186,19 +193,18 @@ _WEAK = frozenset(
 )  # fmt: skip
 
 
-def strong_definitions(text: str) -> dict[str, int]:
-    """Return what a module defines for all others: symbols with their lines, 0 if unknown."""
+def strong_definitions(text: str) -> dict[str, str]:
+    """Return what a module defines for all others: symbols with `FILE:LINE`, "" if unknown."""
     nodes = _Nodes(text)
     found = {}
     for match in _DEFINE.finditer(text):
         if not _WEAK & set(match["before"].split()):
             debug = _DEBUG.search(match["after"])
-            line = nodes.get(debug[1], "line") if debug else ""
-            found[match["symbol"].strip('"')] = int(line or 0)
+            found[match["symbol"].strip('"')] = nodes.place(debug[1]) if debug else ""
     for match in _GLOBAL.finditer(text):
         words = set(match["words"].split())
         if words & {"global", "constant"} and not _WEAK & words:
-            found[match["symbol"].strip('"')] = 0
+            found[match["symbol"].strip('"')] = ""
     return found
 
 
