@@ -30,6 +30,7 @@ from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
     SourceFunction,
     SourcePackage,
+    find_main,
     find_packages,
     package_name,
     read_functions,
@@ -59,7 +60,7 @@ from envy.testing.package import (
 )
 from envy.testing.patterns import selected_tests
 
-DRIVER_VERSION = "native-1"
+DRIVER_VERSION = "native-2"
 
 
 class NativeDriver:
@@ -114,8 +115,9 @@ class NativeDriver:
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
         functions = {
-            name: self._functions(source.directory / name, record, scans)
-            for name in (*source.tests, *source.library)
+            name: self._functions(source.directory / name, record, scans, read)
+            for names, read in ((source.tests, read_functions), (source.library, find_main))
+            for name in names
         }
         tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
         runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
@@ -161,7 +163,7 @@ class NativeDriver:
         units = []
         for name in (*source.library, *source.tests):
             flags = [f"-iquote{folder}", *extra, f"-I{RUNTIME}"]
-            if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
+            if name in source.library and functions[name]:
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)
                 flags.append(f"-Dmain=envy_main_of_{word}")
@@ -169,8 +171,9 @@ class NativeDriver:
         return units
 
     def _functions(
-        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]]
-    ) -> list[SourceFunction]:
+        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]],
+        read: Callable[[str], list[SourceFunction]],
+    ) -> list[SourceFunction]:  # fmt: skip
         """Return the functions of a source; read it only if it has changed."""
         digest = self._digests.of(str(path))
         earlier = record.get("scans")
@@ -182,7 +185,7 @@ class NativeDriver:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
-        functions = read_functions(text) if "test_" in text or "main" in text else []
+        functions = read(text)
         scans[str(path)] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
         return functions
 
