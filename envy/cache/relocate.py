@@ -113,9 +113,20 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
         CacheError: a file cannot be read or written.
     """
     marker = read_marker(entry)
+    if marker is None or marker.key_hex != key_hex:
+        return "it is damaged"
+    return rewrite_payload(entry, key_hex, files=files)
+
+
+def rewrite_payload(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
+    """Do the same with an entry that has its records and perhaps no marker yet.
+
+    Raises:
+        CacheError: a file cannot be read or written.
+    """
     recorded = read_fingerprint(entry)
     kept = read_key_record(entry)
-    if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
+    if recorded is None or kept is None:
         return "it is damaged"
     asset, patterns = entry.at(ASSET), _patterns(kept.notes)
     try:
