@@ -1,6 +1,7 @@
 """Packages that are shared by a server of the Remote Execution API."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -118,13 +119,23 @@ def test_results_come_last_and_only_what_is_missing_travels(machines):
         assert large not in server.uploaded
         # Nothing is sent for what the server has.
         server.uploaded.clear()
-        again = run(first, "depot", "push", "--remote", server.url, code=2)
-        assert "no depot is named" in again.err
+        again = run(first, "remote", "push", "--remote", server.url)
+        assert again.out == f"3 of 3 packages are in {server.url}\n"
+        offline = run(first, "remote", "push", "--offline", "--remote", server.url, code=2)
+        assert "since envy works offline" in offline.err
+        assert "no server is named" in run(first, "remote", "push", code=2).err
         second.recipe("local.lib@r1", LIB.replace("echo $i", 'echo "$i$i"'))
         scripts(first)
         assert "2 taken" in run(second, "sync", "--remote", server.url).err
         assert scripts(second) == []
         assert server.uploaded == []
+    # What is in the cache already is stored by a push, and each blob once.
+    with RemoteServer() as server:
+        pushed = json.loads(run(second, "remote", "push", "--json", "--remote", server.url).out)
+        assert pushed["depots"] == [server.url]
+        assert [row["key"] for row in pushed["packages"]] == ["local.app@r1", "local.lib@r1"]
+        assert all(row["stored"] and row["bytes"] for row in pushed["packages"])
+        assert len(server.uploaded) == len(set(server.uploaded))
 
 
 def test_read_only(machines):
