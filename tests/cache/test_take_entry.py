@@ -13,6 +13,7 @@ from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
 from envy.cache.export_records import read_head
+from envy.cache.filesystem import FileSystem
 from envy.cache.layout import CacheLayout
 from envy.cache.names import MARKER
 from envy.cache.read import lookup, read_marker
@@ -218,7 +219,6 @@ def test_an_entry_that_holds_its_own_path(tmp_path):
 
 def test_a_full_disk(tmp_path, exported):
     """An error of the disk is one of the cache, and leaves no entry."""
-    from envy.cache.filesystem import FileSystem
 
     class Full(FileSystem):
         def rename(self, source, target):
@@ -233,9 +233,30 @@ def test_a_full_disk(tmp_path, exported):
     assert not lookup(entry, KEY).hit
 
 
+def test_no_marker_before_the_payload_is_on_the_disk(tmp_path):
+    """An entry of another root is rewritten without a marker, which is written once, at the end."""
+    path = tmp_path / "entry.tar.zst"
+    write_export_file(str(path), [make_entry(tmp_path / "first", text="{here}\n")], workers=0)
+    steps = []
+
+    class Seen(FileSystem):
+        def rename(self, source, target):
+            steps.append("marker" if target.endswith(MARKER) else "")
+            super().rename(source, target)
+
+        def flush_tree(self, *words, **details):
+            steps.append("flush")
+            super().flush_tree(*words, **details)
+
+    layout = CacheLayout(tmp_path / "second-and-longer")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+    assert take_exported(layout, path, entry, KEY, accept=lambda *_: None, files=Seen()) == ""
+    assert (entry.asset_dir / "bin/x").read_text() == f"{entry.asset_dir}\n"
+    assert [step for step in steps if step] == ["flush", "marker"]
+
+
 def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     """The marker goes before the payload does: it never stands for a payload that is gone."""
-    from envy.cache.filesystem import FileSystem
 
     class Failing(FileSystem):
         def flush_dirs(self, paths):
