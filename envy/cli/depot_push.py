@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 
 import click
@@ -11,9 +12,11 @@ from envy.cli.depots import ONLY_SERVERS
 from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
 from envy.cli.outcome import resolved
+from envy.cli.output import print_data
 from envy.cli.settings import Settings
 from envy.cli.wiring import open_session
 from envy.console.text import write_line
+from envy.masking import masked_data
 
 
 @envy_command(
@@ -24,7 +27,8 @@ from envy.console.text import write_line
     ],
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-def command(settings: Settings, queries: tuple[str, ...]) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
     """Store packages of the project in the first depot: all that are in the cache, or those that
     QUERY names with what they need to run.
 
@@ -45,9 +49,16 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
             recipes = session.recipes()
         found = [one for one in recipes if one.work.cached and not one.user_managed]
         session.hold_leases(one.placement.entry for one in found)
-        failed = session.shared.store(found)
-        names = " and ".join(place.shown for place in session.shared.written)
-    count = len({one.entry_key for one in found})
-    noun = "package" if count == 1 else "packages"
-    write_line(sys.stdout, f"{count - failed} of {count} {noun} are in {names}")
-    return FAILURE if failed else SUCCESS
+        stored = session.shared.store(found)
+        names = [place.shown for place in session.shared.written]
+    right = sum(one.is_stored for one in stored)
+    if as_json:
+        rows = [
+            {"key": one.recipe.key.canonical, "stored": one.is_stored, "bytes": one.size}
+            for one in sorted(stored, key=lambda one: one.recipe.key)
+        ]
+        print_data(json.dumps(masked_data({"depots": names, "packages": rows}), indent=2))
+    else:
+        noun = "package" if len(stored) == 1 else "packages"
+        write_line(sys.stdout, f"{right} of {len(stored)} {noun} are in {' and '.join(names)}")
+    return SUCCESS if right == len(stored) else FAILURE

@@ -11,17 +11,12 @@ import click
 
 from envy.cli.options import EnvyCommand, Invocation, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_changed import check_changed
 from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
+from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_setup import (
-    RunContext,
-    TestOptions,
-    make_selector,
-    make_views,
-    open_context,
-    patterns_of,
-)
+from envy.cli.test_setup import RunContext, make_selector, make_views, open_context, patterns_of
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
@@ -115,6 +110,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
     "--filter", default="", metavar="EXPR", help="Select by package(GLOB), test(GLOB), & | ! ( )."
 )
 @_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
+@_option("--changed", default=None, metavar="REF",
+         help="Run only what changes since a revision of git can affect.")  # fmt: skip
 @_option("--list", "list_matching", metavar="[=RE]", help="List the tests without running them.")
 @_option("--build-only", is_flag=True, help="Build the tests without running them.")
 @_option(
@@ -173,10 +170,14 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     matched, 130 interrupted.
     """
     parsed = click.get_current_context().meta
+    changed = given.pop("changed")
+    if changed == "":
+        raise UsageError("--changed needs a revision of git", hint="such as --changed main")
     if given["min_coverage"] and not given["coverage"]:
         given["coverage"] = "total"
     options = TestOptions(
         **given,
+        changed=changed or "",
         go_flags=parsed["go_flags"],
         arguments=parsed["arguments"],
         words=None if settings.traces or settings.locked else parsed["words"],
@@ -220,6 +221,7 @@ def _check(options: TestOptions) -> None:
         check_pattern(pattern, option=name)
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
+    check_changed(options)
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it cannot run tests")
     printed = set(options.coverage.split(",")) <= {"", "total"}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from envy.cache.names import NATIVE_TESTS_FOLDER, ZIG_CACHE_FOLDER
 from envy.cli.test_manifest import project_of_tests
+from envy.cli.test_options import TestOptions
 from envy.cli.test_recipes import make_recipe_driver, matches_recipes, recipe_patterns
 from envy.cli.test_setup import (
     RunContext,
-    TestOptions,
     make_driver,
     make_flags,
     make_toolchain,

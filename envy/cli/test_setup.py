@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
+from envy.cli.test_options import TestOptions
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
 from envy.console.text import Streams, say
@@ -40,54 +41,10 @@ from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
-from envy.testing.session import SessionSettings, View
+from envy.testing.session import View
+from envy.testing.session_settings import SessionSettings
 from envy.testing.views.json import JsonView
 from envy.testing.views.plain import PlainView, ShowOutput
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestOptions:
-    """The checked options of `envy test`; durations are in seconds."""
-
-    patterns: tuple[str, ...] = ()
-    run: str = ""
-    skip: str = ""
-    failed: bool = False
-    filter: str = ""
-    partition: str = ""
-    list_matching: str | None = None
-    build_only: bool = False
-    build_jobs: int | None = None
-    max_fails: int = 0
-    isolate: bool = False
-    timeout: float = 600.0
-    total_timeout: float = 0.0
-    slow: float = 0.0
-    retries: int = 0
-    flaky: str = "pass"
-    count: int | None = None
-    no_cache: bool = False
-    rerun: bool = False
-    explain: bool = False
-    stop_on_build_error: bool = False
-    tui: str = "auto"
-    json: str = ""
-    junit: str = ""
-    load: str = ""
-    show_output: str = "failed"
-    slowest: int = 0
-    profile: bool = False
-    coverage: str = ""  # formats; "" does not measure
-    min_coverage: float = 0.0
-    merge_coverage: bool = False
-    sanitize: str = ""
-    watch: bool = False
-    legacy: bool = False
-    go_flags: tuple[tuple[str, str | None], ...] = ()
-    arguments: tuple[str, ...] = field(default=())
-    words: tuple[str, ...] | None = None  # of the whole command; None if others preceded them
-
-    __test__ = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

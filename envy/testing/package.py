@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from envy.errors import EnvyError
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes, KnownReads
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.result_cache import KeptResult
@@ -107,6 +108,10 @@ class PackageRun:
     miss: str = ""  # what changed since a result was kept
     unkept: str = ""  # why its result is not kept
     facts: Sequence[Fact] = ()  # what its tests consulted
+    cause: str = ""  # what changed, that made it run with --changed
+
+
+Known = Callable[[PackageRun], KnownReads]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +195,15 @@ class Driver(Protocol):
         since: int,
     ) -> Basis:
         """Return what the run rests on, apart from what tests consult."""
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why.
+
+        Their keys are known, and nothing is built yet. A package of which too little is known is
+        among them. `known` tells what the tests of a package read when they last passed.
+        """
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the binaries are built from, for explanations."""

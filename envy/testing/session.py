@@ -32,13 +32,12 @@ from envy.testing.package import (
     PackageRun,
     PackageVerdict,
     PlannedPackage,
-    RunSettings,
     TestPackage,
     TestPhase,
 )
-from envy.testing.result_cache import ResultCache
 from envy.testing.results import Recorder
-from envy.testing.selection import Selector
+from envy.testing.selection import nearest_test, some_tests
+from envy.testing.session_settings import SessionSettings
 
 
 class View(Protocol):
@@ -66,6 +65,7 @@ class SessionResult:
     stopped: str = ""  # why some packages did not run
     built_only: bool = False
     packages: Sequence[TestPackage] = ()  # all that the patterns match
+    left_out: Sequence[str] = ()  # packages that no change affects
     coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
     too_little: str = ""  # covered, for --min-coverage
     error: EnvyError | None = None
@@ -86,20 +86,6 @@ class SessionResult:
         if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
             return 1
         return 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSettings:
-    """What a session does: the selected tests, how they run, and when to stop."""
-
-    selector: Selector = field(default_factory=Selector)
-    run: RunSettings = field(default_factory=RunSettings)
-    jobs: int = 1
-    build_only: bool = False
-    stop_on_build_error: bool = False
-    measures_coverage: bool = False
-    min_coverage: float = 0.0  # per cent
-    results: ResultCache | None = None  # None: results are neither kept nor shown again
 
 
 class TestSession:
@@ -189,6 +175,7 @@ class TestSession:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
+        nodes = self._changed(nodes)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -203,12 +190,23 @@ class TestSession:
             if selection is not None:
                 runs.append(PackageRun(package=package, selection=selection))
         if not runs:
-            raise NothingMatched("no test is selected", hint=self._near(packages))
+            raise NothingMatched("no test is selected", hint=some_tests(packages))
         return runs
 
-    def _near(self, packages: Sequence[TestPackage]) -> str:
-        names = [f"{package.name}.{test}" for package in packages for test in package.tests]
-        return f"tests here: {', '.join(names[:5])}, …" if names else "there are no tests here"
+    def _changed(self, nodes: list[Coordination]) -> list[Coordination]:
+        """Leave out what no change can affect, and tell of it."""
+        changed = self._settings.changed
+        if changed is None:
+            return nodes
+        left_out = changed.left_out(self._driver, self._result.runs)
+        names = {run.package.name for run in left_out}
+        self._result.left_out = sorted(names)
+        for run in left_out:
+            self._emit_to_all(changed.event_of(run))
+        kept = [node for node in nodes if node.subject.package.name not in names]
+        self._result.runs = [node.subject for node in kept]
+        self._plan(self._result.runs)
+        return kept
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
@@ -289,26 +287,20 @@ class TestSession:
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
+        if self._result.left_out:  # it may select tests of these
+            return
         if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
-            near = self._nearest_test(runs)
-            raise NothingMatched(f"{asked} leaves no test", hint=near)
+            names = {name for run in runs for name in run.package.tests}
+            raise NothingMatched(f"{asked} leaves no test", hint=nearest_test(names, selector.run))
 
     def _has_tests(self, run: PackageRun) -> bool:
         """Return whether a package has a selected test."""
         if run.kept_result is not None:
             return run.kept_result.ran_tests
         return bool(self._driver.select(run, run.selection))
-
-    def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
-        from envy.suggest import nearest
-
-        names = sorted({name for run in runs for name in run.package.tests})
-        wanted = self._settings.selector.run.strip("^$").partition("/")[0]
-        close = nearest(wanted, names)
-        return f"did you mean {close}?" if close else f"tests here: {', '.join(names[:5])}"
 
     def _reach(self, nodes: Sequence[Coordination], phase: TestPhase) -> None:
         for node in nodes:
@@ -370,9 +362,7 @@ class TestSession:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
                 if event.import_path not in emitted:
-                    for view in self._live:
-                        view.on_event(event)
-                    self._emit(event)
+                    self._emit_to_all(event)
             emitted |= paths
 
     def _on_built(self, count: int) -> None:
@@ -380,6 +370,11 @@ class TestSession:
 
     def _on_phase(self, phase: str, done: int, total: int) -> None:
         self._notify_all(lambda view: view.on_phase(phase, done, total))
+
+    def _emit_to_all(self, event: StreamEvent) -> None:
+        for view in self._live:
+            view.on_event(event)
+        self._emit(event)
 
     def _emit(self, event: StreamEvent) -> None:
         with self._views_lock:

@@ -6,11 +6,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from exported_members import exported_members
 
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
+from envy.cache.export_records import read_head
 from envy.cache.layout import CacheLayout
 from envy.cache.names import MARKER
 from envy.cache.read import lookup, read_marker
@@ -24,13 +26,17 @@ KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
 
-def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False):
+def make_entry(
+    root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False, count=1
+):
     """Publish an entry with one file, and one that holds its own path if `text` has {here}."""
     key = entry_key(ingredients)
     entry = CacheLayout(root).entry(ingredients.identity, "linux-x86_64", key)
     attempt = begin_attempt(entry, key)
     (entry.asset_dir / "bin").mkdir()
     (entry.asset_dir / "bin/x").write_text(text.replace("{here}", str(entry.asset_dir)))
+    for number in range(1, count):
+        (entry.asset_dir / str(number)).write_text(str(number))
     publish(attempt, kept, writable=writable)
     return entry
 
@@ -113,6 +119,31 @@ def test_two_entries_in_one_file(tmp_path):
         take(tmp_path, path)
     entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
     assert not lookup(entry, KEY).hit
+
+
+def test_two_entries_in_the_index(tmp_path, exported):
+    """What the index says is judged before anything is unpacked: the rest may be endless."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            index = json.loads(data)
+            other = "local.other@r0/linux-x86_64-blake3-0123456789abcdef"
+            index["entries"].append({**index["entries"][0], "name": other})
+            data = json.dumps(index).encode()
+        return member.name, data
+
+    path = changed(exported, change)
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, path)
+    nothing = changed(
+        exported,
+        lambda member, data: (
+            member.name,
+            b'{"format": 1, "entries": []}' if member.name == "envy-export.json" else data,
+        ),
+    )
+    with pytest.raises(ArchiveError, match="no entry"):
+        take(tmp_path, nothing)
 
 
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
@@ -228,3 +259,15 @@ def test_the_index_is_signed_in_place(exported):
     """The signature stands directly behind the index."""
     names = [member.name for member, _ in exported_members(exported)]
     assert names[1] == SIGNATURE
+
+
+@pytest.mark.parametrize(("count", "is_whole"), [(3, True), (2500, False)])
+def test_the_beginning_of_a_file(tmp_path, count, is_whole):
+    """The digests of the records come first, and the fingerprint of a small entry soon after."""
+    entry = make_entry(tmp_path / "first", count=count)
+    path = tmp_path / "whole.tar.zst"
+    write_export_file(str(path), [entry], workers=0)
+    head = read_head(path, 90 << 10, tmp_path, accept=lambda _index, _signature: None)
+    record = Path(entry.at("envy-fingerprint.blake3")).read_bytes()
+    assert head.digests["envy-fingerprint.blake3"] == blake3(record).hexdigest()
+    assert (head.fingerprint is not None) == is_whole

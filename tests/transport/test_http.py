@@ -19,8 +19,8 @@ from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.limits import adopt_limits
 from envy.transport import fetch_all, fetch_source
 from envy.transport.addresses import redacted
-from envy.transport.connection import pool_for, proxy_for
 from envy.transport.idle import VARIABLE
+from envy.transport.pools import pool_for, proxy_for
 
 BODY = random.Random(1).randbytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -11,12 +11,14 @@ from pathlib import Path
 from envy.errors import EnvyError, UsageError
 from envy.host.process import ProcessSpec, run
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go_argv import SKIPS
 from envy.testing.drivers.go_basis import find_basis, units_of
 from envy.testing.drivers.go_build import BinaryStore, build_batch, closure_of, divide, is_whole
+from envy.testing.drivers.go_changes import affected_packages
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, folders_of, list_packages
@@ -27,6 +29,7 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
+    Known,
     PackageRun,
     PackageVerdict,
     RunSettings,
@@ -240,6 +243,12 @@ class GoDriver:
         return find_basis(
             self._toolchain, packages, patterns, self._flags, environment, since=since
         )
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        return affected_packages(runs, changes, known, self._flags)
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return the user's packages, whose sources the binaries are built from."""

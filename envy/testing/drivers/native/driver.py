@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from time import time
 
 from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.advice import extra_mains, hidden_tests, spelled
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
+from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
+from envy.testing.drivers.native.package import NativePackage, detail_of
 from envy.testing.drivers.native.results import basis_of, consulted_by
 from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
@@ -46,6 +49,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -56,18 +60,6 @@ from envy.testing.package import (
 from envy.testing.patterns import selected_tests
 
 DRIVER_VERSION = "native-1"
-
-
-@dataclass(slots=True, kw_only=True)
-class NativePackage:
-    """What the driver knows of a package."""
-
-    task: BuildTask
-    record_key: str
-    record: dict[str, object]
-    warnings: list[str] = field(default_factory=list)
-    scans: dict[str, list[object]] = field(default_factory=dict)  # by source
-    inputs: tuple[Path, ...] = ()  # that the manifest names
 
 
 class NativeDriver:
@@ -198,7 +190,7 @@ class NativeDriver:
 
     def build_key(self, run: PackageRun) -> str:
         """Set the key of the executable and the kept executable, if all its sources are known."""
-        detail = _detail(run)
+        detail = detail_of(run)
         task, record = detail.task, detail.record
         run.build_events += _messages(run, detail.warnings)
         if task.messages:  # it cannot be built
@@ -228,7 +220,7 @@ class NativeDriver:
         """Build packages."""
         self._builder.ends_at = self.ends_at
         for run in batch:
-            task = _detail(run).task
+            task = detail_of(run).task
             refusals = len(task.messages)
             try:
                 if refusals:
@@ -251,14 +243,14 @@ class NativeDriver:
 
     def _note_tests(self, run: PackageRun, rows: Sequence[object]) -> None:
         """Replace the tests read from the sources by those that the compiler found."""
-        if _detail(run).task.has_own_main:
+        if detail_of(run).task.has_own_main:
             return
         names = tuple(str(row[0]) for row in rows if isinstance(row, list))
         if names != run.package.tests:
             run.package = replace(run.package, tests=names)
 
     def _write_record(self, run: PackageRun) -> None:
-        detail = _detail(run)
+        detail = detail_of(run)
         task = detail.task
         if any(state.key.startswith("unsettled-") for state in task.states.values()):
             return
@@ -292,7 +284,7 @@ class NativeDriver:
             children=self._children,
             count=self._count,
             ends_at=self.ends_at,
-            has_own_main=_detail(run).task.has_own_main,
+            has_own_main=detail_of(run).task.has_own_main,
             count_failed=self.count_failed or (lambda: 0),
         )
         verdict = runner.run(self.select(run, run.selection))
@@ -315,7 +307,7 @@ class NativeDriver:
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests may have read, and those they were built from."""
-        detail = _detail(run)
+        detail = detail_of(run)
         folders = {name: None for unit in detail.task.units for name in include_folders(unit)}
         own = str(run.package.directory)  # is added with all that is in it
         return consulted_by(
@@ -337,6 +329,12 @@ class NativeDriver:
         """Return what the run rests on, apart from what tests consult."""
         del packages
         return basis_of(self._toolchain, self._root, patterns, environment, since=since)
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        return affected_packages(runs, self._libraries, changes, known)
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the executables are built from, for explanations."""
@@ -363,12 +361,6 @@ class NativeDriver:
     def close(self) -> None:
         """End the compilers."""
         self._builder.close()
-
-
-def _detail(run: PackageRun) -> NativePackage:
-    detail = run.package.detail
-    assert isinstance(detail, NativePackage)
-    return detail
 
 
 def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:

@@ -15,12 +15,15 @@ from pathlib import Path
 from time import time
 
 from envy.errors import ScriptFailed
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -34,6 +37,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -260,6 +264,30 @@ class ProjectDriver:
             return Basis(facts=snapshot.confirmed(since))
         except Unkept as error:
             return Basis(unkept=str(error))
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        causes: dict[Path, ProjectCause] = {}
+        found = {}
+        for run in runs:
+            project = _detail(run).project
+            cause = causes.get(project.directory)
+            if cause is None:
+                rows = self._snapshot_of(project).subjects
+                own = of_rows(self._kind.toolchain(project, self._tools), rows)
+                cause = causes[project.directory] = cause_in_project(
+                    project,
+                    [row for row in rows if row not in own],
+                    own,
+                    changes,
+                    root=self._place.manifest_folder,
+                )
+            why = cause.text or (cause_of(run, changes, known) if cause.is_unsure else "")
+            if _detail(run).problem or why:
+                found[run.package.name] = why or "its tests cannot be listed"
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return the files that packages rest on, for explanations."""

@@ -64,6 +64,11 @@ class Snapshot:
                 self.add(kind, subject)
 
     @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """What was observed, as rows of (kind, subject)."""
+        return list(self._rows)
+
+    @property
     def digest(self) -> str:
         """The digest of all values."""
         rows = sorted(f"{fact.kind} {fact.value} {fact.subject}" for fact in self._rows.values())
@@ -157,6 +162,18 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
                 )
                 return
             snapshot.add(FILE, path)
+
+
+def of_rows(
+    rows: Iterable[tuple[str, str]], observed: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return which observed rows are some of others; of a folder that is TREE, all below it."""
+    wanted = set(rows)
+    folders = tuple({subject for kind, subject in wanted if kind == TREE})
+    below = tuple(f"{folder}/" for folder in folders)
+    return {
+        row for row in observed if row in wanted or row[1] in folders or row[1].startswith(below)
+    }
 
 
 def program_rows(program: str) -> list[tuple[str, str]]:
