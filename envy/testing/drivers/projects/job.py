@@ -49,6 +49,8 @@ class SuiteJob:
     report: SuiteReport
     owner: JobOwner
     crashed: bool = False  # a test ended its process
+    run: str = ""  # patterns of tests and their subtests, for kinds that can select these
+    skip: str = ""
 
     def start(
         self,

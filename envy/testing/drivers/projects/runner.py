@@ -44,6 +44,7 @@ class SuiteRunner:
         assert isinstance(detail, ProjectTests)
         self._package = detail
         self._name = package_run.package.name
+        self._selection = package_run.selection
         self._emit = emit
         self._kind = kind
         self._tools = tools
@@ -112,6 +113,8 @@ class SuiteRunner:
             tools=self._tools,
             report=report,
             owner=self,
+            run=self._selection.run,
+            skip=self._selection.skip,
         )
 
     def _check_complete(self, report: SuiteReport, left: Sequence[str]) -> None:
