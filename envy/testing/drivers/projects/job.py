@@ -104,6 +104,11 @@ class SuiteJob:
             ends_running=ends_running,
         )
 
+    @property
+    def longest_timeout(self) -> float:
+        """The longest time limit of its tests; 0 if one has none."""
+        return self.tools.settings.longest_timeout(self.name, self.tests)
+
     def fail(self, reason: str, text: str = "") -> None:
         """Fail the package, with a short reason and lines that explain it."""
         if text:
