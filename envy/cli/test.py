@@ -21,7 +21,7 @@ from envy.console.text import format_size, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
-from envy.testing.package import NothingMatched
+from envy.testing.package import NothingMatched, Selection
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
@@ -234,7 +234,7 @@ def _check(options: TestOptions) -> None:
 
 def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
-    from envy.testing.patterns import select_top_level
+    from envy.testing.patterns import select_top_level, selected_tests
 
     options = context.options
     toolchains = make_toolchains(context)
@@ -248,7 +248,10 @@ def show_list(context: RunContext) -> int:
             continue
         names = package.tests if selection.names is None else selection.names
         for pattern in filter(None, (options.run, options.list_matching)):
-            kept = select_top_level(names, run=pattern, skip=options.skip)
+            if package.driver == "go":
+                kept = select_top_level(names, run=pattern, skip=options.skip)
+            else:
+                kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
             if kept is None:
                 raise UsageError(
                     f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",

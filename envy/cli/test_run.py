@@ -112,6 +112,8 @@ def _run_tests(
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
     settings = with_manifest(context, settings)
+    run = dataclasses.replace(settings.run, rules=toolchains.rules)
+    settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(

@@ -20,6 +20,7 @@ from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
 from envy.console.text import Streams, say
 from envy.declarations.manifest_search import find_manifest, global_manifest
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -210,14 +211,18 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
 
 
 def make_driver(
-    context: RunContext, toolchain: GoToolchain, flags: GoFlags, scratch: Path
+    context: RunContext,
+    toolchain: GoToolchain,
+    flags: GoFlags,
+    scratch: Path,
+    rules: tuple[TestRule, ...] = (),
 ) -> GoDriver:
     """Return the Go driver for one run."""
     options = context.options
     return GoDriver(
         toolchain,
         flags,
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, rules),
         store=context.store,
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
@@ -231,8 +236,10 @@ def make_driver(
     )
 
 
-def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
-    """Return the settings for running tests."""
+def run_settings(
+    settings: Settings, options: TestOptions, rules: tuple[TestRule, ...] = ()
+) -> RunSettings:
+    """Return the settings for running tests; `rules` are those of the manifest."""
     return RunSettings(
         timeout=options.timeout,
         total_timeout=options.total_timeout,
@@ -241,6 +248,7 @@ def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
         isolate=options.isolate,
         fail_fast=settings.fail_fast,
         max_failures=options.max_fails,
+        rules=rules,
     )
 
 

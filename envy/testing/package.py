@@ -8,6 +8,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes, KnownReads
@@ -125,6 +126,45 @@ class RunSettings:
     isolate: bool = False
     fail_fast: bool = False
     max_failures: int = 0
+    rules: tuple[TestRule, ...] = ()  # of single tests; the last that matches counts
+
+    def timeout_of(self, package: str, test: str) -> float:
+        """Return the time limit of a test."""
+        given = [rule.timeout for rule in self._of(package, test) if rule.timeout is not None]
+        return given[-1] if given else self.timeout
+
+    def longest_timeout(self, package: str, tests: Sequence[str]) -> float:
+        """Return the longest time limit of several tests; 0 if one has none."""
+        if not self.rules:
+            return self.timeout
+        limits = [self.timeout_of(package, test) for test in tests or ("",)]
+        return 0.0 if 0 in limits else max(limits)
+
+    def retries_of(self, package: str, test: str) -> int:
+        """Return how often a failed test is run again."""
+        given = [rule.retries for rule in self._of(package, test) if rule.retries is not None]
+        return given[-1] if given else self.retries
+
+    @property
+    def attempts(self) -> range:
+        """The numbers of further attempts that any test may have."""
+        most = max([self.retries, *(rule.retries or 0 for rule in self.rules)])
+        return range(2, most + 2)
+
+    def is_serial(self, package: str, test: str) -> bool:
+        """Return whether no other test may run at the same time."""
+        given = [rule.serial for rule in self._of(package, test) if rule.serial is not None]
+        return bool(given and given[-1])
+
+    @property
+    def limits_key(self) -> str:
+        """The time limits of all tests, for the keys of results."""
+        rows = [row for row in self.rules if row.timeout is not None]
+        own = (f" {row.package!r} {row.test!r} {row.timeout}" for row in rows)
+        return "".join([str(self.timeout), *own])
+
+    def _of(self, package: str, test: str) -> list[TestRule]:
+        return [rule for rule in self.rules if rule.matches(package, test)]
 
 
 class Driver(Protocol):

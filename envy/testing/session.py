@@ -36,6 +36,7 @@ from envy.testing.package import (
     TestPhase,
 )
 from envy.testing.results import Recorder
+from envy.testing.rules import check_rules, order_serial
 from envy.testing.selection import nearest_test, some_tests
 from envy.testing.session_settings import SessionSettings
 
@@ -164,6 +165,7 @@ class TestSession:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
         packages = self._driver.discover(patterns)
+        check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
         self._result.packages = packages
@@ -252,6 +254,7 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
+        order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:

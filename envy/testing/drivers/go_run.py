@@ -28,6 +28,7 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.package_events import PackageEvents
+from envy.testing.rules import serial_tests
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
@@ -99,7 +100,9 @@ class PackageRunner:
     # -- rounds --------------------------------------------------------------------------------
 
     def _first_round(self, tally: Tally) -> None:
-        whole = tuple(tally.remaining) == self._run.package.tests and not self._settings.isolate
+        whole = tuple(tally.remaining) == self._run.package.tests and not (
+            self._settings.isolate or serial_tests(self._settings, self._name, tally.remaining)
+        )
         selection = self._run.selection
         if whole and selection.names is None and not selection.run:
             self._until_done(tally, None)
@@ -118,9 +121,11 @@ class PackageRunner:
         if self._settings.isolate:
             yield from ([name] for name in names)
             return
+        alone = serial_tests(self._settings, self._name, names)
+        together = [name for name in names if name not in alone] if alone else names
         group: list[str] = []
         length = 0
-        for name in names:
+        for name in together:
             length += len(name.encode()) + 8
             if group and length > _LONGEST_PATTERN:
                 yield group
@@ -128,6 +133,7 @@ class PackageRunner:
             group.append(name)
         if group:
             yield group
+        yield from ([name] for name in alone)
 
     def _until_done(self, tally: Tally, group: list[str] | None) -> None:
         """Start processes until no test remains that another process could run."""
@@ -183,9 +189,7 @@ class PackageRunner:
             attempt=attempt,
             carried_over=carried_over,
         )
-        # As with `go test`, only -fuzztime limits fuzzing.
-        timeout = 0.0 if self._flags.fuzz else self._settings.timeout
-        limits = Limits(converter, timeout, self._ends_at)
+        limits = Limits(converter, self._timeout_of, self._ends_at)
         package = self._run.package
         spec = ProcessSpec(
             argv=self._argv(names),
@@ -222,6 +226,10 @@ class PackageRunner:
         converter.finish(cut=cut, reason="panic" if is_panic else "")
         self._report_leftovers(completed)
         return _ProcessResult(completed, converter, limited)
+
+    def _timeout_of(self, name: str) -> float:
+        # As with `go test`, only -fuzztime limits fuzzing.
+        return 0.0 if self._flags.fuzz else self._settings.timeout_of(self._name, name)
 
     def _argv(self, names: Sequence[str] | None) -> list[str]:
         argv = argv_of(
@@ -330,8 +338,9 @@ class PackageRunner:
 
     def _exceeded(self, process: _ProcessResult) -> str:
         if process.limited:
-            limit = go_duration(self._settings.timeout)
-            return f"{', '.join(sorted(process.limited))} ran longer than {limit}"
+            names = sorted(process.limited)
+            limit = go_duration(self._settings.timeout_of(self._name, names[0]))
+            return f"{', '.join(names)} ran longer than {limit}"
         running = sorted({name.partition("/")[0] for name in process.converter.progress.active})
         verb = "was" if len(running) == 1 else "were"
         more = f"; {', '.join(running)} {verb} running" if running else ""
@@ -348,8 +357,8 @@ class PackageRunner:
     # -- retries -------------------------------------------------------------------------------
 
     def _retry(self, tally: Tally) -> None:
-        for attempt in range(2, self._settings.retries + 2):
-            failed = [name for name in tally.failed if name]
+        for attempt in self._settings.attempts:
+            failed = [name for name in tally.failed if name and self._may_retry(name, attempt)]
             if not failed or self._must_stop(Tally(remaining=[])):
                 return
             for name in failed:
@@ -364,6 +373,9 @@ class PackageRunner:
                 self._say(f"{name} is flaky: it passed in attempt {attempt}")
                 if not self._settings.flaky_fails:
                     del tally.failed[name]
+
+    def _may_retry(self, name: str, attempt: int) -> bool:
+        return self._settings.retries_of(self._name, name) >= attempt - 1
 
     # -- events --------------------------------------------------------------------------------
 

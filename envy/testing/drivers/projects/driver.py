@@ -228,7 +228,7 @@ class ProjectDriver:
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
