@@ -25,6 +25,7 @@ from envy.testing.coverage.measured import measured
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
+from envy.testing.nearest_tests import nearest_test, tests_here
 from envy.testing.ordering import Ordering
 from envy.testing.package import (
     Driver,
@@ -39,6 +40,7 @@ from envy.testing.package import (
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import Recorder
 from envy.testing.selection import Selector
+from envy.testing.shared.results import SharedResults
 
 
 class View(Protocol):
@@ -100,6 +102,7 @@ class SessionSettings:
     measures_coverage: bool = False
     min_coverage: float = 0.0  # per cent
     results: ResultCache | None = None  # None: results are neither kept nor shown again
+    shared: SharedResults | None = None  # with other machines
 
 
 class TestSession:
@@ -183,12 +186,15 @@ class TestSession:
         self._result.packages = packages
         if self.on_discovered is not None:
             self.on_discovered(packages)
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
+        results, shared = self._settings.results, self._settings.shared
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, results, shared=shared)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
+        if shared is not None and results is not None:
+            shared.find(runs, self._driver, results, self.check)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -203,12 +209,8 @@ class TestSession:
             if selection is not None:
                 runs.append(PackageRun(package=package, selection=selection))
         if not runs:
-            raise NothingMatched("no test is selected", hint=self._near(packages))
+            raise NothingMatched("no test is selected", hint=tests_here(packages))
         return runs
-
-    def _near(self, packages: Sequence[TestPackage]) -> str:
-        names = [f"{package.name}.{test}" for package in packages for test in package.tests]
-        return f"tests here: {', '.join(names[:5])}, …" if names else "there are no tests here"
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
@@ -259,6 +261,8 @@ class TestSession:
         finally:
             self._ordering.finish_all()
             self._lap("run", started)
+        if self._settings.shared is not None:
+            self._settings.shared.flush(self.check)
 
     def _select_again(self, runs: Sequence[PackageRun]) -> None:
         """Select from the tests that the build has found, where a source did not show them all."""
@@ -293,7 +297,7 @@ class TestSession:
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
-            near = self._nearest_test(runs)
+            near = nearest_test(selector.run, runs)
             raise NothingMatched(f"{asked} leaves no test", hint=near)
 
     def _has_tests(self, run: PackageRun) -> bool:
@@ -302,21 +306,12 @@ class TestSession:
             return run.kept_result.ran_tests
         return bool(self._driver.select(run, run.selection))
 
-    def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
-        from envy.suggest import nearest
-
-        names = sorted({name for run in runs for name in run.package.tests})
-        wanted = self._settings.selector.run.strip("^$").partition("/")[0]
-        close = nearest(wanted, names)
-        return f"did you mean {close}?" if close else f"tests here: {', '.join(names[:5])}"
-
     def _reach(self, nodes: Sequence[Coordination], phase: TestPhase) -> None:
         for node in nodes:
             self.coordinator.raise_target(node, phase)
         self.coordinator.wait(nodes, phase)
         failure = next((node.failure for node in nodes if node.failure), None)
-        if self.coordinator.cancelled is not None:
-            raise Cancelled(str(self.coordinator.cancelled))
+        self.check()
         if failure is not None:
             raise failure
 
@@ -328,6 +323,11 @@ class TestSession:
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
+
+    def check(self) -> None:
+        """Raise Cancelled if the run is to end."""
+        if self.coordinator.cancelled is not None:
+            raise Cancelled(str(self.coordinator.cancelled))
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
         """Return the function that takes the events of a package."""
