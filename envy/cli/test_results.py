@@ -241,7 +241,7 @@ class RememberedRun:
         if result.stopped or result.exit_code:
             return "not all tests passed"
         for run in result.runs:
-            done = run.kept_result is not None or (run.result_key and not run.unkept)
+            done = (run.kept_result is not None or run.result_key) and not run.unkept
             if run.verdict is not PackageVerdict.NO_TESTS and not done:
                 return f"{run.package.name}: {run.unkept or 'its result is not kept'}"
         source = self._source

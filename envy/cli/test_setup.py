@@ -15,10 +15,11 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
+from envy.cli.test_caches import result_cache, shared_results
 from envy.cli.test_options import TestOptions
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
-from envy.console.text import Streams, say
+from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError, ManifestError, UsageError
@@ -37,13 +38,13 @@ from envy.testing.drivers.go_toolchain import (
     open_toolchain,
 )
 from envy.testing.package import NothingMatched, RunSettings
-from envy.testing.records import settle_time
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
 from envy.testing.session import View
 from envy.testing.session_settings import SessionSettings
+from envy.testing.shared.results import SharedResults
 from envy.testing.views.json import JsonView
 from envy.testing.views.plain import PlainView, ShowOutput
 
@@ -63,6 +64,7 @@ class RunContext:
     store: BinaryStore
     last_run: LastRun
     results: ResultCache
+    shared: SharedResults | None = None
 
 
 @contextlib.contextmanager
@@ -91,19 +93,15 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             environment=settings.environment,
             store=BinaryStore(root / TEST_BINARIES_FOLDER),
             last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
-            results=_results(str(root), settings, options),
+            results=result_cache(
+                str(root),
+                settings,
+                # An option that asks for a run reads no results.
+                reads=not (options.no_cache or options.rerun or options.count is not None),
+                writes=not options.no_cache,
+            ),
+            shared=shared_results(settings, directory, root.parent, bus),
         )
-
-
-def _results(root: str, settings: Settings, options: TestOptions) -> ResultCache:
-    """Return the cache of results; an option that asks for a run reads none."""
-    return ResultCache(
-        root,
-        settle=settle_time(settings.environment),
-        warn=lambda text: say(sys.stderr, f"warning: {text}"),
-        reads=not (options.no_cache or options.rerun or options.count is not None),
-        writes=not options.no_cache,
-    )
 
 
 def _directory(options: TestOptions) -> Path:
@@ -264,6 +262,7 @@ def session_settings(context: RunContext, *, selector: Selector | None = None) -
         measures_coverage=bool(options.coverage),
         min_coverage=options.min_coverage,
         results=None if options.build_only else context.results,
+        shared=None if options.no_cache else context.shared,
     )
 
 

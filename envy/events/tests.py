@@ -23,6 +23,50 @@ class TestBuildComplete(Event):
 
 
 @event
+class TestResultTaken(Event):
+    """The result of a package was taken from a server, verified; `bytes` is that of its events."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: its result was taken from {server}, {bytes} bytes"
+    package: str
+    server: str
+    bytes: int
+
+
+@event
+class TestResultNotTaken(Event):
+    """A server does not have the result of a package, or it cannot be used here."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: no result was taken from {server}: {reason}"
+    package: str
+    server: str
+    reason: str
+
+
+@event
+class TestResultStored(Event):
+    """The result of a package was stored on a server; `bytes` is 0 if that had all of it."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: its result was stored on {server}, {bytes} bytes"
+    package: str
+    server: str
+    bytes: int
+
+
+@event
+class TestResultNotStored(Event):
+    """The result of a package that passed was not stored on a server."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: its result was not stored on {server}: {reason}"
+    package: str
+    server: str
+    reason: str
+
+
+@event
 class TestPhaseStart(Event):
     """A phase of a test package, such as key, run or report."""
 

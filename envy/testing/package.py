@@ -15,6 +15,7 @@ from envy.testing.changes import Changes, KnownReads
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.result_cache import KeptResult
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 Emit = Callable[[StreamEvent], None]
 
@@ -110,6 +111,9 @@ class PackageRun:
     unkept: str = ""  # why its result is not kept
     facts: Sequence[Fact] = ()  # what its tests consulted
     cause: str = ""  # what changed, that made it run with --changed
+    shared: SharedKey | None = None  # of its result on other machines; None if it has none there
+    not_taken: str = ""  # why no result of another machine is used
+    unshared: str = ""  # why its result is not given to others
 
 
 Known = Callable[[PackageRun], KnownReads]
@@ -217,6 +221,13 @@ class Driver(Protocol):
         """Return the key of everything known before the tests run; "" if no result may be kept.
 
         Sets `unkept` in the latter case, unless there is nothing to run.
+        """
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine, apart from what the tests consult.
+
+        Raises:
+            Unshared: its results mean something on this machine only.
         """
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:

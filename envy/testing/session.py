@@ -171,13 +171,16 @@ class TestSession:
         self._result.packages = packages
         if self.on_discovered is not None:
             self.on_discovered(packages)
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
+        results, shared = self._settings.results, self._settings.shared
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, results, shared=shared)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
         nodes = self._changed(nodes)
+        if shared is not None and results is not None:
+            shared.find(self._result.runs, self._driver, results, self.check)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -260,6 +263,8 @@ class TestSession:
         finally:
             self._ordering.finish_all()
             self._lap("run", started)
+        if self._settings.shared is not None:
+            self._settings.shared.flush(self.check)
 
     def _select_again(self, runs: Sequence[PackageRun]) -> None:
         """Select from the tests that the build has found, where a source did not show them all."""
@@ -310,8 +315,7 @@ class TestSession:
             self.coordinator.raise_target(node, phase)
         self.coordinator.wait(nodes, phase)
         failure = next((node.failure for node in nodes if node.failure), None)
-        if self.coordinator.cancelled is not None:
-            raise Cancelled(str(self.coordinator.cancelled))
+        self.check()
         if failure is not None:
             raise failure
 
@@ -323,6 +327,11 @@ class TestSession:
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
+
+    def check(self) -> None:
+        """Raise Cancelled if the run is to end."""
+        if self.coordinator.cancelled is not None:
+            raise Cancelled(str(self.coordinator.cancelled))
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
         """Return the function that takes the events of a package."""

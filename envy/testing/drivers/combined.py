@@ -19,6 +19,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
 class CombinedDriver:
@@ -123,6 +124,10 @@ class CombinedDriver:
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run."""
         return self._of(run).result_key(run)
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine."""
+        return self._of(run).shared_key(run, places)
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return what the tests consulted while they ran."""

@@ -23,7 +23,7 @@ from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, folders_of, list_packages
 from envy.testing.drivers.go_profiles import COVERS_ALL, covered_in, joined_profiles
-from envy.testing.drivers.go_results import consulted_by, key_of, why_unkept
+from envy.testing.drivers.go_results import consulted_by, key_of, shared_key_of, why_unkept
 from envy.testing.drivers.go_run import PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import Fact
@@ -37,6 +37,7 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import select_top_level, split_alternatives
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
 class GoDriver:
@@ -67,6 +68,7 @@ class GoDriver:
         self._rebuild = rebuild
         self._memo = memo
         self._keys = KeyMaker(toolchain, flags.build, memo)
+        self._shared_keys: KeyMaker | None = None
         self._numbers = itertools.count(1)
         self._profiles: list[Path] = []
         self._untested: list[str] = []  # packages without tests
@@ -222,6 +224,28 @@ class GoDriver:
         if run.unkept or not run.package.has_tests:
             return ""
         return key_of(run, self._flags, self._settings, self.environment, count=self._count)
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine; its sources are in it."""
+        detail = run.package.detail
+        assert isinstance(detail, GoPackage)
+        variables = self._toolchain.variables
+        folders = {"<go>": str(self._toolchain.root), "<modules>": variables.get("GOMODCACHE", "")}
+        places = places.having(folders)
+        if self._shared_keys is None:
+            self._shared_keys = KeyMaker(
+                self._toolchain, self._flags.build, self._memo, places.text
+            )
+        key = self._shared_keys.key(detail)
+        return shared_key_of(
+            run,
+            key,
+            self._toolchain,
+            self._flags,
+            self._settings,
+            places=places,
+            count=self._count,
+        )
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return what the tests of a package consulted, and the files in its `testdata`."""

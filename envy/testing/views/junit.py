@@ -92,6 +92,8 @@ class JunitView:
         if tally.cached:
             properties = SubElement(suite, "properties")
             SubElement(properties, "property", name="cached", value="true")
+            if tally.remote:
+                SubElement(properties, "property", name="remote", value="true")
         for name, outcome in tally.tests.items():
             self._add_test(suite, tally, name, outcome)
         if tally.failed_build:

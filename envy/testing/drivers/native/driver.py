@@ -24,7 +24,7 @@ from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
 from envy.testing.drivers.native.package import NativePackage, detail_of
-from envy.testing.drivers.native.results import basis_of, consulted_by
+from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
@@ -59,6 +59,7 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 DRIVER_VERSION = "native-2"
 
@@ -307,6 +308,15 @@ class NativeDriver:
         if run.unkept or not run.key:
             return ""
         return result_key_of(run, self._settings, self._environment, count=self._count)
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine before anything is built."""
+        task = detail_of(run).task
+        places = places.having({"<envy>": str(RUNTIME), "<toolchain>": str(self._toolchain.root)})
+        return shared_key_of(
+            run, task.units, task.link_flags, self._toolchain, self._settings,
+            environment=self._environment, places=places, count=self._count,
+        )  # fmt: skip
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests may have read, and those they were built from."""

