@@ -40,7 +40,7 @@ from envy.testing.run_record import (
     write_run,
     write_tree,
 )
-from envy.testing.session import SessionResult, View
+from envy.testing.session_result import SessionResult, View
 from envy.testing.views.plain import PlainView
 
 

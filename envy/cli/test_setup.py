@@ -42,7 +42,7 @@ from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector, parse_filter, parse_partition
-from envy.testing.session import View
+from envy.testing.session_result import View
 from envy.testing.session_settings import SessionSettings
 from envy.testing.shared.results import SharedResults
 from envy.testing.views.json import JsonView

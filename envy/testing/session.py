@@ -13,16 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from envy.errors import Cancelled, EnvyError
+from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
 from envy.testing.coverage.measured import measured
-from envy.testing.coverage.model import PackageCoverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -38,55 +35,8 @@ from envy.testing.package import (
 from envy.testing.results import Recorder
 from envy.testing.rules import check_rules, order_serial
 from envy.testing.selection import nearest_test, some_tests
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
-
-
-class View(Protocol):
-    """Shows or records a run. Called by one thread at a time; its methods must return quickly."""
-
-    def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Show the progress of the phase `discovering`, `building` or `running`."""
-
-    def on_event(self, event: StreamEvent) -> None:
-        """Take one event."""
-
-    def on_end(self, result: SessionResult) -> None:
-        """Take the result of the run."""
-
-
-@dataclass(slots=True, kw_only=True)
-class SessionResult:
-    """The result of a run."""
-
-    recorder: Recorder
-    runs: list[PackageRun] = field(default_factory=list)
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
-    cancelled: bool = False
-    stopped: str = ""  # why some packages did not run
-    built_only: bool = False
-    packages: Sequence[TestPackage] = ()  # all that the patterns match
-    left_out: Sequence[str] = ()  # packages that no change affects
-    coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
-    too_little: str = ""  # covered, for --min-coverage
-    error: EnvyError | None = None
-
-    @property
-    def not_run(self) -> int:
-        """The number of selected packages that did not run."""
-        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
-
-    @property
-    def exit_code(self) -> int:
-        """0: all passed, 1: a test failed, 3: a package failed to build, 130: interrupted."""
-        if self.cancelled:
-            return 130
-        verdicts = {run.verdict for run in self.runs}
-        if PackageVerdict.BUILD_FAILED in verdicts:
-            return 3
-        if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
-            return 1
-        return 0
 
 
 class TestSession:
@@ -189,11 +139,11 @@ class TestSession:
 
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
-        runs = []
-        for package in packages:
-            selection = selector.select(package)
-            if selection is not None:
-                runs.append(PackageRun(package=package, selection=selection))
+        runs = [
+            PackageRun(package=package, selection=selection)
+            for package in packages
+            if (selection := selector.select(package)) is not None
+        ]
         if not runs:
             raise NothingMatched("no test is selected", hint=some_tests(packages))
         return runs

@@ -20,7 +20,7 @@ from envy.testing.coverage.report import coverage_lines
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 
 _KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside its tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
