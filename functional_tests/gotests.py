@@ -129,7 +129,7 @@ def triples(text):
     }
 
 
-def wait_for(path, seconds=60):
+def wait_for(path, seconds=300):
     """Wait until a child has created a file."""
     ends = time.monotonic() + seconds
     while not (path.exists() and path.stat().st_size):
