@@ -110,7 +110,7 @@ def read_page(
     while True:
         with get(url, context, headers=headers, certificates=certificates) as (response, final):
             try:
-                body = read_body(response, redacted(final))
+                body = read_body(response, redacted(final), context)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if not retries.wait():
                     raise request_error(url, error, context) from error
