@@ -94,7 +94,9 @@ BAD = {
     "wrapped/x_test.c": '#include "../own/tool.h"\n',
     "wrapped/y.c": '#define main other\n#include "../own/tool.h"\n'
     "void envy_test_skip(const char *x) { }\n",
-    "own/x_test.c": '#include <stdio.h>\nint main(void) { puts("own"); return 77; }\n',
+    "own/x_test.c": "static int test_a(void) { return 77; }\n"
+    "int test_b(int x) { return x; }\n"
+    "int main(void) { return test_b(test_a()); }\n",
     "program/tool.c": "int twice(int x) { return 2 * x; }\n"
     "int main(n, a) int n; char **a; { return 1; }\n",
     "program/x_test.c": "int twice(int);\nint test_a(void) { return twice(2) - 4; }\n",

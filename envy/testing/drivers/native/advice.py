@@ -26,6 +26,11 @@ def spelled(folder: str, name: str) -> str:
     return f"./{path}" if path[0] in "-@" else path  # which begin an option, or name a list
 
 
+def could_run(function: SourceFunction) -> bool:
+    """Return whether a function of a test's source is a test, as far as the source tells."""
+    return function.takes_nothing and not function.is_static and function.name != OWN_MAIN
+
+
 def hidden_tests(
     folder: str, source: SourcePackage, functions: Mapping[str, Sequence[SourceFunction]]
 ) -> list[str]:
@@ -35,7 +40,7 @@ def hidden_tests(
         "remove `static`"
         for name in source.tests
         for f in functions[name]
-        if f.is_static and f.name != OWN_MAIN
+        if f.is_static and f.takes_nothing and f.name != OWN_MAIN
     ]
 
 
