@@ -23,11 +23,13 @@ from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_dump import folder_to_cut
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
+from envy.testing.drivers.go_remote import execute
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.package_events import PackageEvents
+from envy.testing.remote.tests import RemotePackage, limit_of
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
@@ -56,7 +58,9 @@ class PackageRunner:
         ends_at: float | None,
         scratch: Callable[[str], Path],
         count_failed: Callable[[], int],
+        remote: RemotePackage | None = None,
     ) -> None:
+        """`remote` runs the binary on another machine, as long as that can be reached."""
         self._toolchain = toolchain
         self._flags = flags
         self._settings = settings
@@ -70,6 +74,7 @@ class PackageRunner:
         self._count_failed = count_failed  # the failed tests of the session so far
         self.logs: list[Path] = []  # what each process consulted
         self.unkept = ""  # why the result proves nothing about another run
+        self._remote = remote
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
@@ -201,7 +206,7 @@ class PackageRunner:
             looks_for_leftovers=True,
         )
         try:
-            completed = run(spec)
+            completed = self._start(spec, converter, names, attempt=attempt)
         except ScriptFailed as error:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))
@@ -222,6 +227,28 @@ class PackageRunner:
         converter.finish(cut=cut, reason="panic" if is_panic else "")
         self._report_leftovers(completed)
         return _ProcessResult(completed, converter, limited)
+
+    def _start(
+        self,
+        spec: ProcessSpec,
+        converter: OutputConverter,
+        names: Sequence[str] | None,
+        *,
+        attempt: int,
+    ) -> Completed:
+        """Run a process here, or on another machine."""
+        if self._remote is None:
+            return run(spec)
+        count = len(self._run.package.tests if names is None else names) or 1
+        seconds = limit_of(self._settings.timeout * count, self._ends_at)
+        found = execute(self._remote, spec, str(self._run.binary), seconds, reads=not attempt)
+        if found is None:
+            with self._remote.running_here():
+                return run(spec)
+        self.unkept = "it ran on a server"
+        completed, output = found
+        converter.feed(output)
+        return completed
 
     def _argv(self, names: Sequence[str] | None) -> list[str]:
         argv = argv_of(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from time import time
 
 from envy.testing.drivers.native.runner import OWN_MAIN
 from envy.testing.drivers.native.sources import SourceFunction, SourcePackage
+from envy.testing.events import StreamEvent
 
 
 def spelled(folder: str, name: str) -> str:
@@ -44,4 +46,14 @@ def extra_mains(
         for name in source.tests
         for f in functions[name]
         if f.name == OWN_MAIN
+    ]
+
+
+def build_output(package: str, texts: Sequence[str]) -> list[StreamEvent]:
+    """Return texts as events of the build of a package, one for each line."""
+    now = time()
+    return [
+        StreamEvent(action="build-output", time=now, import_path=package, output=f"{line}\n")
+        for text in texts
+        for line in text.splitlines()
     ]
