@@ -92,6 +92,14 @@ class Selection:
     skip: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteInputs:
+    """What a test program needs on another machine: files here, by their paths there."""
+
+    folder: str  # of the package
+    files: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class PackageRun:
     """One package in a session; only its worker changes it."""
@@ -114,6 +122,7 @@ class PackageRun:
     shared: SharedKey | None = None  # of its result on other machines; None if it has none there
     not_taken: str = ""  # why no result of another machine is used
     unshared: str = ""  # why its result is not given to others
+    remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 
 Known = Callable[[PackageRun], KnownReads]

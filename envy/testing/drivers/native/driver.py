@@ -19,12 +19,19 @@ from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
-from envy.testing.drivers.native.advice import could_run, extra_mains, hidden_tests, spelled
+from envy.testing.drivers.native.advice import (
+    build_output,
+    could_run,
+    extra_mains,
+    hidden_tests,
+    spelled,
+)
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
 from envy.testing.drivers.native.package import NativePackage, detail_of
+from envy.testing.drivers.native.remote import remote_inputs
 from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
@@ -55,11 +62,14 @@ from envy.testing.package import (
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     RunSettings,
     Selection,
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.remote.inputs import StaysHere
+from envy.testing.remote.tests import RemoteTests, package_on
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
 DRIVER_VERSION = "native-3"
@@ -75,7 +85,7 @@ class NativeDriver:
         self, toolchain: NativeToolchain, settings: RunSettings, *,
         root: Path, store: NativeStore, scratch: Path, build_jobs: int, children: Children,
         environment: Mapping[str, str], count: int = 1, rebuild: bool = False,
-        libraries: Libraries = NO_LIBRARIES,
+        libraries: Libraries = NO_LIBRARIES, remote: RemoteTests | None = None,
     ) -> None:  # fmt: skip
         self._toolchain = toolchain
         self._settings = settings
@@ -86,6 +96,7 @@ class NativeDriver:
         self._count = count
         self._rebuild = rebuild
         self._libraries = libraries
+        self._remote = remote
         self._digests = Digests()
         self._builder = NativeBuilder(
             toolchain, store, self._digests,
@@ -198,7 +209,7 @@ class NativeDriver:
         """Set the key of the executable and the kept executable, if all its sources are known."""
         detail = detail_of(run)
         task, record = detail.task, detail.record
-        run.build_events += _messages(run, detail.warnings)
+        run.build_events += build_output(run.package.name, detail.warnings)
         if task.messages:  # it cannot be built
             return ""
         rows = record.get("units")
@@ -234,7 +245,7 @@ class NativeDriver:
                 run.binary = self._builder.build(task)
             except BuildFailed as error:
                 run.failed_build = run.package.name
-                run.build_events += _messages(run, [error.message])
+                run.build_events += build_output(run.package.name, [error.message])
                 run.build_events.append(
                     StreamEvent(action="build-fail", time=time(), import_path=run.package.name)
                 )
@@ -243,7 +254,7 @@ class NativeDriver:
                 run.seconds |= task.seconds
             run.key = task.key
             run.result_key = self.result_key(run)
-            run.build_events += _messages(run, task.messages)
+            run.build_events += build_output(run.package.name, task.messages)
             self._note_tests(run, task.tests)
             self._write_record(run)
 
@@ -282,6 +293,8 @@ class NativeDriver:
         environment = dict(self._environment)
         if self._coverage is not None:
             environment["LLVM_PROFILE_FILE"] = self._coverage.profile_of(run)
+        remote = package_on(self._remote, run, emit)
+        emit = emit if remote is None else remote.emit
         runner = NativeRunner(
             run,
             emit if self._coverage is None else self._coverage.reporting(run, emit),
@@ -292,10 +305,18 @@ class NativeDriver:
             ends_at=self.ends_at,
             has_own_main=detail_of(run).task.has_own_main,
             count_failed=self.count_failed or (lambda: 0),
+            remote=remote,
         )
         verdict = runner.run(self.select(run, run.selection))
         run.unkept = run.unkept or runner.unkept
         return verdict
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the executable of a package needs on another machine."""
+        if self._coverage is not None:
+            raise StaysHere("--coverage is given")
+        inputs = detail_of(run).inputs
+        return remote_inputs(run, inputs, self._environment, self._children, places)
 
     # -- results -------------------------------------------------------------------------------
 
@@ -376,12 +397,3 @@ class NativeDriver:
     def close(self) -> None:
         """End the compilers."""
         self._builder.close()
-
-
-def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:
-    name, now = run.package.name, time()
-    return [
-        StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
-        for text in texts
-        for line in text.splitlines()
-    ]
