@@ -38,6 +38,7 @@ class PackageTally:
     coverage: str = ""
     leaks: bool = False
     cached: bool = False  # a remembered result
+    remote: bool = False  # that of another machine
 
     def top_level(self, outcome: str) -> list[str]:
         """Return the top-level tests with this outcome."""
@@ -56,6 +57,7 @@ class Counts:
     unbuilt: int = 0
     flaky: int = 0
     cached: int = 0  # packages
+    remote: int = 0  # of the cached packages
 
 
 class Recorder:
@@ -64,12 +66,16 @@ class Recorder:
     def __init__(self) -> None:
         self.packages: dict[str, PackageTally] = {}
         self.build_output: dict[str, list[str]] = {}  # by import path
+        self.left_out: dict[str, str] = {}  # packages that --changed does not run, each with why
 
     def on_event(self, event: StreamEvent) -> None:
         """Record one event."""
         if not event.package:
             if event.action == "build-output":
                 self.build_output.setdefault(event.import_path, []).append(event.output or "")
+            return
+        if event.is_left_out:
+            self.left_out[event.package] = event.reason
             return
         tally = self.packages.get(event.package)
         if tally is None:
@@ -83,6 +89,7 @@ class Recorder:
             tally.seconds = event.elapsed or 0.0
             tally.reason = event.reason
             tally.cached = event.cached and event.action == "pass"
+            tally.remote = tally.cached and event.remote
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:
@@ -98,6 +105,7 @@ class Recorder:
             unbuilt=sum(bool(t.failed_build) for t in tallies),
             flaky=sum(len(t.flaky) for t in tallies),
             cached=sum(t.cached for t in tallies),
+            remote=sum(t.remote for t in tallies),
         )
 
     def slowest(self, count: int) -> list[tuple[float, str, str]]:

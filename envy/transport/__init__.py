@@ -13,7 +13,6 @@ from envy import interpreter
 from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.os_errors import os_error_hint, os_error_text
-from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
 
 __all__ = [
@@ -104,6 +103,8 @@ def _explaining_system(item: SourceItem) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        from envy.transport.addresses import redacted
+
         uri = redacted(item.source)
         raise FetchError(
             f"could not fetch {uri}: {os_error_text(error)}",

@@ -7,6 +7,7 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,15 @@ from pathlib import Path
 from time import time
 
 from envy.errors import ScriptFailed
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -33,6 +37,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -40,6 +45,8 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.evidence import comparable
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
 
@@ -50,6 +57,7 @@ class SuitePlace:
 
     manifest_folder: Path
     listings: Listings
+    since: Callable[[], int]  # what changed after this moment may not be what the run has seen
 
 
 class ProjectDriver:
@@ -100,15 +108,23 @@ class ProjectDriver:
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
         key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
-        found = self._place.listings.find(key, project)
-        if found is not None:
-            return found
+        environment = self._tools.environment
+        known = self._place.listings.find(key, project, environment)
+        if known is not None:
+            snapshot.add_rows(row for tests in known for row in tests.rests)
+            return known
         try:
             found = self._kind.discover(project, self._tools)
         except (NotTestable, ScriptFailed) as error:
             return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        rests = Snapshot(environment)
+        rests.add_rows(row for tests in found for row in tests.rests)
         if not any(tests.problem for tests in found):
-            self._place.listings.keep(key, found)
+            # A list of what changed meanwhile would be found again with what was there before.
+            with contextlib.suppress(Unkept):
+                snapshot.confirmed(self._place.since())
+                self._place.listings.keep(key, found, rests.confirmed(self._place.since()))
+        snapshot.add_rows(row for tests in found for row in tests.rests)
         return found
 
     def _snapshot_of(self, project: SuiteProject) -> Snapshot:
@@ -208,20 +224,33 @@ class ProjectDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run, apart from files."""
+        texts = self._texts_of(run)
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine: the files are in it, too."""
+        snapshot = self._snapshot_of(_detail(run).project)
+        if snapshot.unkept:
+            raise Unshared(snapshot.unkept)
+        here = places.having({"<reporters>": str(Path(__file__).parent)})
+        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        return here.key(texts, toolchain=self.name, holds_files=True)
+
+    def _texts_of(self, run: PackageRun) -> list[str]:
         settings = self._tools.settings
         names = run.selection.names
         texts = [
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
         ]
         if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return texts
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -250,6 +279,31 @@ class ProjectDriver:
             return Basis(facts=snapshot.confirmed(since))
         except Unkept as error:
             return Basis(unkept=str(error))
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        causes: dict[Path, ProjectCause] = {}
+        found = {}
+        for run in runs:
+            project = _detail(run).project
+            cause = causes.get(project.directory)
+            if cause is None:
+                rows = self._snapshot_of(project).subjects
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
+                cause = causes[project.directory] = cause_in_project(
+                    project,
+                    [row for row in rows if row not in own],
+                    own,
+                    changes,
+                    root=self._place.manifest_folder,
+                )
+            why = cause.text or (cause_of(run, changes, known) if cause.is_unsure else "")
+            if _detail(run).problem or why:
+                found[run.package.name] = why or "its tests cannot be listed"
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return the files that packages rest on, for explanations."""
@@ -282,3 +336,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }
