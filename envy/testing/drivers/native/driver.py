@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import time
 
@@ -57,7 +57,7 @@ from envy.testing.package import (
 )
 from envy.testing.patterns import selected_tests
 
-DRIVER_VERSION = "native-3"
+DRIVER_VERSION = "native-4"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,13 +190,13 @@ class NativeDriver:
         if isinstance(row, list) and row and row[0] == digest:
             scans[str(path)] = row
             with contextlib.suppress(TypeError, IndexError):  # a record of something else
-                return [SourceFunction(**function) for function in row[1]]
+                return [SourceFunction(*function) for function in row[1]]
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
         functions = read(text)
-        scans[str(path)] = [digest, [asdict(function) for function in functions]]
+        scans[str(path)] = [digest, [list(function) for function in functions]]
         return functions
 
     # -- building ------------------------------------------------------------------------------
