@@ -216,6 +216,8 @@ class NativeDriver:
                 task.states[unit.source] = state
         if len(task.states) < len(task.units):
             return ""
+        if record.get("is_program") is True and not task.has_own_main:
+            task.become_program()
         run.key = task.key = self._builder.key(task)
         tests = record.get("tests")
         if record.get("key") == run.key and isinstance(tests, list):
@@ -256,9 +258,9 @@ class NativeDriver:
 
     def _note_tests(self, run: PackageRun, rows: Sequence[object]) -> None:
         """Replace the tests read from the sources by those that the compiler found."""
-        if _detail(run).task.has_own_main:
-            return
-        names = tuple(str(row[0]) for row in rows if isinstance(row, list))
+        names: tuple[str, ...] = (OWN_MAIN,)
+        if not _detail(run).task.has_own_main:
+            names = tuple(str(row[0]) for row in rows if isinstance(row, list))
         if names != run.package.tests:
             run.package = replace(run.package, tests=names)
 
@@ -273,6 +275,7 @@ class NativeDriver:
                 "key": task.key,
                 "size": task.size,
                 "tests": task.tests,
+                "is_program": task.has_own_main,
                 "units": {source: as_row(state) for source, state in task.states.items()},
                 "scans": detail.scans,
             },
