@@ -71,6 +71,10 @@ class NativePackage:
     scans: dict[str, list[object]] = field(default_factory=dict)  # by source
     inputs: tuple[Path, ...] = ()  # that the manifest names
 
+    def warnings_if_tests(self) -> list[str]:
+        """Return the warnings about what is no test; a program may name its functions at will."""
+        return [] if self.task.has_own_main else self.warnings
+
 
 class NativeDriver:
     """Finds, builds and runs native packages for one session."""
@@ -149,7 +153,7 @@ class NativeDriver:
             record=record,
             inputs=extra.inputs,
             scans=scans,
-            warnings=[] if own_main else hidden_tests(folder, source, functions),
+            warnings=hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
@@ -205,7 +209,6 @@ class NativeDriver:
         """Set the key of the executable and the kept executable, if all its sources are known."""
         detail = _detail(run)
         task, record = detail.task, detail.record
-        run.build_events += _messages(run, detail.warnings)
         if task.messages:  # it cannot be built
             return ""
         rows = record.get("units")
@@ -224,6 +227,7 @@ class NativeDriver:
             found = self._store.find(run.key, EXECUTABLE)
             if found is not None and found.stat().st_size == record.get("size"):
                 run.binary, run.kept = found, True
+                run.build_events += _messages(run, detail.warnings_if_tests())
                 self._note_tests(run, tests)
         return run.key
 
@@ -243,7 +247,8 @@ class NativeDriver:
                 run.binary = self._builder.build(task)
             except BuildFailed as error:
                 run.failed_build = run.package.name
-                run.build_events += _messages(run, [error.message])
+                said = [*_detail(run).warnings_if_tests(), error.message]
+                run.build_events += _messages(run, said)
                 run.build_events.append(
                     StreamEvent(action="build-fail", time=time(), import_path=run.package.name)
                 )
@@ -252,7 +257,8 @@ class NativeDriver:
                 run.seconds |= task.seconds
             run.key = task.key
             run.result_key = self.result_key(run)
-            run.build_events += _messages(run, task.messages)
+            said = [*_detail(run).warnings_if_tests(), *task.messages]
+            run.build_events += _messages(run, said)
             self._note_tests(run, task.tests)
             self._write_record(run)
 
