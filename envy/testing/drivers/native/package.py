@@ -20,6 +20,10 @@ class NativePackage:
     scans: dict[str, list[object]] = field(default_factory=dict)  # by source
     inputs: tuple[Path, ...] = ()  # that the manifest names
 
+    def warnings_if_tests(self) -> list[str]:
+        """Return the warnings about what is no test; a program may name its functions at will."""
+        return [] if self.task.has_own_main else self.warnings
+
 
 def detail_of(run: PackageRun) -> NativePackage:
     """Return what is known of a package."""
