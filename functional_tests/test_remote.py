@@ -17,7 +17,6 @@ pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
 pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
 
 import grpc
-from loopback.casd_server import serving_casd
 from loopback.fault_proxy import FAULTS as NETWORK_FAULTS
 from loopback.fault_proxy import FaultProxy
 from loopback.remote_server import FAULTS, RemoteServer
@@ -84,13 +83,6 @@ def published(project):
 
 def warnings(outcome):
     return [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
-
-
-@pytest.fixture(scope="module")
-def casd(tmp_path_factory):
-    """The server buildbox-casd, from a wheel of the package index."""
-    with serving_casd(tmp_path_factory.mktemp("casd")) as url:
-        yield url
 
 
 @pytest.mark.network
@@ -338,11 +330,11 @@ def test_a_transfer_is_cancelled(machines):
     with RemoteServer() as server:
         server.fault = lambda called: "stall" if called == "GetActionResult" else ""
         process = first.popen("sync", "--remote", server.url, env={"RAN": str(first.ran)})
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         while "GetActionResult" not in server.calls and time.monotonic() < ends:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert scripts(first) == []
     assert first.held_locks() == []

@@ -24,7 +24,8 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import say
 from envy.testing.orphans import recorded_children
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 
 
@@ -112,6 +113,8 @@ def _run_tests(
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
     settings = with_manifest(context, settings)
+    run = dataclasses.replace(settings.run, rules=toolchains.rules)
+    settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(

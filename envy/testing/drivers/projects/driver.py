@@ -45,6 +45,8 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.evidence import comparable
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
 
@@ -222,20 +224,33 @@ class ProjectDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run, apart from files."""
+        texts = self._texts_of(run)
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine: the files are in it, too."""
+        snapshot = self._snapshot_of(_detail(run).project)
+        if snapshot.unkept:
+            raise Unshared(snapshot.unkept)
+        here = places.having({"<reporters>": str(Path(__file__).parent)})
+        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        return here.key(texts, toolchain=self.name, holds_files=True)
+
+    def _texts_of(self, run: PackageRun) -> list[str]:
         settings = self._tools.settings
         names = run.selection.names
         texts = [
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
         ]
         if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return texts
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -276,7 +291,8 @@ class ProjectDriver:
             cause = causes.get(project.directory)
             if cause is None:
                 rows = self._snapshot_of(project).subjects
-                own = of_rows(self._kind.toolchain(project, self._tools), rows)
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
                 cause = causes[project.directory] = cause_in_project(
                     project,
                     [row for row in rows if row not in own],
@@ -320,3 +336,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }

@@ -206,7 +206,7 @@ class _Results:
 
     def _await_test(self) -> None:
         """Let the limit of a test begin now: a file is loaded, so that tests follow."""
-        slack = max(0.0, LONGEST_START - self._job.tools.settings.timeout)
+        slack = max(0.0, LONGEST_START - self._job.longest_timeout)
         self._report.last_change = time.monotonic() - slack
 
     def finish(self) -> None:
