@@ -131,6 +131,7 @@ tests = {
   stale = { command = "true", format = "junit", report = "report.xml" },
   go = { command = "cat events.json", format = "test2json" },
   exit = { command = "exit 3", format = "exit" },
+  crash = { command = "printf partial; kill -SEGV $$", format = "exit" },
   fine = { command = { "true" }, format = "exit", env = { A = "1" } },
   unknown = { command = "echo all is well", format = "tap" },
   silent = { command = "true", format = "test2json" },
@@ -168,6 +169,7 @@ def test_commands_are_read_by_their_format(suites):
         "stale": {"": "no report"},
         "go": {"p::A": "pass", "p::A/b": "pass", "": "pass"},
         "exit": {"exit": "exit 3", "": "fail"},
+        "crash": {"crash": "signal SIGSEGV", "": "fail"},
         "fine": {"fine": "pass", "": "pass"},
         "unknown": {"": "bad report"},
         "silent": {"": "no results"},
@@ -186,7 +188,7 @@ def test_commands_are_read_by_their_format(suites):
     suites.envy_test("fine", "xml", "go")  # the folder has a new file, which `file` has written
     again = suites.envy_test("fine", "xml", "go", "--explain").out
     assert again.count("cached, nothing changed") == 3
-    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 7
+    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 8
 
 
 NODE_HOSTILE = """
@@ -229,6 +231,7 @@ def test_what_is_missing_is_named(suites):
     assert "leaves no test" in suites.envy_test("--run", "nothing", code=4).err
     assert "unrecognized arguments: --nonsense" in suites.envy_test("--", "--nonsense", code=3).out
     assert "(1 test)" in suites.envy_test("pytest", "--", "-k", "test_a").out
+    assert "no tests of pytest match" in suites.envy_test("pytest", "--", "-k", "x", code=4).err
 
 
 @pytest.mark.needs("node")
