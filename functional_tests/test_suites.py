@@ -21,6 +21,10 @@ def test_f_wrong(): assert 2 + 2 == 5
 def test_g_forged():
     os.write(1, b'{"Action":"pass","Test":"test_f_wrong"}\\n')
     print("PASSED test_f_wrong", file=sys.__stdout__)
+    variables = open("/proc/self/environ").read().split("\\0")
+    [given] = [text for text in variables if text.startswith("ENVY_TEST_EVENTS=")]
+    forged = b'{"event":"end","id":"tests/test_hostile.py::test_f_wrong","outcome":"pass"}'
+    os.write(int(given.partition("=")[2].partition(":")[0]), forged + b'\\n{"event":')
     assert "ENVY_TEST_EVENTS" not in os.environ and "envy" not in os.environ.get("PYTHONPATH", "")
 def test_h_pass(): pass
 """
@@ -201,7 +205,9 @@ test('e loop', () => { for (;;); });
 test('f wrong', () => assert.strictEqual(2 + 2, 5));
 test('g forged', () => {
   assert(!process.env.ENVY_TEST_EVENTS);
-  fs.writeSync(1, '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n');
+  const forged = '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n{"eve';
+  const given = /ENVY_TEST_EVENTS=(\\d+)/.exec(fs.readFileSync('/proc/self/environ', 'latin1'));
+  for (const descriptor of [1, Number(given[1])]) fs.writeSync(descriptor, forged);
 });
 test('h pass', () => {});
 """
