@@ -8,7 +8,6 @@ Guarantees
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +29,7 @@ from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
-from envy.testing.drivers.native.package import NativePackage, detail_of
+from envy.testing.drivers.native.package import NativePackage, detail_of, functions_of
 from envy.testing.drivers.native.remote import remote_inputs
 from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
@@ -127,11 +126,12 @@ class NativeDriver:
         record = {} if self._rebuild else self._store.read_record(record_key)
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
-        functions = {
-            name: self._functions(source.directory / name, record, scans, read)
-            for names, read in ((source.tests, read_functions), (source.library, find_main))
-            for name in names
-        }
+        functions = {}
+        for names, read in ((source.tests, read_functions), (source.library, find_main)):
+            for name in names:
+                path = source.directory / name
+                digest = self._digests.of(str(path))
+                functions[name] = functions_of(path, digest, record, scans, read)
         found = [f for name in source.tests for f in functions[name]]
         runnable = tuple(dict.fromkeys(f.name for f in found if could_run(f)))
         own_main = not runnable and any(f.name == OWN_MAIN for f in found)
@@ -182,26 +182,6 @@ class NativeDriver:
                 flags.append(f"-Dmain=envy_main_of_{word}")
             units.append(make_unit(spelled(folder, name), str(self._root), self._toolchain, flags))
         return units
-
-    def _functions(
-        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]],
-        read: Callable[[str], list[SourceFunction]],
-    ) -> list[SourceFunction]:  # fmt: skip
-        """Return the functions of a source; read it only if it has changed."""
-        digest = self._digests.of(str(path))
-        earlier = record.get("scans")
-        row = earlier.get(str(path)) if isinstance(earlier, dict) else None
-        if isinstance(row, list) and row and row[0] == digest:
-            scans[str(path)] = row
-            with contextlib.suppress(TypeError, IndexError):  # a record of something else
-                return [SourceFunction(*function) for function in row[1]]
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            text = ""
-        functions = read(text)
-        scans[str(path)] = [digest, [list(function) for function in functions]]
-        return functions
 
     # -- building ------------------------------------------------------------------------------
 

@@ -99,6 +99,7 @@ class ProjectDriver:
                 driver=self.name,
                 tests=tests.tests,
                 is_open=tests.is_open,
+                is_partial=tests.is_partial,
                 detail=tests,
             )
             for tests in kept

@@ -19,7 +19,7 @@ from pathlib import Path
 from envy.errors import UsageError
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import path_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
@@ -159,15 +159,15 @@ def _run_file(
         channel.close()
     if is_file_only:
         if file not in job.report.ended:
-            code = completed.exit_code
-            job.report.end(file, "fail" if code else "pass", reason=f"exit {code}" if code else "")
+            reason = failure_of(completed)
+            job.report.end(file, "fail" if reason else "pass", reason=reason)
         return
     if job.crashed or len(job.report.failed) > failed:
         return
     if not told.done or (completed.exit_code and not selection):
         # Tests that did not begin are reported as missing; the file says why.
-        code = completed.exit_code
-        job.fail(f"exit {code}", f"{file} ended early, with exit code {code}")
+        reason = failure_of(completed) or "exit 0"
+        job.fail(reason, f"{file} ended early, {how_ended(completed)}")
 
 
 def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, object]:

@@ -16,9 +16,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.host.process import Completed
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
 from envy.testing.drivers.projects.project import (
@@ -150,7 +151,7 @@ class PytestKind(TestKind):
             )
         finally:
             channel.close()
-        session.conclude(job, completed.exit_code)
+        session.conclude(job, completed)
 
 
 class _Collection:
@@ -182,6 +183,8 @@ class _Collection:
 
     def packages(self, project: SuiteProject) -> list[ProjectTests]:
         """Return the package of the project: its folder is the one that has all test files."""
+        if not self.ids:
+            return []
         root = Path(self._data["root"])
         folder = _common_folder([_file_of(one) for one in self.ids])
         data = {**self._data, "folder": folder}
@@ -253,19 +256,18 @@ class _Session:
         else:
             self._output = (self._output + chunk)[-_LONGEST_OUTPUT:]
 
-    def conclude(self, job: SuiteJob, code: int) -> None:
+    def conclude(self, job: SuiteJob, completed: Completed) -> None:
         """Fail the package if pytest did not come to its end, or failed without a failed test."""
         if job.crashed or job.owner.reason:
             return
+        code = completed.exit_code
         if self._done and (not code or job.report.failed):
             return
         if code == _NO_TESTS and not job.tests:
             return
         job.report.output("", self._output)
-        if not self._done:
-            job.fail(f"exit {code}", f"pytest ended early, with exit code {code}")
-        else:
-            job.fail(f"exit {code}", f"no test failed, but pytest ended with exit code {code}")
+        what = "no test failed, but pytest ended" if self._done else "pytest ended early,"
+        job.fail(failure_of(completed) or "exit 0", f"{what} {how_ended(completed)}")
 
 
 def _plugin() -> list[str]:

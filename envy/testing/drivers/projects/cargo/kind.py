@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.testing.drivers.go_tally import signal_name
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.cargo.calls import Cargo, complaint, find_cargo, text_of
 from envy.testing.drivers.projects.cargo.doctests import doc_selection
@@ -37,7 +36,7 @@ from envy.testing.drivers.projects.cargo.surroundings import (
     toolchain_files,
 )
 from envy.testing.drivers.projects.inputs import TREE, path_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.project import Folder, ProjectTests, SuiteProject, Tools
@@ -259,10 +258,7 @@ def _run_by_exit_code(
     job.report.begin(OWN_MAIN)
     completed = job.start(argv, cwd=folder, environment=environment, ends_running=False)
     if OWN_MAIN not in job.report.ended:
-        code = completed.exit_code
-        reason = f"exit {code}" if code else ""
-        if completed.signal is not None:
-            reason = f"signal {signal_name(completed.signal)}"
+        reason = failure_of(completed)
         job.report.end(OWN_MAIN, "fail" if reason else "pass", reason=reason)
 
 
