@@ -21,7 +21,7 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.measured import measured
+from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
@@ -69,6 +69,7 @@ class SessionResult:
     left_out: Sequence[str] = ()  # packages that no change affects
     coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
     too_little: str = ""  # covered, for --min-coverage
+    notes: list[str] = field(default_factory=list)  # about the options of the run
     error: EnvyError | None = None
 
     @property
@@ -115,7 +116,7 @@ class TestSession:
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
-        self._result = SessionResult(recorder=Recorder())
+        self._result = SessionResult(recorder=Recorder(), notes=list(settings.notes))
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
@@ -156,6 +157,7 @@ class TestSession:
         if wanted and not (result.cancelled or result.built_only):
             least = self._settings.min_coverage
             result.coverage, result.too_little = measured(self._driver, least)
+            result.notes += notes_of(self._driver)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
