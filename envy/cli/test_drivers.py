@@ -266,6 +266,7 @@ def _native_driver(
         count=options.count or 1,
         rebuild=options.no_cache,
         libraries=toolchains.libraries,
+        remote=context.remote,
     )
 
 

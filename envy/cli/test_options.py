@@ -42,6 +42,8 @@ class TestOptions:
     merge_coverage: bool = False
     sanitize: str = ""
     changed: str = ""  # a revision of git
+    remote_exec: bool = False
+    remote_jobs: int = 16
     watch: bool = False
     legacy: bool = False
     go_flags: tuple[tuple[str, str | None], ...] = ()

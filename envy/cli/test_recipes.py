@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from envy.cli.test_setup import RunContext, run_settings
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_search import find_manifest
+from envy.declarations.shipped import shipped_recipes_dir
 from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
 from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
@@ -82,7 +83,7 @@ def _folders_of(session: Session, here: Path) -> list[str]:
         str(local_path(item).parent)
         for item in items
         if isinstance(item, SourceItem) and _is_local(item) and local_path(item).is_file()
-    }
+    } - {str(shipped_recipes_dir())}  # whose tests are envy's, not the project's
     patterns = folders | {
         f"{local_path(bundle.item)}/..."
         for bundle in session.manifest.bundles

@@ -40,7 +40,7 @@ from envy.testing.run_record import (
     write_run,
     write_tree,
 )
-from envy.testing.session import SessionResult, View
+from envy.testing.session_result import SessionResult, View
 from envy.testing.views.plain import PlainView
 
 
@@ -246,7 +246,7 @@ class RememberedRun:
         if result.stopped or result.exit_code:
             return "not all tests passed"
         for run in result.runs:
-            done = run.kept_result is not None or (run.result_key and not run.unkept)
+            done = (run.kept_result is not None or run.result_key) and not run.unkept
             if run.verdict is not PackageVerdict.NO_TESTS and not done:
                 return f"{run.package.name}: {run.unkept or 'its result is not kept'}"
         source = self._source

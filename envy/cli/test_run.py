@@ -24,7 +24,8 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import say
 from envy.testing.orphans import recorded_children
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 
 

@@ -71,6 +71,7 @@ class TestSuites:
                     reads=context.results.writes,
                     writes=context.results.writes,
                 ),
+                since=lambda: context.results.since,
             )
             yield [
                 ProjectDriver(suite, tools, place, count=options.count or 1)

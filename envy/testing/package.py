@@ -15,6 +15,7 @@ from envy.testing.changes import Changes, KnownReads
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.result_cache import KeptResult
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 Emit = Callable[[StreamEvent], None]
 
@@ -91,6 +92,14 @@ class Selection:
     skip: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteInputs:
+    """What a test program needs on another machine: files here, by their paths there."""
+
+    folder: str  # of the package
+    files: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class PackageRun:
     """One package in a session; only its worker changes it."""
@@ -110,6 +119,10 @@ class PackageRun:
     unkept: str = ""  # why its result is not kept
     facts: Sequence[Fact] = ()  # what its tests consulted
     cause: str = ""  # what changed, that made it run with --changed
+    shared: SharedKey | None = None  # of its result on other machines; None if it has none there
+    not_taken: str = ""  # why no result of another machine is used
+    unshared: str = ""  # why its result is not given to others
+    remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 
 Known = Callable[[PackageRun], KnownReads]
@@ -217,6 +230,13 @@ class Driver(Protocol):
         """Return the key of everything known before the tests run; "" if no result may be kept.
 
         Sets `unkept` in the latter case, unless there is nothing to run.
+        """
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine, apart from what the tests consult.
+
+        Raises:
+            Unshared: its results mean something on this machine only.
         """
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:

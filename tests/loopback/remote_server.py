@@ -25,6 +25,8 @@ FAULTS = (
 class RemoteServer:
     """Blobs and results. `fault` is called before each answer, and returns a fault or ""."""
 
+    executes = False
+
     def __init__(self, *, token="", read_only=False, functions=("SHA256",), delay=0.0, tls=None):
         self.blobs = {hashlib.sha256(b"").hexdigest(): b""}
         self.results = {}
@@ -104,7 +106,8 @@ class _Capabilities(services.CapabilitiesServicer):
         return reapi.ServerCapabilities(
             cache_capabilities=reapi.CacheCapabilities(
                 digest_function=values, action_cache_update_capabilities=update
-            )
+            ),
+            execution_capabilities=reapi.ExecutionCapabilities(exec_enabled=self.server.executes),
         )
 
 

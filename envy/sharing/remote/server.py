@@ -19,6 +19,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2_grpc as services,
 )
 from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
+from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 
 from envy.errors import FetchError
 from envy.sharing.remote.location import RemoteLocation
@@ -101,6 +102,8 @@ class RemoteServer:
         self.actions = services.ActionCacheStub(self._channel)
         self.storage = services.ContentAddressableStorageStub(self._channel)
         self.stream = bytestream_pb2_grpc.ByteStreamStub(self._channel)
+        self.execution = services.ExecutionStub(self._channel)
+        self.operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._capabilities = services.CapabilitiesStub(self._channel)
         self._known: reapi.ServerCapabilities | None = None
         self._lock = threading.Lock()
@@ -232,6 +235,10 @@ class RemoteServer:
             raise self.failed(error) from error
         finally:
             answer.cancel()
+
+    def open_stream(self, method: Any, request: Any) -> Any:
+        """Start a call whose answers come when they come; it has no time limit."""
+        return method(request, metadata=self._metadata)
 
     def failed(self, error: Any) -> FetchError:
         """Return the error of a call as one of envy."""

@@ -8,9 +8,10 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 
@@ -18,18 +19,26 @@ from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
-from envy.testing.drivers.native.advice import extra_mains, hidden_tests, spelled
+from envy.testing.drivers.native.advice import (
+    build_output,
+    could_run,
+    extra_mains,
+    hidden_tests,
+    spelled,
+)
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
 from envy.testing.drivers.native.package import NativePackage, detail_of
-from envy.testing.drivers.native.results import basis_of, consulted_by
+from envy.testing.drivers.native.remote import remote_inputs
+from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
     SourceFunction,
     SourcePackage,
+    find_main,
     find_packages,
     package_name,
     read_functions,
@@ -53,13 +62,17 @@ from envy.testing.package import (
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     RunSettings,
     Selection,
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.remote.inputs import StaysHere
+from envy.testing.remote.tests import RemoteTests, package_on
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
-DRIVER_VERSION = "native-1"
+DRIVER_VERSION = "native-3"
 
 
 class NativeDriver:
@@ -72,7 +85,7 @@ class NativeDriver:
         self, toolchain: NativeToolchain, settings: RunSettings, *,
         root: Path, store: NativeStore, scratch: Path, build_jobs: int, children: Children,
         environment: Mapping[str, str], count: int = 1, rebuild: bool = False,
-        libraries: Libraries = NO_LIBRARIES,
+        libraries: Libraries = NO_LIBRARIES, remote: RemoteTests | None = None,
     ) -> None:  # fmt: skip
         self._toolchain = toolchain
         self._settings = settings
@@ -83,6 +96,7 @@ class NativeDriver:
         self._count = count
         self._rebuild = rebuild
         self._libraries = libraries
+        self._remote = remote
         self._digests = Digests()
         self._builder = NativeBuilder(
             toolchain, store, self._digests,
@@ -114,12 +128,13 @@ class NativeDriver:
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
         functions = {
-            name: self._functions(source.directory / name, record, scans)
-            for name in (*source.tests, *source.library)
+            name: self._functions(source.directory / name, record, scans, read)
+            for names, read in ((source.tests, read_functions), (source.library, find_main))
+            for name in names
         }
-        tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
-        runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
-        own_main = not tests and any(f.name == OWN_MAIN for n in source.tests for f in functions[n])
+        found = [f for name in source.tests for f in functions[name]]
+        runnable = tuple(dict.fromkeys(f.name for f in found if could_run(f)))
+        own_main = not runnable and any(f.name == OWN_MAIN for f in found)
         units = self._units(source, folder, functions, extra.flags)
         if not own_main:
             units.append(make_unit(DISPATCHER, str(self._root), self._toolchain, ["-O1", "-g0"]))
@@ -138,7 +153,7 @@ class NativeDriver:
             record=record,
             inputs=extra.inputs,
             scans=scans,
-            warnings=hidden_tests(folder, source, functions),
+            warnings=[] if own_main else hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
@@ -161,7 +176,7 @@ class NativeDriver:
         units = []
         for name in (*source.library, *source.tests):
             flags = [f"-iquote{folder}", *extra, f"-I{RUNTIME}"]
-            if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
+            if name in source.library and functions[name]:
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)
                 flags.append(f"-Dmain=envy_main_of_{word}")
@@ -169,21 +184,23 @@ class NativeDriver:
         return units
 
     def _functions(
-        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]]
-    ) -> list[SourceFunction]:
+        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]],
+        read: Callable[[str], list[SourceFunction]],
+    ) -> list[SourceFunction]:  # fmt: skip
         """Return the functions of a source; read it only if it has changed."""
         digest = self._digests.of(str(path))
         earlier = record.get("scans")
         row = earlier.get(str(path)) if isinstance(earlier, dict) else None
         if isinstance(row, list) and row and row[0] == digest:
             scans[str(path)] = row
-            return [SourceFunction(str(n), int(line), bool(s)) for n, line, s in row[1]]
+            with contextlib.suppress(TypeError, IndexError):  # a record of something else
+                return [SourceFunction(**function) for function in row[1]]
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
-        functions = read_functions(text) if "test_" in text or "main" in text else []
-        scans[str(path)] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
+        functions = read(text)
+        scans[str(path)] = [digest, [asdict(function) for function in functions]]
         return functions
 
     # -- building ------------------------------------------------------------------------------
@@ -192,7 +209,7 @@ class NativeDriver:
         """Set the key of the executable and the kept executable, if all its sources are known."""
         detail = detail_of(run)
         task, record = detail.task, detail.record
-        run.build_events += _messages(run, detail.warnings)
+        run.build_events += build_output(run.package.name, detail.warnings)
         if task.messages:  # it cannot be built
             return ""
         rows = record.get("units")
@@ -228,7 +245,7 @@ class NativeDriver:
                 run.binary = self._builder.build(task)
             except BuildFailed as error:
                 run.failed_build = run.package.name
-                run.build_events += _messages(run, [error.message])
+                run.build_events += build_output(run.package.name, [error.message])
                 run.build_events.append(
                     StreamEvent(action="build-fail", time=time(), import_path=run.package.name)
                 )
@@ -237,7 +254,7 @@ class NativeDriver:
                 run.seconds |= task.seconds
             run.key = task.key
             run.result_key = self.result_key(run)
-            run.build_events += _messages(run, task.messages)
+            run.build_events += build_output(run.package.name, task.messages)
             self._note_tests(run, task.tests)
             self._write_record(run)
 
@@ -276,6 +293,8 @@ class NativeDriver:
         environment = dict(self._environment)
         if self._coverage is not None:
             environment["LLVM_PROFILE_FILE"] = self._coverage.profile_of(run)
+        remote = package_on(self._remote, run, emit)
+        emit = emit if remote is None else remote.emit
         runner = NativeRunner(
             run,
             emit if self._coverage is None else self._coverage.reporting(run, emit),
@@ -286,10 +305,18 @@ class NativeDriver:
             ends_at=self.ends_at,
             has_own_main=detail_of(run).task.has_own_main,
             count_failed=self.count_failed or (lambda: 0),
+            remote=remote,
         )
         verdict = runner.run(self.select(run, run.selection))
         run.unkept = run.unkept or runner.unkept
         return verdict
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the executable of a package needs on another machine."""
+        if self._coverage is not None:
+            raise StaysHere("--coverage is given")
+        inputs = detail_of(run).inputs
+        return remote_inputs(run, inputs, self._environment, self._children, places)
 
     # -- results -------------------------------------------------------------------------------
 
@@ -304,6 +331,15 @@ class NativeDriver:
         if run.unkept or not run.key:
             return ""
         return result_key_of(run, self._settings, self._environment, count=self._count)
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine before anything is built."""
+        task = detail_of(run).task
+        places = places.having({"<envy>": str(RUNTIME), "<toolchain>": str(self._toolchain.root)})
+        return shared_key_of(
+            run, task.units, task.link_flags, self._toolchain, self._settings,
+            environment=self._environment, places=places, count=self._count,
+        )  # fmt: skip
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests may have read, and those they were built from."""
@@ -361,12 +397,3 @@ class NativeDriver:
     def close(self) -> None:
         """End the compilers."""
         self._builder.close()
-
-
-def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:
-    name, now = run.package.name, time()
-    return [
-        StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
-        for text in texts
-        for line in text.splitlines()
-    ]

@@ -7,6 +7,7 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -45,6 +46,8 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.evidence import comparable
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
 
@@ -55,6 +58,7 @@ class SuitePlace:
 
     manifest_folder: Path
     listings: Listings
+    since: Callable[[], int]  # what changed after this moment may not be what the run has seen
 
 
 class ProjectDriver:
@@ -107,15 +111,23 @@ class ProjectDriver:
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
         key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
-        found = self._place.listings.find(key, project)
-        if found is not None:
-            return found
+        environment = self._tools.environment
+        known = self._place.listings.find(key, project, environment)
+        if known is not None:
+            snapshot.add_rows(row for tests in known for row in tests.rests)
+            return known
         try:
             found = self._kind.discover(project, self._tools)
         except (NotTestable, ScriptFailed) as error:
             return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        rests = Snapshot(environment)
+        rests.add_rows(row for tests in found for row in tests.rests)
         if not any(tests.problem for tests in found):
-            self._place.listings.keep(key, found)
+            # A list of what changed meanwhile would be found again with what was there before.
+            with contextlib.suppress(Unkept):
+                snapshot.confirmed(self._place.since())
+                self._place.listings.keep(key, found, rests.confirmed(self._place.since()))
+        snapshot.add_rows(row for tests in found for row in tests.rests)
         return found
 
     def _snapshot_of(self, project: SuiteProject) -> Snapshot:
@@ -220,6 +232,21 @@ class ProjectDriver:
         run.unkept = "coverage is measured" if self.measures else ""
         if run.unkept:
             return ""
+        texts = self._texts_of(run)
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine: the files are in it, too."""
+        if self.measures:
+            raise Unshared("coverage is measured")
+        snapshot = self._snapshot_of(_detail(run).project)
+        if snapshot.unkept:
+            raise Unshared(snapshot.unkept)
+        here = places.having({"<reporters>": str(Path(__file__).parent)})
+        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        return here.key(texts, toolchain=self.name, holds_files=True)
+
+    def _texts_of(self, run: PackageRun) -> list[str]:
         settings = self._tools.settings
         names = run.selection.names
         texts = [
@@ -233,7 +260,7 @@ class ProjectDriver:
         ]
         if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return texts
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -274,7 +301,8 @@ class ProjectDriver:
             cause = causes.get(project.directory)
             if cause is None:
                 rows = self._snapshot_of(project).subjects
-                own = set(self._kind.toolchain(project, self._tools))
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
                 cause = causes[project.directory] = cause_in_project(
                     project,
                     [row for row in rows if row not in own],
@@ -338,3 +366,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }

@@ -25,6 +25,7 @@ from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.measuring import new_file, read_traces
 from envy.testing.drivers.projects.names import test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
+from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -33,7 +34,6 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.report import ENDS, SuiteReport
-from envy.testing.evidence import FILE
 from envy.testing.patterns import compile_part, split_alternatives, subtests_of
 
 # What regular expressions of JavaScript do not have, or read differently.
@@ -59,9 +59,7 @@ class NodeRunnerKind(TestKind):
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what npm, yarn or pnpm say that they have installed."""
         path = tools.environment_of(project).get("PATH", "")
-        records = (".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml")
-        installed = [(FILE, f"{project.folder}/node_modules/{name}") for name in records]
-        return [*path_rows("node", path, project.folder), *installed]
+        return [*path_rows("node", path, project.folder), *installed_rows(project.directory)]
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
         """Return the tests of all files, which are loaded; a hook stops the bodies of tests."""
