@@ -30,12 +30,16 @@ soak: export ENVY_SOAK_HOSTILE ?= 20000
 soak: export ENVY_SOAK_PARSERS ?= 20000
 soak: export ENVY_SOAK_LAUNCHERS ?= 1000
 soak: export ENVY_SOAK_RESULTS ?= 300
+soak: export ENVY_SOAK_LIBRARIES ?= 10
+soak: export ENVY_SOAK_REMOTE_FAULTS ?= 500
+soak: export ENVY_SOAK_EDITS ?= 300
 soak: soak-graphs ## Kill syncs at random, more than a thousand times; takes an hour
 	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py \
 	  functional_tests/test_faults.py tests/execution/test_hostile_items.py \
 	  tests/test_hostile_bytes.py tests/cache/test_life_cycle_faults.py \
 	  tests/cache/test_publish_faults.py functional_tests/test_launchers.py \
-	  functional_tests/test_go_results.py
+	  functional_tests/test_go_results.py functional_tests/test_two_machines.py \
+	  functional_tests/test_remote.py functional_tests/test_kind_edits.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)

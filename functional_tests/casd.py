@@ -41,22 +41,25 @@ def fetch_programs(folder):
 def running_casd(programs, store, *words):
     """Run a server whose blobs are in the folder `store`; yield its URL."""
     grpc = pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [programs / "buildbox-casd", "--bind", address, *words, store],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        try:
-            with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(timeout=30)
-        except grpc.FutureTimeoutError:
+    with contextlib.ExitStack() as ending:
+        for _ in range(3):  # another program may take the port first
+            process, address = _started(programs, store, words)
+            ending.callback(process.wait)
+            ending.callback(process.terminate)
+            with contextlib.suppress(grpc.FutureTimeoutError):
+                with grpc.insecure_channel(address) as channel:
+                    grpc.channel_ready_future(channel).result(timeout=30)
+                if process.poll() is None:
+                    break
+        else:
             pytest.skip("buildbox-casd does not run here")
         yield f"grpc://{address}"
-    finally:
-        process.terminate()
-        process.wait()
+
+
+def _started(programs, store, words):
+    """Start it at a port that is free at this moment; return the process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    argv = [programs / "buildbox-casd", "--bind", address, *words, store]
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), address

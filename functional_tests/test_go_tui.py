@@ -72,7 +72,12 @@ def test_a_run_is_stopped_rerun_and_watched(go_project):
         f'if _, err := os.Stat("{block}"); err == nil {{ time.Sleep(time.Hour) }}\n'
         f'exec.Command("sh", "-c", "echo >> {did}").Run()\n}}\n',
     )
-    go_project.test("b", 'package b\nimport "testing"\nfunc TestB(t *testing.T) {}\n')
+    go_project.test(
+        "b",
+        'package b\nimport ("os"; "testing"; "time")\n'
+        f'func TestB(t *testing.T) {{ if _, err := os.Stat("{block}"); err == nil {{ '
+        "time.Sleep(time.Hour) } }\n",
+    )
     terminal = Terminal(go_project)
     terminal.read_until(b"TestLong")
     terminal.press(b"s")

@@ -1,6 +1,7 @@
 """`envy test` of C: one executable a folder, and the truth about tests that misbehave."""
 
 import os
+import platform
 import re
 import shutil
 
@@ -64,6 +65,8 @@ def test_hostile_tests_have_their_own_results(native_project):
     text = module.read_text()
     assert len(re.findall(r"^define .*@add\(", text, re.MULTILINE)) == 1
     assert "@helper.1(" in text  # the linker renamed one of the two
+    if platform.machine() == "x86_64":  # zig's own words name each feature that is off
+        assert "-avx512f" not in text
     assert len(native_project.kept("package.o")) == len(native_project.kept("package.test")) == 1
 
 
@@ -78,8 +81,13 @@ BAD = {
     "dup/y_test.c": "int test_a(void) { return 0; }\n",
     "header/x_test.c": '#include "nope.h"\n',
     "main/x_test.c": "int test_a(void) { return 0; }\nint main(void) { return 0; }\n",
+    "own/tool.h": "int main(void) { return 0; }\nint both(void) { return 1; }\n",
+    "wrapped/x_test.c": '#include "../own/tool.h"\n',
+    "wrapped/y.c": '#define main other\n#include "../own/tool.h"\n'
+    "void envy_test_skip(const char *x) { }\n",
     "own/x_test.c": '#include <stdio.h>\nint main(void) { puts("own"); return 77; }\n',
-    "program/tool.c": "int twice(int x) { return 2 * x; }\nint main(void) { return 1; }\n",
+    "program/tool.c": "int twice(int x) { return 2 * x; }\n"
+    "int main(n, a) int n; char **a; { return 1; }\n",
     "program/x_test.c": "int twice(int);\nint test_a(void) { return twice(2) - 4; }\n",
     "signature/x_test.c": "int test_a(int x) { return x; }\n_Bool test_b(void) { return 0; }\n",
     "strong/x.c": "int f(void) { return 0; }\nint g = 3;\n",
@@ -119,6 +127,9 @@ def test_bad_packages_are_explained(native_project):
         "main/x_test.c:2: error: `main` is defined beside tests",
         "signature/x_test.c:1: error: `test_a` has the wrong signature; a test is `int NAME(void)`",
         "signature/x_test.c:2: error: `test_b` has the wrong signature",
+        "own/tool.h:1: error: wrapped/x_test.c includes this `main`, and the one that",
+        "own/tool.h:2: error: `both` is defined in wrapped/y.c and wrapped/x_test.c, which both",
+        "wrapped/y.c:3: error: `envy_test_skip` is a name of envy's own; rename it",
         "strong/y.c:3: error: `f` is defined in strong/x.c:1, too",
         "strong/y.c: error: `g` is defined in strong/x.c, too",
         "undefined symbol: nothere",
@@ -260,7 +271,7 @@ def test_llvm_measures_coverage_and_finds_overflows(native_project):
     if "libclang_rt" in covered.err:
         pytest.skip("LLVM's runtime library is missing")
     assert "coverage  lib  0.0% of lines" in covered.out
-    assert "  unused    0.0%" in covered.out
+    assert re.search(r"  unused +0\.0%", covered.out)
     assert "SF:lib/add.c\n" in (native_project.root / "x.info").read_text()
     words = ["--sanitize=address"]
     found = native_project.envy_test(*words, env={"PATH": path}, code=1)

@@ -231,6 +231,46 @@ def test_what_is_missing_is_named(suites):
     assert "(1 test)" in suites.envy_test("pytest", "--", "-k", "test_a").out
 
 
+NESTED = """
+import test, { describe, it } from 'node:test';
+import assert from 'node:assert';
+describe('outer', () => {
+  it('good', () => {});
+  it('bad', () => assert.fail('x'));
+  describe('deep', () => { it('one', () => {}); it('two', () => assert.fail('y')); });
+});
+test('parent', async (t) => {
+  await t.test('a/b', () => {});
+  await t.test('c', () => { throw 1; });
+});
+test('other', () => {});
+"""
+
+
+@pytest.mark.needs("node")
+def test_subtests_of_node_are_selected_level_by_level(suites):
+    """A slash divides levels, unless a name has it; what is left out fails nothing."""
+    suites.write("package.json", '{"scripts": {"test": "node --test"}}')
+    suites.write("test/n.test.mjs", NESTED)
+
+    def ends(*words, code=0):
+        run = suites.envy_test("--json", *words, code=code)
+        return {name[12:]: end for name, end in outcomes(run).items() if name}
+
+    assert ends("--run", "outer/good") == {"outer": "pass", "outer/good": "pass"}
+    assert ends("--run", "outer/deep/^one$|other") == {
+        "outer": "pass", "outer/deep": "pass", "outer/deep/one": "pass", "other": "pass",
+    }  # fmt: skip
+    assert ends("--run", "outer|parent/a", "--skip", "outer/bad|outer/deep/two") == {
+        "outer": "pass", "outer/good": "pass", "outer/deep": "pass", "outer/deep/one": "pass",
+        "parent": "pass", "parent/a%2Fb": "pass",
+    }  # fmt: skip
+    assert ends("--run", "n.test.mjs::outer/deep", code=1)["outer/deep/two"] == "fail"
+    assert "syntax that node cannot evaluate" in (
+        suites.envy_test("--run", "outer/(?i)x", code=2).err
+    )
+
+
 @pytest.mark.needs("node")
 def test_hostile_tests_of_node_have_their_own_results(suites):
     """The eight tests, and in another file names that are equal, subtests, skips and a script."""

@@ -407,10 +407,12 @@ def test_an_orphan_ends_before_the_next_install_of_an_exclusive_name(project, ma
     # A process that stays in the group of its script, and a daemon, which leaves the group.
     stays = f"setsid sh -c 'echo $$ > {reached}; exec sleep 600' & echo $$ > {reached}; sleep 600"
     plan(project, machine, "driver", extra=exclusive, install=stays)
-    first = project.popen("sync", "--yes")
-    orphans = []
-    while len(orphans) < 2:
-        orphans += map(int, reached.read_text().split())
+    with reached.open("r+b", buffering=0) as told:  # for both, who may write at any time
+        first = project.popen("sync", "--yes")
+        lines = b""
+        while lines.count(b"\n") < 2:
+            lines += told.read(100)
+    orphans = [int(line) for line in lines.split()]
     first.kill()
     first.communicate(timeout=60)
     assert all(map(is_running, orphans))

@@ -33,15 +33,24 @@ def lines_until(stream, word):
     return "".join(lines)
 
 
+def report_when_all_wait(process):
+    """Return a report of two recipes that wait and one that runs a script.
+
+    The script may run before its process is registered, and before the others wait.
+    """
+    output = ""
+    while not ("; pid " in output and output.count(": waits before check for ") == 2):
+        process.send_signal(signal.SIGUSR1)
+        output = lines_until(process.stderr, "local.other@r1: waits before")
+    return output
+
+
 def test_sigusr1_reports_all_waits(stuck):
     """The report has running processes, dependencies with their location, and used slots."""
     project, started, leave = stuck
     process = project.popen("sync", "--jobs", "1", "--quiet")
     started.read_text()
-    output = ""
-    while "; pid " not in output:  # the script may run before its process is registered
-        process.send_signal(signal.SIGUSR1)
-        output = lines_until(process.stderr, "local.other@r1")
+    output = report_when_all_wait(process)
     leave.write_text("go\n")
     assert process.wait(timeout=60) == 0
     process.communicate()
@@ -75,6 +84,7 @@ def test_a_cancelled_verbose_run_reports_all_waits(stuck):
     project, started, _leave = stuck
     process = project.popen("sync", "--jobs", "1", "--verbose")
     started.read_text()
+    report_when_all_wait(process)
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Set
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from pathlib import Path
 
 from blake3 import blake3
@@ -94,26 +94,32 @@ def _import(
 
 
 def unpacked_entries(
-    exported: Path, scratch: str, *, accept: Accept | None = None
+    exported: Path,
+    scratch: str,
+    *,
+    accept: Accept | None = None,
+    only: tuple[str, str] | None = None,
 ) -> Generator[UnpackedEntry]:
     """Unpack the entries of an export file below a folder, one by one; yield each, to be closed.
 
     `accept` is called before anything is unpacked, and raises an error if the file is not wanted.
+    `only` is the name and the full key of the entry that must be the only one of its index.
 
     Raises:
         ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
     """
     with contextlib.closing(tar_members(exported)) as stream:
-        yield from _entries_of(exported, scratch, stream, accept)
+        expected, rest = opened_export(exported, scratch, stream, accept)
+        if only is not None:
+            _check_only(exported, list(expected.values()), *only)
+        yield from _entries_of(exported, expected, rest)
 
 
 def _entries_of(
     exported: Path,
-    scratch: str,
+    expected: dict[str, UnpackedEntry],
     stream: Iterator[tuple[Header, Iterator[bytes]]],
-    accept: Accept | None,
 ) -> Generator[UnpackedEntry]:
-    expected, stream = opened_export(exported, scratch, stream, accept)
     current: UnpackedEntry | None = None
     try:
         for member, content in stream:
@@ -166,6 +172,18 @@ def opened_export(
         if not all(row.digests.keys() >= set(DIGESTS) for row in rows):
             raise _refusal(exported, INDEX, "has no digests")
     return {row.name: row for row in rows}, stream
+
+
+def _check_only(exported: Path, rows: Sequence[UnpackedEntry], name: str, key_hex: str) -> None:
+    """Raise unless an index has one entry, with this name and key."""
+    if len(rows) != 1:
+        found = "several entries" if rows else "no entry"
+        raise ArchiveError(f"{exported} has {found}", archive=exported)
+    if (rows[0].name, rows[0].key_hex) != (name, key_hex):
+        raise ArchiveError(
+            f"{exported} has {rows[0].name} with the key {rows[0].key_hex[:16]}, and not {name}",
+            archive=exported,
+        )
 
 
 def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 
 from envy.cache.filesystem import FileSystem
 from envy.cache.layout import EntryPaths
-from envy.cache.marker import Marker, encode_marker
-from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, MARKER
+from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import is_same_root
-from envy.cache.relocate import relocate
+from envy.cache.relocate import rewrite_payload
 from envy.cache.trees import FILE, members
 from envy.cache.verify import RecordedFingerprint
 from envy.cache.write import discard, seal, unpublish
-from envy.content.atomic import temporary_name
 from envy.content.below_root import BelowRoot
 from envy.content.brought import Parts
 from envy.content.written_digests import WrittenDigests
@@ -93,15 +91,10 @@ def put_in_place(
             written=_compared(entry.at(ASSET), recorded),
         )
         return ImportedEntry(name=entry.name, key=key)
-    # The same state as after the cache was moved: a miss that says so, unless the payload can be
-    # rewritten.
-    marker = Marker(key_hex=unpacked.key_hex, root=unpacked.root, holds_root=True)
+    # It has no marker before everything is rewritten and on the disk.
     files.write_file(entry.at(FINGERPRINT), unpacked.texts[FINGERPRINT])
     files.write_file(entry.at(INGREDIENTS), unpacked.texts[INGREDIENTS])
-    new = temporary_name(entry.at(MARKER))
-    files.write_file(new, encode_marker(marker))
-    files.rename(new, entry.at(MARKER))
-    obstacle = relocate(entry, unpacked.key_hex, files=files)
+    obstacle = rewrite_payload(entry, unpacked.key_hex, files=files)
     if obstacle:
         discard(entry, files=files)
         problem = f"it was built under {unpacked.root}, and {obstacle}"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NO_REMOTE = UsageError(
     "no server is named", hint="name one with --remote grpc://HOST:PORT, or in ENVY_REMOTE"
 )
+OFFLINE = UsageError(
+    "the server is not asked, since envy works offline", hint="run it without --offline"
+)
 _TRUSTED = ("ENVY_REMOTE_CA", "SSL_CERT_FILE")
 _MOST = 1 << 20  # bytes of a file with a certificate or a token
 

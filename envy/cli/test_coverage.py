@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from envy.cli.settings import Settings
-from envy.cli.test_setup import TestOptions, check_writable
+from envy.cli.test_options import TestOptions
+from envy.cli.test_setup import check_writable
 from envy.console.text import safe_lines, write_line
 from envy.errors import EnvyError, UsageError
 from envy.testing.coverage.lcov import lcov_of

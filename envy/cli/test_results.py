@@ -40,7 +40,7 @@ from envy.testing.run_record import (
     write_run,
     write_tree,
 )
-from envy.testing.session import SessionResult, View
+from envy.testing.session_result import SessionResult, View
 from envy.testing.views.plain import PlainView
 
 
@@ -163,6 +163,8 @@ class RememberedRun:
         explains = self._context.options.explain
         if explains:
             self._explain(result.runs, units, roots)
+            left_out = result.recorder.left_out
+            self._say([f"{name}: {left_out[name]}" for name in result.left_out])
         if not self._results.writes or result.cancelled or result.built_only:
             return
         facts: list[Fact] = []
@@ -184,7 +186,7 @@ class RememberedRun:
             project=self._source,
             facts="" if why else encode_facts(facts),
             trees=trees,
-            packages=[(run.package.name, _kept_key(run)) for run in result.runs],
+            packages=self._packages(result),
             units=encode_units(units),
             text=text,
         )
@@ -192,6 +194,12 @@ class RememberedRun:
             write_run(self._results.root, self._key, record)
         except OSError as error:
             self._results.report(f"cannot write {error.filename}: {error.strerror}")
+
+    def _packages(self, result: SessionResult) -> list[tuple[str, str]]:
+        """Return the packages with the keys of their results; what was left out keeps its own."""
+        earlier = dict(self._before.packages) if self._before else {}
+        kept = [(name, earlier[name]) for name in result.left_out if name in earlier]
+        return [*((run.package.name, _kept_key(run)) for run in result.runs), *kept]
 
     def _form(self) -> str:
         options = self._context.options
@@ -228,6 +236,8 @@ class RememberedRun:
         """Return why the run cannot be answered without running anything; "" if it can."""
         if self._context.options.failed:
             return "--failed depends on the last run"
+        if self._context.options.changed:
+            return "--changed depends on git"
         if result.stopped or result.exit_code:
             return "not all tests passed"
         for run in result.runs:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
+from envy.cli.test_changed import with_changes, with_manifest
 from envy.cli.test_coverage import write_reports
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
@@ -23,7 +24,9 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import say
 from envy.testing.orphans import recorded_children
-from envy.testing.session import SessionResult, SessionSettings, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
+from envy.testing.session_settings import SessionSettings
 
 
 def run_once(context: RunContext) -> SessionResult:
@@ -51,8 +54,11 @@ def run_session(
     toolchains: Toolchains | None = None,
     remembered: RememberedRun | None = None,
     on_session: Callable[[TestSession], None] | None = None,
+    takes_all: bool = False,
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given.
+
+    `takes_all` runs what the settings select, whatever has changed.
 
     `live` receive the events of packages that run at once as they come, not in order.
 
@@ -61,6 +67,8 @@ def run_session(
     if settings.results is not None:
         settings.results.begin()
     make_flags(context.options, context.directory)  # a flag that is refused is refused first
+    if context.options.changed and not takes_all:
+        settings = with_changes(context, settings, context.options.changed)
     if remembered is not None:
         answered = remembered.answer([*live, *views])
         if answered is not None:
@@ -104,6 +112,9 @@ def _run_tests(
         remembered.note_source(toolchain_source(context, toolchains.package))
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
+    settings = with_manifest(context, settings)
+    run = dataclasses.replace(settings.run, rules=toolchains.rules)
+    settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
         session = TestSession(

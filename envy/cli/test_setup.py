@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -16,11 +16,13 @@ from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.test_caches import remote_tests, result_cache, shared_results
+from envy.cli.test_options import TestOptions
 from envy.cli.test_selection import make_selector
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
 from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest, global_manifest
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -42,57 +44,11 @@ from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
 from envy.testing.selection import Selector
-from envy.testing.session import SessionSettings, View
+from envy.testing.session_result import View
+from envy.testing.session_settings import SessionSettings
 from envy.testing.shared.results import SharedResults
 from envy.testing.views.json import JsonView
 from envy.testing.views.plain import PlainView, ShowOutput
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestOptions:
-    """The checked options of `envy test`; durations are in seconds."""
-
-    patterns: tuple[str, ...] = ()
-    run: str = ""
-    skip: str = ""
-    failed: bool = False
-    filter: str = ""
-    partition: str = ""
-    list_matching: str | None = None
-    build_only: bool = False
-    build_jobs: int | None = None
-    max_fails: int = 0
-    isolate: bool = False
-    timeout: float = 600.0
-    total_timeout: float = 0.0
-    slow: float = 0.0
-    retries: int = 0
-    flaky: str = "pass"
-    count: int | None = None
-    no_cache: bool = False
-    rerun: bool = False
-    explain: bool = False
-    stop_on_build_error: bool = False
-    tui: str = "auto"
-    json: str = ""
-    junit: str = ""
-    load: str = ""
-    show_output: str = "failed"
-    slowest: int = 0
-    profile: bool = False
-    coverage: str = ""  # formats; "" does not measure
-    min_coverage: float = 0.0
-    merge_coverage: bool = False
-    sanitize: str = ""
-    remote_exec: bool = False
-    remote_jobs: int = 16
-    watch: bool = False
-    legacy: bool = False
-    go_flags: tuple[tuple[str, str | None], ...] = ()
-    arguments: tuple[str, ...] = field(default=())
-    words: tuple[str, ...] | None = None  # of the whole command; None if others preceded them
-
-    __test__ = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,14 +222,18 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
 
 
 def make_driver(
-    context: RunContext, toolchain: GoToolchain, flags: GoFlags, scratch: Path
+    context: RunContext,
+    toolchain: GoToolchain,
+    flags: GoFlags,
+    scratch: Path,
+    rules: tuple[TestRule, ...] = (),
 ) -> GoDriver:
     """Return the Go driver for one run."""
     options = context.options
     return GoDriver(
         toolchain,
         flags,
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, rules),
         store=context.store,
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
@@ -288,8 +248,10 @@ def make_driver(
     )
 
 
-def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
-    """Return the settings for running tests."""
+def run_settings(
+    settings: Settings, options: TestOptions, rules: tuple[TestRule, ...] = ()
+) -> RunSettings:
+    """Return the settings for running tests; `rules` are those of the manifest."""
     return RunSettings(
         timeout=options.timeout,
         total_timeout=options.total_timeout,
@@ -298,6 +260,7 @@ def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
         isolate=options.isolate,
         fail_fast=settings.fail_fast,
         max_failures=options.max_fails,
+        rules=rules,
     )
 
 

@@ -16,6 +16,8 @@ from envy.errors import EnvyError
 
 # Actions that end a test or a package.
 ENDINGS = frozenset({"pass", "fail", "skip"})
+# Begins the reason for which a package was skipped by `--changed`; what follows is the revision.
+NOT_AFFECTED = "not affected by changes since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,11 @@ class StreamEvent:
     attempt: int = 0  # 2 and more: a retry
     reason: str = ""  # why a test or a package failed, when the driver knows more than its output
     signal: str = ""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it tells of a package that `--changed` does not run."""
+        return self.action == "skip" and not self.test and self.reason.startswith(NOT_AFFECTED)
 
     @property
     def top_level(self) -> str:

@@ -24,6 +24,12 @@ ALWAYS = frozenset(
         "node_modules",
     }
 )
+_COMPILED = (".pyc", ".pyo")
+
+
+def is_of_tools(path: str) -> bool:
+    """Return whether a path is, or is below, what tools write beside sources."""
+    return not ALWAYS.isdisjoint(path.split("/")) or path.endswith(_COMPILED)
 
 
 class IgnoreRules:
@@ -51,7 +57,7 @@ def unignored(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[t
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if name in ALWAYS or name.endswith((".pyc", ".pyo")):
+            if name in ALWAYS or name.endswith(_COMPILED):
                 continue
             is_folder = entry.is_dir(follow_symlinks=False)
             if not rules or not is_ignored(f"{folder}/{name}", rules, is_folder=is_folder):

@@ -8,8 +8,10 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes, KnownReads
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.result_cache import KeptResult
@@ -116,10 +118,14 @@ class PackageRun:
     miss: str = ""  # what changed since a result was kept
     unkept: str = ""  # why its result is not kept
     facts: Sequence[Fact] = ()  # what its tests consulted
+    cause: str = ""  # what changed, that made it run with --changed
     shared: SharedKey | None = None  # of its result on other machines; None if it has none there
     not_taken: str = ""  # why no result of another machine is used
     unshared: str = ""  # why its result is not given to others
     remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
+
+
+Known = Callable[[PackageRun], KnownReads]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,45 @@ class RunSettings:
     isolate: bool = False
     fail_fast: bool = False
     max_failures: int = 0
+    rules: tuple[TestRule, ...] = ()  # of single tests; the last that matches counts
+
+    def timeout_of(self, package: str, test: str) -> float:
+        """Return the time limit of a test."""
+        given = [rule.timeout for rule in self._of(package, test) if rule.timeout is not None]
+        return given[-1] if given else self.timeout
+
+    def longest_timeout(self, package: str, tests: Sequence[str]) -> float:
+        """Return the longest time limit of several tests; 0 if one has none."""
+        if not self.rules:
+            return self.timeout
+        limits = [self.timeout_of(package, test) for test in tests or ("",)]
+        return 0.0 if 0 in limits else max(limits)
+
+    def retries_of(self, package: str, test: str) -> int:
+        """Return how often a failed test is run again."""
+        given = [rule.retries for rule in self._of(package, test) if rule.retries is not None]
+        return given[-1] if given else self.retries
+
+    @property
+    def attempts(self) -> range:
+        """The numbers of further attempts that any test may have."""
+        most = max([self.retries, *(rule.retries or 0 for rule in self.rules)])
+        return range(2, most + 2)
+
+    def is_serial(self, package: str, test: str) -> bool:
+        """Return whether no other test may run at the same time."""
+        given = [rule.serial for rule in self._of(package, test) if rule.serial is not None]
+        return bool(given and given[-1])
+
+    @property
+    def limits_key(self) -> str:
+        """The time limits of all tests, for the keys of results."""
+        rows = [row for row in self.rules if row.timeout is not None]
+        own = (f" {row.package!r} {row.test!r} {row.timeout}" for row in rows)
+        return "".join([str(self.timeout), *own])
+
+    def _of(self, package: str, test: str) -> list[TestRule]:
+        return [rule for rule in self.rules if rule.matches(package, test)]
 
 
 class Driver(Protocol):
@@ -210,6 +255,15 @@ class Driver(Protocol):
         since: int,
     ) -> Basis:
         """Return what the run rests on, apart from what tests consult."""
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why.
+
+        Their keys are known, and nothing is built yet. A package of which too little is known is
+        among them. `known` tells what the tests of a package read when they last passed.
+        """
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the binaries are built from, for explanations."""

@@ -66,12 +66,16 @@ class Recorder:
     def __init__(self) -> None:
         self.packages: dict[str, PackageTally] = {}
         self.build_output: dict[str, list[str]] = {}  # by import path
+        self.left_out: dict[str, str] = {}  # packages that --changed does not run, each with why
 
     def on_event(self, event: StreamEvent) -> None:
         """Record one event."""
         if not event.package:
             if event.action == "build-output":
                 self.build_output.setdefault(event.import_path, []).append(event.output or "")
+            return
+        if event.is_left_out:
+            self.left_out[event.package] = event.reason
             return
         tally = self.packages.get(event.package)
         if tally is None:

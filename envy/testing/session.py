@@ -13,19 +13,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from envy.errors import Cancelled, EnvyError
+from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
 from envy.testing.coverage.measured import measured
-from envy.testing.coverage.model import PackageCoverage
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
-from envy.testing.nearest_tests import nearest_test, tests_here
 from envy.testing.ordering import Ordering
 from envy.testing.package import (
     Driver,
@@ -33,80 +29,16 @@ from envy.testing.package import (
     PackageRun,
     PackageVerdict,
     PlannedPackage,
-    RunSettings,
     TestPackage,
     TestPhase,
 )
 from envy.testing.plans import planned
 from envy.testing.remote.planning import plan_remote
-from envy.testing.remote.tests import RemoteTests
-from envy.testing.result_cache import ResultCache
 from envy.testing.results import Recorder
-from envy.testing.selection import Selector
-from envy.testing.shared.results import SharedResults
-
-
-class View(Protocol):
-    """Shows or records a run. Called by one thread at a time; its methods must return quickly."""
-
-    def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Show the progress of the phase `discovering`, `building` or `running`."""
-
-    def on_event(self, event: StreamEvent) -> None:
-        """Take one event."""
-
-    def on_end(self, result: SessionResult) -> None:
-        """Take the result of the run."""
-
-
-@dataclass(slots=True, kw_only=True)
-class SessionResult:
-    """The result of a run."""
-
-    recorder: Recorder
-    runs: list[PackageRun] = field(default_factory=list)
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
-    cancelled: bool = False
-    stopped: str = ""  # why some packages did not run
-    built_only: bool = False
-    packages: Sequence[TestPackage] = ()  # all that the patterns match
-    coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
-    too_little: str = ""  # covered, for --min-coverage
-    error: EnvyError | None = None
-
-    @property
-    def not_run(self) -> int:
-        """The number of selected packages that did not run."""
-        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
-
-    @property
-    def exit_code(self) -> int:
-        """0: all passed, 1: a test failed, 3: a package failed to build, 130: interrupted."""
-        if self.cancelled:
-            return 130
-        verdicts = {run.verdict for run in self.runs}
-        if PackageVerdict.BUILD_FAILED in verdicts:
-            return 3
-        if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
-            return 1
-        return 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSettings:
-    """What a session does: the selected tests, how they run, and when to stop."""
-
-    selector: Selector = field(default_factory=Selector)
-    run: RunSettings = field(default_factory=RunSettings)
-    jobs: int = 1
-    build_only: bool = False
-    stop_on_build_error: bool = False
-    measures_coverage: bool = False
-    min_coverage: float = 0.0  # per cent
-    results: ResultCache | None = None  # None: results are neither kept nor shown again
-    shared: SharedResults | None = None  # with other machines
-    remote: RemoteTests | None = None  # that run on a server
+from envy.testing.rules import check_rules, order_serial
+from envy.testing.selection import nearest_test, some_tests
+from envy.testing.session_result import SessionResult, View
+from envy.testing.session_settings import SessionSettings
 
 
 class TestSession:
@@ -185,6 +117,7 @@ class TestSession:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
         packages = self._driver.discover(patterns)
+        check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
         self._result.packages = packages
@@ -199,8 +132,9 @@ class TestSession:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
+        nodes = self._changed(nodes)
         if shared is not None and results is not None:
-            shared.find(runs, self._driver, results, self.check)
+            shared.find(self._result.runs, self._driver, results, self.check)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -209,14 +143,29 @@ class TestSession:
 
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
-        runs = []
-        for package in packages:
-            selection = selector.select(package)
-            if selection is not None:
-                runs.append(PackageRun(package=package, selection=selection))
+        runs = [
+            PackageRun(package=package, selection=selection)
+            for package in packages
+            if (selection := selector.select(package)) is not None
+        ]
         if not runs:
-            raise NothingMatched("no test is selected", hint=tests_here(packages))
+            raise NothingMatched("no test is selected", hint=some_tests(packages))
         return runs
+
+    def _changed(self, nodes: list[Coordination]) -> list[Coordination]:
+        """Leave out what no change can affect, and tell of it."""
+        changed = self._settings.changed
+        if changed is None:
+            return nodes
+        left_out = changed.left_out(self._driver, self._result.runs)
+        names = {run.package.name for run in left_out}
+        self._result.left_out = sorted(names)
+        for run in left_out:
+            self._emit_to_all(changed.event_of(run))
+        kept = [node for node in nodes if node.subject.package.name not in names]
+        self._result.runs = [node.subject for node in kept]
+        self._plan(self._result.runs)
+        return kept
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
@@ -264,6 +213,7 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
+        order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:
@@ -289,12 +239,14 @@ class TestSession:
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
+        if self._result.left_out:  # it may select tests of these
+            return
         if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
-            near = nearest_test(selector.run, runs)
-            raise NothingMatched(f"{asked} leaves no test", hint=near)
+            names = {name for run in runs for name in run.package.tests}
+            raise NothingMatched(f"{asked} leaves no test", hint=nearest_test(names, selector.run))
 
     def _has_tests(self, run: PackageRun) -> bool:
         """Return whether a package has a selected test."""
@@ -366,9 +318,7 @@ class TestSession:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
                 if event.import_path not in emitted:
-                    for view in self._live:
-                        view.on_event(event)
-                    self._emit(event)
+                    self._emit_to_all(event)
             emitted |= paths
 
     def _on_built(self, count: int) -> None:
@@ -376,6 +326,11 @@ class TestSession:
 
     def _on_phase(self, phase: str, done: int, total: int) -> None:
         self._notify_all(lambda view: view.on_phase(phase, done, total))
+
+    def _emit_to_all(self, event: StreamEvent) -> None:
+        for view in self._live:
+            view.on_event(event)
+        self._emit(event)
 
     def _emit(self, event: StreamEvent) -> None:
         with self._views_lock:

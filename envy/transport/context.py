@@ -60,11 +60,12 @@ class Ranges:
 class Answered(FetchError):
     """The server answered with something else than the content; `status` is 0 if it has none.
 
-    `headers` are those of the answer, with names in lower case; `said` is the beginning of its body
-    if that was read.
+    `origin` is the one that answered, perhaps after redirects. `headers` are those of the answer,
+    with names in lower case; `said` is the beginning of its body if that was read.
     """
 
     status: int = 0
+    origin: tuple[str, str, int] | None = None
     headers: Mapping[str, str] = MappingProxyType({})
     said: bytes = b""
 

@@ -61,7 +61,7 @@ def download(
 
             def attempt(address: str, context: FetchContext) -> Hasher:
                 sent: dict[str, str] = {}
-                if origin_of(address) == origin_of(url):
+                if address == url or origin_of(address) == origin_of(url):
                     # Credentials are for the host that they were configured for.
                     sent = {**(headers or {}), **headers_of(item.headers, url, context)}
                 request = Request(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from envy.declarations.request_headers import AUTHORIZATION
 from envy.transport.addresses import redacted
-from envy.transport.connection import is_final, pool_for, request_error, without_credentials
+from envy.transport.connection import is_final, request_error
 from envy.transport.context import FetchContext
-from envy.transport.credentials import netrc_authorization
+from envy.transport.credentials import basic, netrc_authorization
+from envy.transport.pools import pool_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 
@@ -34,7 +35,7 @@ def send(
     bare, credentials = without_credentials(url)
     sent = {"user-agent": "envy", **(headers or {})}
     if credentials and AUTHORIZATION not in sent:
-        sent.update(urllib3.make_headers(basic_auth=credentials))
+        sent[AUTHORIZATION] = basic(credentials)
     elif AUTHORIZATION not in sent:
         authorization = netrc_authorization(url, context)
         sent |= {AUTHORIZATION: authorization} if authorization else {}

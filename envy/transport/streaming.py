@@ -53,6 +53,33 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
         )
 
 
+def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
+    """Return the first `size` bytes of a content, or all of it; the request has the range.
+
+    Raises:
+        FetchError: it cannot be read.
+    """
+    from urllib3.exceptions import HTTPError
+
+    pace = Pace(idle_seconds(context.environment))
+    data = bytearray()
+    try:
+        with get(
+            request.address,
+            context,
+            headers=request.headers,
+            certificates=request.certificates,
+            signed_for=request.signed_for,
+        ) as (response, _):
+            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+                context.check_cancelled()
+                pace.note(len(piece))
+                data += piece
+    except (HTTPError, OSError, TooSlow) as error:
+        raise request_error(request.url, error, context, signed_for=request.signed_for) from error
+    return bytes(data[:size])
+
+
 def _is_whole(request: Request, content: PartFile) -> bool:
     """Return whether an earlier process left the whole content; what is wrong is forgotten."""
     if not content.done or content.done < content.total:

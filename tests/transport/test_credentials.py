@@ -1,5 +1,7 @@
 """Credentials come from variables and .netrc, go to their own host, and are shown nowhere."""
 
+import base64
+
 import pytest
 from loopback.http_server import LoopbackServer, Reply
 
@@ -68,6 +70,17 @@ def test_netrc(fetch, tmp_path, form):
         variables = {"NETRC": str(tmp_path / ".netrc"), "HOME": "/nowhere"}
     assert fetch(variables=variables)["authorization"] == "Basic bWU6aHVudGVyMjI="
     assert masked("hunter22") == "***"
+
+
+def test_credentials_of_any_characters(fetch, http_server, tmp_path):
+    """They are sent as UTF-8, and bytes that are none as they are; hosts have no case."""
+    (tmp_path / ".netrc").write_text("machine LOCALHOST login ü password €\n", encoding="utf-8")
+    source = f"http://localhost:{http_server.port}/a"
+    headers = fetch(source=source, variables={"HOME": str(tmp_path)})
+    assert base64.b64decode(headers["authorization"].split()[1]).decode() == "ü:€"
+    http_server.requests.clear()
+    headers = fetch(source=f"{http_server.url_with('%C3%BC', '%FF:')}/a")
+    assert base64.b64decode(headers["authorization"].split()[1]) == b"\xc3\xbc:\xff:"
 
 
 def test_what_comes_before_netrc(fetch, http_server, tmp_path):

@@ -356,6 +356,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l yes
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from test' -l changed
 complete -c envy -n '__fish_seen_subcommand_from test' -l clean-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l count
 complete -c envy -n '__fish_seen_subcommand_from test' -l coverage

@@ -5,7 +5,7 @@ Guarantees
   An entry is published only after its key and every file were compared with its records. Whatever
   the server sends, the entry is otherwise missing, as before; a blob that is gone is a miss.
   Of the results for one key, the first stays; a later one with another payload is reported.
-  A server that does not answer is not asked again in this run.
+  A server that does not answer, or sends three damaged results, is not asked again in this run.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from envy.sharing.remote.payload_tree import TreeMember, payload_tree, tree_memb
 from envy.sharing.remote.server import Refused, RemoteServer
 from envy.transport.context import FetchContext, NotFound
 
+_MOST_DAMAGED = 3
+
 
 class RemoteCache:
     """The cache of a server in use by one command; it may be called from several threads."""
@@ -55,6 +57,7 @@ class RemoteCache:
         self._asked: dict[str, Any] = {}  # futures, by the hash of the action
         self._why_off = ""
         self._warned: set[str] = set()
+        self._damaged = 0
 
     @property
     def is_off(self) -> bool:
@@ -103,9 +106,7 @@ class RemoteCache:
         except NotFound:
             missed = "it does not have all of it any more"
         except (ArchiveError, WrongBlob) as error:
-            what = error.message.partition("\n")[0]
-            self._warn_once(f"{self.shown}: {entry.name} cannot be used: {what}", context)
-            missed = f"its result cannot be used: {what}"
+            missed = self._is_damaged(entry, error, context)
         except EnvyError as error:
             missed = self._switch_off(error, context)
         return Taken(missed=missed, size=size, seconds=time.monotonic() - started)
@@ -313,6 +314,15 @@ class RemoteCache:
         if paths:
             raise OtherPayload(self.shown, entry.name, paths)
         return True
+
+    def _is_damaged(self, entry: EntryPaths, error: EnvyError, context: FetchContext) -> str:
+        with self._lock:
+            self._damaged += 1
+            if self._damaged == _MOST_DAMAGED:
+                self._why_off = f"{_MOST_DAMAGED} of its results could not be used"
+        what = error.message.partition("\n")[0]
+        self._warn_once(f"{self.shown}: {entry.name} cannot be used: {what}", context)
+        return f"its result cannot be used: {what}"
 
     # -- words -------------------------------------------------------------------------------------
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.coverage.model import MeasuresCoverage, PackageCoverage
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Driver,
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -160,6 +162,16 @@ class CombinedDriver:
             trees=[tree for part in parts for tree in part.trees],
             unkept=next((part.unkept for part in parts if part.unkept), ""),
         )
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        found: dict[str, str] = {}
+        for name, driver in self._drivers.items():
+            own = [run for run in runs if run.package.driver == name]
+            found |= driver.affected(own, changes, known)
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the binaries are built from, for explanations."""

@@ -18,11 +18,11 @@ from envy.limits import CACHE_FILE
 from envy.testing.consulted import Unkept
 from envy.testing.digest_memo import DigestMemo
 from envy.testing.drivers.go_compilers import compilers_of
-from envy.testing.drivers.go_list import GoPackage, own_files
+from envy.testing.drivers.go_list import GoPackage, built_files
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import is_settled, mark_of
 
-DRIVER_VERSION = "go-4"
+DRIVER_VERSION = "go-5"
 
 
 class KeyMaker:
@@ -128,7 +128,7 @@ class KeyMaker:
         folder = row.get("Dir", "")
         digest.update(self._shown(f"\0{folder}\0{row.get('Error')}\0").encode())
         if not row["ImportPath"].endswith(".test"):  # its only file is generated from the others
-            for file in own_files(row):
+            for file in built_files(row):
                 digest.update(f"{file}\0".encode())
                 path = os.path.join(folder, file)  # noqa: PTH118  thousands of them
                 digest.update(self._memo.digest(path).encode() if is_fixed else self._content(path))

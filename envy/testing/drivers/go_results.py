@@ -95,7 +95,7 @@ def _texts_of(
         key,
         run.package.name,
         str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
         "*" if names is None else f"{len(names)} {' '.join(names)}",
         selection.run,
         selection.skip,

@@ -18,18 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
-from envy.host.process import Completed, ProcessSpec, run
+from envy.host.process import Completed, ProcessSpec
 from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_dump import folder_to_cut
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
-from envy.testing.drivers.go_remote import execute
+from envy.testing.drivers.go_remote import Start, start_here
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.package_events import PackageEvents
-from envy.testing.remote.tests import RemotePackage, limit_of
+from envy.testing.rules import serial_tests
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
 
@@ -58,9 +58,8 @@ class PackageRunner:
         ends_at: float | None,
         scratch: Callable[[str], Path],
         count_failed: Callable[[], int],
-        remote: RemotePackage | None = None,
+        start: Start = start_here,
     ) -> None:
-        """`remote` runs the binary on another machine, as long as that can be reached."""
         self._toolchain = toolchain
         self._flags = flags
         self._settings = settings
@@ -74,7 +73,7 @@ class PackageRunner:
         self._count_failed = count_failed  # the failed tests of the session so far
         self.logs: list[Path] = []  # what each process consulted
         self.unkept = ""  # why the result proves nothing about another run
-        self._remote = remote
+        self._start = start
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
@@ -104,7 +103,9 @@ class PackageRunner:
     # -- rounds --------------------------------------------------------------------------------
 
     def _first_round(self, tally: Tally) -> None:
-        whole = tuple(tally.remaining) == self._run.package.tests and not self._settings.isolate
+        whole = tuple(tally.remaining) == self._run.package.tests and not (
+            self._settings.isolate or serial_tests(self._settings, self._name, tally.remaining)
+        )
         selection = self._run.selection
         if whole and selection.names is None and not selection.run:
             self._until_done(tally, None)
@@ -123,9 +124,11 @@ class PackageRunner:
         if self._settings.isolate:
             yield from ([name] for name in names)
             return
+        alone = serial_tests(self._settings, self._name, names)
+        together = [name for name in names if name not in alone] if alone else names
         group: list[str] = []
         length = 0
-        for name in names:
+        for name in together:
             length += len(name.encode()) + 8
             if group and length > _LONGEST_PATTERN:
                 yield group
@@ -133,6 +136,7 @@ class PackageRunner:
             group.append(name)
         if group:
             yield group
+        yield from ([name] for name in alone)
 
     def _until_done(self, tally: Tally, group: list[str] | None) -> None:
         """Start processes until no test remains that another process could run."""
@@ -188,9 +192,7 @@ class PackageRunner:
             attempt=attempt,
             carried_over=carried_over,
         )
-        # As with `go test`, only -fuzztime limits fuzzing.
-        timeout = 0.0 if self._flags.fuzz else self._settings.timeout
-        limits = Limits(converter, timeout, self._ends_at)
+        limits = Limits(converter, self._timeout_of, self._ends_at)
         package = self._run.package
         spec = ProcessSpec(
             argv=self._argv(names),
@@ -206,7 +208,8 @@ class PackageRunner:
             looks_for_leftovers=True,
         )
         try:
-            completed = self._start(spec, converter, names, attempt=attempt)
+            tests = package.tests if names is None else names
+            completed = self._start(spec, converter.feed, tests, attempt)
         except ScriptFailed as error:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))
@@ -228,27 +231,9 @@ class PackageRunner:
         self._report_leftovers(completed)
         return _ProcessResult(completed, converter, limited)
 
-    def _start(
-        self,
-        spec: ProcessSpec,
-        converter: OutputConverter,
-        names: Sequence[str] | None,
-        *,
-        attempt: int,
-    ) -> Completed:
-        """Run a process here, or on another machine."""
-        if self._remote is None:
-            return run(spec)
-        count = len(self._run.package.tests if names is None else names) or 1
-        seconds = limit_of(self._settings.timeout * count, self._ends_at)
-        found = execute(self._remote, spec, str(self._run.binary), seconds, reads=not attempt)
-        if found is None:
-            with self._remote.running_here():
-                return run(spec)
-        self.unkept = "it ran on a server"
-        completed, output = found
-        converter.feed(output)
-        return completed
+    def _timeout_of(self, name: str) -> float:
+        # As with `go test`, only -fuzztime limits fuzzing.
+        return 0.0 if self._flags.fuzz else self._settings.timeout_of(self._name, name)
 
     def _argv(self, names: Sequence[str] | None) -> list[str]:
         argv = argv_of(
@@ -357,8 +342,9 @@ class PackageRunner:
 
     def _exceeded(self, process: _ProcessResult) -> str:
         if process.limited:
-            limit = go_duration(self._settings.timeout)
-            return f"{', '.join(sorted(process.limited))} ran longer than {limit}"
+            names = sorted(process.limited)
+            limit = go_duration(self._settings.timeout_of(self._name, names[0]))
+            return f"{', '.join(names)} ran longer than {limit}"
         running = sorted({name.partition("/")[0] for name in process.converter.progress.active})
         verb = "was" if len(running) == 1 else "were"
         more = f"; {', '.join(running)} {verb} running" if running else ""
@@ -375,8 +361,8 @@ class PackageRunner:
     # -- retries -------------------------------------------------------------------------------
 
     def _retry(self, tally: Tally) -> None:
-        for attempt in range(2, self._settings.retries + 2):
-            failed = [name for name in tally.failed if name]
+        for attempt in self._settings.attempts:
+            failed = [name for name in tally.failed if name and self._may_retry(name, attempt)]
             if not failed or self._must_stop(Tally(remaining=[])):
                 return
             for name in failed:
@@ -391,6 +377,9 @@ class PackageRunner:
                 self._say(f"{name} is flaky: it passed in attempt {attempt}")
                 if not self._settings.flaky_fails:
                     del tally.failed[name]
+
+    def _may_retry(self, name: str, attempt: int) -> bool:
+        return self._settings.retries_of(self._name, name) >= attempt - 1
 
     # -- events --------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from envy import events as ev
 from envy.errors import Cancelled, EnvyError
@@ -31,6 +31,9 @@ _GRACE = 30.0  # seconds for a program to start and to write its results
 _NAMED = 5  # packages in one line
 _MOST_FAILURES = 3  # actions that the server did not execute, before it is not used any more
 _SIGNALS = range(129, 193)
+
+
+_Result = TypeVar("_Result")
 
 
 class Executor(Protocol):
@@ -239,9 +242,10 @@ class RemotePackage:
             self._answers.append(executed.is_cached)
         return executed
 
-    def running_here(self) -> contextlib.AbstractContextManager[None]:
-        """Wait for the turn of a program that runs here after all."""
-        return self._tests.running_here()
+    def here(self, run: Callable[[], _Result]) -> _Result:
+        """Run a program here after all, when it is its turn."""
+        with self._tests.running_here():
+            return run()
 
 
 def package_on(tests: RemoteTests | None, run: PackageRun, emit: Emit) -> RemotePackage | None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from time import time
 
 from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.advice import build_output, extra_mains, hidden_tests, spelled
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
+from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
+from envy.testing.drivers.native.package import NativePackage, detail_of
 from envy.testing.drivers.native.remote import remote_inputs
 from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
@@ -28,6 +31,7 @@ from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
 from envy.testing.drivers.native.sources import (
     SourceFunction,
     SourcePackage,
+    find_main,
     find_packages,
     package_name,
     read_functions,
@@ -47,6 +51,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -60,19 +65,7 @@ from envy.testing.remote.inputs import StaysHere
 from envy.testing.remote.tests import RemoteTests, package_on
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
-DRIVER_VERSION = "native-1"
-
-
-@dataclass(slots=True, kw_only=True)
-class NativePackage:
-    """What the driver knows of a package."""
-
-    task: BuildTask
-    record_key: str
-    record: dict[str, object]
-    warnings: list[str] = field(default_factory=list)
-    scans: dict[str, list[object]] = field(default_factory=dict)  # by source
-    inputs: tuple[Path, ...] = ()  # that the manifest names
+DRIVER_VERSION = "native-2"
 
 
 class NativeDriver:
@@ -128,8 +121,9 @@ class NativeDriver:
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
         functions = {
-            name: self._functions(source.directory / name, record, scans)
-            for name in (*source.tests, *source.library)
+            name: self._functions(source.directory / name, record, scans, read)
+            for names, read in ((source.tests, read_functions), (source.library, find_main))
+            for name in names
         }
         tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
         runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
@@ -175,7 +169,7 @@ class NativeDriver:
         units = []
         for name in (*source.library, *source.tests):
             flags = [f"-iquote{folder}", *extra, f"-I{RUNTIME}"]
-            if name in source.library and any(f.name == OWN_MAIN for f in functions[name]):
+            if name in source.library and functions[name]:
                 # The program of this folder can be tested beside its own `main`.
                 word = re.sub(r"\W", "_", name)
                 flags.append(f"-Dmain=envy_main_of_{word}")
@@ -183,8 +177,9 @@ class NativeDriver:
         return units
 
     def _functions(
-        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]]
-    ) -> list[SourceFunction]:
+        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]],
+        read: Callable[[str], list[SourceFunction]],
+    ) -> list[SourceFunction]:  # fmt: skip
         """Return the functions of a source; read it only if it has changed."""
         digest = self._digests.of(str(path))
         earlier = record.get("scans")
@@ -196,7 +191,7 @@ class NativeDriver:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
-        functions = read_functions(text) if "test_" in text or "main" in text else []
+        functions = read(text)
         scans[str(path)] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
         return functions
 
@@ -204,7 +199,7 @@ class NativeDriver:
 
     def build_key(self, run: PackageRun) -> str:
         """Set the key of the executable and the kept executable, if all its sources are known."""
-        detail = _detail(run)
+        detail = detail_of(run)
         task, record = detail.task, detail.record
         run.build_events += build_output(run.package.name, detail.warnings)
         if task.messages:  # it cannot be built
@@ -234,7 +229,7 @@ class NativeDriver:
         """Build packages."""
         self._builder.ends_at = self.ends_at
         for run in batch:
-            task = _detail(run).task
+            task = detail_of(run).task
             refusals = len(task.messages)
             try:
                 if refusals:
@@ -257,14 +252,14 @@ class NativeDriver:
 
     def _note_tests(self, run: PackageRun, rows: Sequence[object]) -> None:
         """Replace the tests read from the sources by those that the compiler found."""
-        if _detail(run).task.has_own_main:
+        if detail_of(run).task.has_own_main:
             return
         names = tuple(str(row[0]) for row in rows if isinstance(row, list))
         if names != run.package.tests:
             run.package = replace(run.package, tests=names)
 
     def _write_record(self, run: PackageRun) -> None:
-        detail = _detail(run)
+        detail = detail_of(run)
         task = detail.task
         if any(state.key.startswith("unsettled-") for state in task.states.values()):
             return
@@ -300,7 +295,7 @@ class NativeDriver:
             children=self._children,
             count=self._count,
             ends_at=self.ends_at,
-            has_own_main=_detail(run).task.has_own_main,
+            has_own_main=detail_of(run).task.has_own_main,
             count_failed=self.count_failed or (lambda: 0),
             remote=remote,
         )
@@ -312,7 +307,7 @@ class NativeDriver:
         """Return what the executable of a package needs on another machine."""
         if self._coverage is not None:
             raise StaysHere("--coverage is given")
-        inputs = _detail(run).inputs
+        inputs = detail_of(run).inputs
         return remote_inputs(run, inputs, self._environment, self._children, places)
 
     # -- results -------------------------------------------------------------------------------
@@ -331,7 +326,7 @@ class NativeDriver:
 
     def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
         """Return what decides the result on any machine before anything is built."""
-        task = _detail(run).task
+        task = detail_of(run).task
         places = places.having({"<envy>": str(RUNTIME), "<toolchain>": str(self._toolchain.root)})
         return shared_key_of(
             run, task.units, task.link_flags, self._toolchain, self._settings,
@@ -340,7 +335,7 @@ class NativeDriver:
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests may have read, and those they were built from."""
-        detail = _detail(run)
+        detail = detail_of(run)
         folders = {name: None for unit in detail.task.units for name in include_folders(unit)}
         own = str(run.package.directory)  # is added with all that is in it
         return consulted_by(
@@ -362,6 +357,12 @@ class NativeDriver:
         """Return what the run rests on, apart from what tests consult."""
         del packages
         return basis_of(self._toolchain, self._root, patterns, environment, since=since)
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        return affected_packages(runs, self._libraries, changes, known)
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the executables are built from, for explanations."""
@@ -388,9 +389,3 @@ class NativeDriver:
     def close(self) -> None:
         """End the compilers."""
         self._builder.close()
-
-
-def _detail(run: PackageRun) -> NativePackage:
-    detail = run.package.detail
-    assert isinstance(detail, NativePackage)
-    return detail

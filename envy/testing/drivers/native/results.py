@@ -85,7 +85,7 @@ def _texts_of(
         _VERSION,
         run.package.name,
         str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
         "*" if names is None else f"{len(names)} {' '.join(names)}",
         run.selection.run,
         run.selection.skip,

@@ -116,8 +116,9 @@ class NativeRunner:
         return bool(most and max(self._count_failed(), len(self._totals.failed)) >= most)
 
     def _retry(self) -> None:
-        for attempt in range(2, self.settings.retries + 2):
-            failed = list(self._totals.failed)
+        for attempt in self.settings.attempts:
+            failed = [name for name in self._totals.failed
+                      if self.settings.retries_of(self._name, name) >= attempt - 1]  # fmt: skip
             if not failed or self._children.stopping or self._totals.reason:
                 return
             for name in failed:
@@ -132,6 +133,10 @@ class NativeRunner:
                 if self.settings.flaky_fails:
                     self._totals.failed[name] = None
 
+    def timeout_of(self, test: str) -> float:
+        """Return the time limit of a test, and of "", that between tests; 0: none."""
+        return self.settings.timeout_of(self._name, test)
+
     # -- one process ---------------------------------------------------------------------------
 
     def _one_process(self, indexes: list[int], *, attempt: int) -> list[int]:
@@ -140,15 +145,14 @@ class NativeRunner:
             return self._process_here(indexes, attempt=attempt)
         left = self._process_elsewhere(self._remote, indexes, attempt=attempt)
         if left is None:
-            with self._remote.running_here():
-                return self._process_here(indexes, attempt=attempt)
+            return self._remote.here(lambda: self._process_here(indexes, attempt=attempt))
         return left
 
     def _process_elsewhere(
         self, remote: RemotePackage, indexes: list[int], *, attempt: int
     ) -> list[int] | None:
         assert self._run.binary is not None
-        limit = self.settings.timeout
+        limit = self.settings.longest_timeout(self._name, [self.names[at] for at in indexes])
         found = execute(
             remote,
             self._run.binary,
@@ -272,7 +276,7 @@ class NativeRunner:
     def _explain(self, completed: Completed, test: str) -> None:
         where = test or "the package"
         if completed.timed_out:
-            limit = go_duration(self.settings.timeout)
+            limit = go_duration(self.timeout_of(test))
             total = self._total_timeout(completed)
             text = "the run took too long" if total else f"{where} ran longer than {limit}"
             self._say(f"terminated, because {text}", test=test)

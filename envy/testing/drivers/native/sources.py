@@ -30,8 +30,10 @@ _NOT_CODE = re.compile(
 _WORD = r"[A-Za-z_]\w*"
 _FUNCTION = re.compile(
     rf"(?P<static>\bstatic\s+(?:inline\s+)?)?(?P<type>\b{_WORD}[\s*]+)"
-    rf"(?P<name>test_\w*|main)\s*\((?P<parameters>[^(){{}};]*)\)\s*(?:noexcept\s*)?\{{"
+    rf"(?P<name>test_\w*|main)\s*\((?P<parameters>[^(){{}};]*)\)\s*"
+    rf"(?:noexcept\s*)?(?:{_WORD}[^(){{}}=]*;\s*)?\{{"  # the declarations are those of old C
 )
+_MAIN = re.compile(r"(?<![\w:.>])main\b\s*(?:\w+\s*)?\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def is_test_file(name: str) -> bool:
 
 def read_functions(text: str) -> list[SourceFunction]:
     """Return the tests that a source defines, and `main`, in its order."""
+    if "test_" not in text and "main" not in text:
+        return []
     code = _NOT_CODE.sub(_blank, text)
     found: list[SourceFunction] = []
     line, at = 1, 0
@@ -78,6 +82,17 @@ def read_functions(text: str) -> list[SourceFunction]:
             SourceFunction(match["name"], line, match["static"] is not None and not inside)
         )
     return found
+
+
+def find_main(text: str) -> list[SourceFunction]:
+    """Return the `main` of a library's source, in whatever form it is written."""
+    if "main" not in text:
+        return []
+    code = _NOT_CODE.sub(_blank, text)
+    match = _MAIN.search(code)
+    if match is None:
+        return []
+    return [SourceFunction("main", code.count("\n", 0, match.start()) + 1, is_static=False)]
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,15 @@ from pathlib import Path
 from time import time
 
 from envy.errors import ScriptFailed
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -33,6 +37,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -52,6 +57,7 @@ class SuitePlace:
 
     manifest_folder: Path
     listings: Listings
+    since: Callable[[], int]  # what changed after this moment may not be what the run has seen
 
 
 class ProjectDriver:
@@ -102,15 +108,23 @@ class ProjectDriver:
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
         key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
-        found = self._place.listings.find(key, project)
-        if found is not None:
-            return found
+        environment = self._tools.environment
+        known = self._place.listings.find(key, project, environment)
+        if known is not None:
+            snapshot.add_rows(row for tests in known for row in tests.rests)
+            return known
         try:
             found = self._kind.discover(project, self._tools)
         except (NotTestable, ScriptFailed) as error:
             return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        rests = Snapshot(environment)
+        rests.add_rows(row for tests in found for row in tests.rests)
         if not any(tests.problem for tests in found):
-            self._place.listings.keep(key, found)
+            # A list of what changed meanwhile would be found again with what was there before.
+            with contextlib.suppress(Unkept):
+                snapshot.confirmed(self._place.since())
+                self._place.listings.keep(key, found, rests.confirmed(self._place.since()))
+        snapshot.add_rows(row for tests in found for row in tests.rests)
         return found
 
     def _snapshot_of(self, project: SuiteProject) -> Snapshot:
@@ -229,7 +243,7 @@ class ProjectDriver:
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
@@ -265,6 +279,30 @@ class ProjectDriver:
             return Basis(facts=snapshot.confirmed(since))
         except Unkept as error:
             return Basis(unkept=str(error))
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        causes: dict[Path, ProjectCause] = {}
+        found = {}
+        for run in runs:
+            project = _detail(run).project
+            cause = causes.get(project.directory)
+            if cause is None:
+                rows = self._snapshot_of(project).subjects
+                own = of_rows(self._kind.toolchain(project, self._tools), rows)
+                cause = causes[project.directory] = cause_in_project(
+                    project,
+                    [row for row in rows if row not in own],
+                    own,
+                    changes,
+                    root=self._place.manifest_folder,
+                )
+            why = cause.text or (cause_of(run, changes, known) if cause.is_unsure else "")
+            if _detail(run).problem or why:
+                found[run.package.name] = why or "its tests cannot be listed"
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return the files that packages rest on, for explanations."""

@@ -16,12 +16,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.errors import UsageError
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
+from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -30,8 +32,10 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.report import ENDS, SuiteReport
-from envy.testing.evidence import FILE
+from envy.testing.patterns import compile_part, split_alternatives, subtests_of
 
+# What regular expressions of JavaScript do not have, or read differently.
+_NOT_IN_NODE = re.compile(r"\(\?(?!:)|\\[AzZ]")
 _OLDEST = (18, 15)
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.")
 
@@ -51,9 +55,7 @@ class NodeRunnerKind(TestKind):
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what npm, yarn or pnpm say that they have installed."""
         path = tools.environment_of(project).get("PATH", "")
-        records = (".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml")
-        installed = [(FILE, f"{project.folder}/node_modules/{name}") for name in records]
-        return [*path_rows("node", path, project.folder), *installed]
+        return [*path_rows("node", path, project.folder), *installed_rows(project.directory)]
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
         """Return the tests of all files, which are loaded; a hook stops the bodies of tests."""
@@ -134,9 +136,10 @@ def _run_file(
     told = _File(job.report, file)
     channel = EventChannel(told.take)
     variables = {}
-    if names:
+    selection = _selection(job, file, names)
+    if selection:
         place = job.tools.scratch / f"node-{id(job)}-{number}.json"
-        place.write_text(json.dumps([_own_name(name) for name in names]), encoding="utf-8")
+        place.write_text(json.dumps(selection), encoding="utf-8")
         variables["ENVY_TEST_SELECTION"] = str(place)
     is_file_only = list(names or [file]) == [file] and file in job.package.tests
     if is_file_only:
@@ -161,10 +164,36 @@ def _run_file(
         return
     if job.crashed or len(job.report.failed) > failed:
         return
-    if not told.done or (completed.exit_code and not names):
+    if not told.done or (completed.exit_code and not selection):
         # Tests that did not begin are reported as missing; the file says why.
         code = completed.exit_code
         job.fail(f"exit {code}", f"{file} ended early, with exit code {code}")
+
+
+def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, object]:
+    """Return the tests and subtests of a file that are to run; {} for all."""
+    here = [name for name in job.tests if name.startswith(f"{file}::")]
+    inner = subtests_of(here, job.run)
+    skipped = {
+        name: [parts[1:] for parts in split_alternatives(job.skip) if _skips(parts, name)]
+        for name in (here if job.skip else ())
+    }
+    for rows in (*inner.values(), *skipped.values()):
+        for part in (part for parts in rows for part in parts):
+            if _NOT_IN_NODE.search(part):
+                raise UsageError(f"--run or --skip has syntax that node cannot evaluate: {part!r}")
+    if not names and not inner and not any(skipped.values()):
+        return {}
+    return {
+        "names": [_own_name(name) for name in names] or None,
+        "inner": {_own_name(name): rows for name, rows in inner.items()},
+        "skipped": {_own_name(name): rows for name, rows in skipped.items() if rows},
+    }
+
+
+def _skips(parts: Sequence[str], name: str) -> bool:
+    first = compile_part(parts[0])
+    return len(parts) > 1 and first is not None and first.search(name) is not None
 
 
 def _listed(

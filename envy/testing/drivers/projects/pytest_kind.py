@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.testing.drivers.projects.channel import EventChannel
-from envy.testing.drivers.projects.inputs import path_rows, program_rows
+from envy.testing.drivers.projects.inputs import program_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
@@ -28,7 +28,13 @@ from envy.testing.drivers.projects.project import (
     SuiteProject,
     Tools,
 )
-from envy.testing.drivers.projects.python_program import ADD_PYTEST, environment_rows, find_pytest
+from envy.testing.drivers.projects.python_program import (
+    ADD_PYTEST,
+    environment_rows,
+    find_pytest,
+    places_rows,
+    search_rows,
+)
 from envy.testing.drivers.projects.report import SuiteReport
 
 _REPORTER = "envy_pytest_reporter"
@@ -72,11 +78,12 @@ class PytestKind(TestKind):
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return pytest, its Python, and what is installed beside it."""
+        rows = search_rows(project, tools)
         try:
             argv = find_pytest(project, tools)
         except NotTestable:
-            return path_rows("pytest", tools.environment.get("PATH", ""), project.folder)
-        return [*program_rows(argv[0]), *environment_rows(argv[0])]
+            return rows
+        return [*rows, *program_rows(argv[0]), *environment_rows(argv[0])]
 
     def identity(self, project: SuiteProject, tools: Tools) -> str:
         """Return the command."""
@@ -154,6 +161,7 @@ class _Collection:
         self.errors: list[str] = []
         self.status: int | None = None
         self._data: dict[str, str] = {}
+        self._places: Mapping[str, object] = {}
 
     def take(self, event: Mapping[str, object]) -> None:
         """Take one event."""
@@ -165,6 +173,8 @@ class _Collection:
             self.errors.append(f"{name}\n{text}")
         elif kind == "internal-error":
             self.errors.append(text)
+        elif kind == "places":
+            self._places = event
         elif kind == "config":
             self._data = {"root": str(event.get("root", "")), "ini": str(event.get("ini", ""))}
         elif kind == "done":
@@ -186,6 +196,7 @@ class _Collection:
                 directory=directory if directory.is_dir() else project.directory,
                 tests=tuple(names),
                 data=data,
+                rests=places_rows(self._places, project),
             )
         ]
 

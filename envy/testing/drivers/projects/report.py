@@ -29,7 +29,7 @@ class SuiteReport:
         self.last_change = time.monotonic()
         self._package = package
         self._emit = emit
-        self._expected = frozenset(expected)
+        self.expected = frozenset(expected)
         self._attempt = attempt
         self._limiters: dict[str, LineLimiter] = {}
         self._numbers: dict[str, int] = {}
@@ -58,7 +58,7 @@ class SuiteReport:
             return
         self.last_change = time.monotonic()
         self.running[test] = self.last_change
-        if self._expected and test.partition("/")[0] not in self._expected:
+        if self.expected and test.partition("/")[0] not in self.expected:
             self.unexpected[test.partition("/")[0]] = None
         self.emit("run", test=test)
 

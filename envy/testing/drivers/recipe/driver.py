@@ -12,9 +12,16 @@ from pathlib import Path
 from time import time
 
 from envy.host.children import Children
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
-from envy.testing.drivers.recipe.files import find_test_files, package_name, written_tests
+from envy.testing.drivers.recipe.files import (
+    find_test_files,
+    package_name,
+    recipe_of,
+    written_tests,
+)
 from envy.testing.drivers.recipe.one_test import UnusableTests, load_tests
 from envy.testing.drivers.recipe.results import basis_of, facts_of, shared_key_of
 from envy.testing.drivers.recipe.results import key_of as result_key_of
@@ -23,6 +30,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -179,6 +187,19 @@ class RecipeDriver:
         """Return what the run rests on, apart from what tests consult."""
         del packages
         return basis_of(self._root, patterns, environment, since=since)
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        found = {}
+        for run in runs:
+            path = _detail(run).path
+            own = changes.of_file(str(path)) or changes.of_file(str(recipe_of(path)))
+            cause = f"{own} changed" if own else cause_of(run, changes, known)
+            if cause:
+                found[run.package.name] = cause
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what is built: nothing."""

@@ -36,7 +36,7 @@ from envy.testing.drivers.projects.cargo.surroundings import (
     test_variables,
     toolchain_files,
 )
-from envy.testing.drivers.projects.inputs import folder_rows, path_rows
+from envy.testing.drivers.projects.inputs import TREE, path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import raw_name, test_name
@@ -105,9 +105,7 @@ class CargoKind(TestKind):
         rows += [(FILE, name) for name in files]
         home = environment.get("RUSTUP_HOME") or f"{environment.get('HOME', '')}/.rustup"
         rows += [(LISTING, f"{home}/toolchains"), (LISTING, f"{home}/update-hashes")]
-        for folder in local_folders(project.folder):
-            rows += folder_rows(folder)
-        return rows
+        return [*rows, *((TREE, folder) for folder in local_folders(project.folder))]
 
     # -- building --------------------------------------------------------------------------------
 

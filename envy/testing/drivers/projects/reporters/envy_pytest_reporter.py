@@ -89,6 +89,25 @@ def pytest_collection_finish(session):
     if _events.descriptor >= 0 and session.config.getoption("collectonly", False):
         for item in session.items:
             _events.tell("item", id=item.nodeid)
+        _tell_places()
+
+
+def _tell_places():
+    """Tell where this Python and what it has imported lie."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    modules = [
+        os.path.abspath(module.__file__)
+        for name, module in list(sys.modules.items())
+        if "." not in name and isinstance(getattr(module, "__file__", None), str)
+    ]
+    _events.tell(
+        "places",
+        executable=sys.executable or "",
+        prefix=sys.prefix,
+        base=sys.base_prefix,
+        path=[os.path.abspath(entry) for entry in sys.path if os.path.abspath(entry) != own],
+        modules=[path for path in modules if os.path.dirname(path) != own],
+    )
 
 
 def pytest_collectreport(report):

@@ -20,6 +20,7 @@ from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import raw_name, test_name
+from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -64,12 +65,10 @@ class VitestKind(TestKind):
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what says which packages are installed."""
         path = tools.environment_of(project).get("PATH", "")
-        rows = path_rows("node", path, project.folder)
+        rows = [*path_rows("node", path, project.folder), *installed_rows(project.directory)]
         for folder in (project.directory, *project.directory.parents):
             if folder == project.directory or (folder / "node_modules").is_dir():
                 rows += [
-                    (FILE, f"{folder}/node_modules/.package-lock.json"),
-                    (FILE, f"{folder}/node_modules/.modules.yaml"),
                     (FILE, f"{folder}/node_modules/vitest/package.json"),
                     *((FILE, f"{folder}/{name}") for name in _LOCKS),
                 ]
@@ -207,7 +206,7 @@ class _Results:
 
     def _await_test(self) -> None:
         """Let the limit of a test begin now: a file is loaded, so that tests follow."""
-        slack = max(0.0, LONGEST_START - self._job.tools.settings.timeout)
+        slack = max(0.0, LONGEST_START - self._job.longest_timeout)
         self._report.last_change = time.monotonic() - slack
 
     def finish(self) -> None:
