@@ -221,7 +221,9 @@ class GoDriver:
             self._started[run.package.name] = start
         names = os.listdir(run.package.directory)  # noqa: PTH208
         self._ran[run.package.name] = (runner, names)
-        return runner.run(self.select(run, run.selection))
+        verdict = runner.run(self.select(run, run.selection))
+        run.ran_on = remote.ran_on if remote is not None else ""
+        return verdict
 
     def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
         """Return what the binary of a package needs on another machine."""

@@ -112,6 +112,11 @@ class RemoteTests:
             self._switch_off(error)
 
     @property
+    def shown(self) -> str:
+        """The address of the server."""
+        return self._executor.shown if self._executor is not None else ""
+
+    @property
     def is_used(self) -> bool:
         """Whether actions are sent to the server."""
         return self._executor is not None and not self._why_off
@@ -197,6 +202,14 @@ class RemotePackage:
         self._emit = emit
         self._answers: list[bool] = []  # whether each was a former one
         self._is_here = False
+
+    @property
+    def ran_on(self) -> str:
+        """Where the programs of the package ran, as the end of a sentence."""
+        if not self._answers:
+            return ""
+        server = self._tests.shown
+        return f"answered by the action cache of {server}" if all(self._answers) else f"on {server}"
 
     @property
     def was_used(self) -> bool:
