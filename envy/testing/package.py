@@ -123,6 +123,7 @@ class PackageRun:
     shared: SharedKey | None = None  # of its result on other machines; None if it has none there
     not_taken: str = ""  # why no result of another machine is used
     unshared: str = ""  # why its result is not given to others
+    ran_on: str = ""  # which server ran its tests, or answered for them
     remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 

@@ -294,6 +294,7 @@ class NativeDriver:
         )
         verdict = runner.run(self.select(run, run.selection))
         run.unkept = run.unkept or runner.unkept
+        run.ran_on = remote.ran_on if remote is not None else ""
         return verdict
 
     def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:

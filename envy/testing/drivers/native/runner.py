@@ -145,21 +145,20 @@ class NativeRunner:
             return self._process_here(indexes, attempt=attempt)
         left = self._process_elsewhere(self._remote, indexes, attempt=attempt)
         if left is None:
-            with self._remote.running_here():
-                return self._process_here(indexes, attempt=attempt)
+            return self._remote.here(lambda: self._process_here(indexes, attempt=attempt))
         return left
 
     def _process_elsewhere(
         self, remote: RemotePackage, indexes: list[int], *, attempt: int
     ) -> list[int] | None:
         assert self._run.binary is not None
-        limits = [self.timeout_of(self.names[index]) for index in indexes]
+        limit = self.settings.longest_timeout(self._name, [self.names[at] for at in indexes])
         found = execute(
             remote,
             self._run.binary,
             [] if self._has_own_main else [f"--tests={ranges(indexes)}"],
-            seconds=limit_of(limits, self.ends_at),
-            of_each=0.0 if 0.0 in limits else max(limits),
+            seconds=limit_of(limit * len(indexes), self.ends_at),
+            of_each=limit,
             reads=not attempt,
         )
         if found is None:
