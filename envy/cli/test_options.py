@@ -44,8 +44,6 @@ class TestOptions:
     remote_exec: bool = False
     remote_jobs: int = 16
     changed: str = ""  # a revision of git
-    remote_exec: bool = False
-    remote_jobs: int = 16
     watch: bool = False
     legacy: bool = False
     go_flags: tuple[tuple[str, str | None], ...] = ()
