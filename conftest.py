@@ -2,6 +2,7 @@
 
 import compileall
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,15 @@ from loopback.npm_registry import FakeNpmRegistry
 from loopback.package_index import FakePackageIndex
 from loopback.programs import Recorder
 
-# No test is timed: on a busy machine, an example that is drawn slowly is not a failure.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# No test is timed: on a busy machine, an example that is drawn slowly is not a failure. Examples
+# are the same in each run, so that a failure is due to a change; `make soak` looks for new ones.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=not any(name.startswith("ENVY_SOAK_") for name in os.environ),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 SETTINGS_OF_CALLERS = (
     "CI",
@@ -53,6 +60,14 @@ def http_proxy() -> Iterator[LoopbackProxy]:
     """A forward proxy that notes what it was asked for."""
     with LoopbackProxy() as proxy:
         yield proxy
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 at which nothing listens, and which no other program gets."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 @pytest.fixture

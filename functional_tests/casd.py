@@ -48,7 +48,7 @@ def running_casd(programs, store, *words):
             ending.callback(process.terminate)
             with contextlib.suppress(grpc.FutureTimeoutError):
                 with grpc.insecure_channel(address) as channel:
-                    grpc.channel_ready_future(channel).result(timeout=30)
+                    grpc.channel_ready_future(channel).result(timeout=300)
                 if process.poll() is None:
                     break
         else:

@@ -277,7 +277,7 @@ def test_a_run_that_waits_for_a_lock_is_interrupted(project):
         assert ended.seconds < PROMPT
     finally:
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=60)
+        first.communicate(timeout=300)
     assert first.returncode == 130
     assert_clean(project, "")
 

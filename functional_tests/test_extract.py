@@ -72,7 +72,7 @@ def test_a_signal_leaves_nothing(project, number):
     while not list(project.root.glob("out.*.new")) and process.poll() is None:
         pass
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     left = {path.name for path in project.root.iterdir()}
     if "out" in left:  # it was faster than the signal
         assert len([*project.root.glob("out/*/*")]) == len(files)

@@ -131,7 +131,7 @@ def test_a_closed_terminal_ends_the_view(go_project, controls, words):
     terminal = Terminal(go_project, *words, controls=controls)
     terminal.read_until(b"saved/one" if words else FAILED)
     os.close(terminal.primary)
-    assert terminal.process.wait(timeout=60) is not None
+    assert terminal.process.wait(timeout=300) is not None
 
 
 def test_a_saved_run_can_be_looked_at(go_project):
@@ -165,7 +165,7 @@ def test_watch_runs_again_when_a_file_changes(go_project):
     go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
     read_until(b"waiting for a change")
     process.send_signal(2)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert b"1 passed, 1 failed" in output
     assert b"2 passed, 0 failed" in output

@@ -54,7 +54,7 @@ def launch(project, *words, program="bin/tool", env=None, cwd=None, code=0, envy
         env=variables,
         capture_output=True,
         check=False,
-        timeout=120,  # a launcher that runs itself never ends
+        timeout=300,  # a launcher that runs itself never ends
     )
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode() + (done.stderr.decode() if code else "")

@@ -12,7 +12,7 @@ from project import envy_command
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-_PATIENCE = 120.0  # seconds for something that happens at once on an idle machine
+_PATIENCE = 300.0  # seconds for something that happens at once on an idle machine
 SLOW = 'install = "echo compiling the last file of many; touch x; sleep 1000"'
 
 

@@ -84,6 +84,15 @@ class CannotWrite(FetchError):
     """The content cannot be written on this machine, from wherever it comes."""
 
 
+def cannot_write(uri: str, path: object, error: OSError) -> CannotWrite:
+    """Return the error for content of `uri` that the system does not let be written."""
+    return CannotWrite(
+        f"cannot write the content of {uri} to {path}: {error.strerror}",
+        uri=uri,
+        hint="free some space on that disk, or move the cache with --cache-root",
+    )
+
+
 class NoAnswer(Answered):
     """The server could not be reached, or could not answer now: another time it may."""
 

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import os
 import random
-import socket
 import subprocess
 import zlib
 
@@ -534,24 +533,18 @@ def test_no_proxy(http_server, http_proxy, fetch):
     assert not http_proxy.requested
 
 
-def test_dead_proxy(fetch):
+def test_dead_proxy(fetch, closed_port):
     """The error for an unreachable proxy names the proxy, without its credentials."""
-    environment = {"http_proxy": f"http://me:hunter2@127.0.0.1:{free_port()}"}
+    environment = {"http_proxy": f"http://me:hunter2@127.0.0.1:{closed_port}"}
     with pytest.raises(FetchError, match="the proxy http://127") as caught:
         fetch("http://a.invalid/a", environment, settings={"retries": 0})
     assert "hunter2" not in str(caught.value)
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def test_refused_connection(fetch):
+def test_refused_connection(fetch, closed_port):
     """An unreachable server is an error with the reason of the system."""
     with pytest.raises(FetchError, match="could not be reached: Connection refused"):
-        fetch(f"http://127.0.0.1:{free_port()}/a")
+        fetch(f"http://127.0.0.1:{closed_port}/a")
 
 
 def test_unknown_host(fetch):

@@ -1,6 +1,7 @@
 """A download that was interrupted is continued by the next process, if it is still the same."""
 
 import hashlib
+import json
 import random
 
 import pytest
@@ -94,6 +95,16 @@ def test_a_server_that_continues_something_else(fetch, http_server, tmp_path, ch
     http_server.routes["/a"] = [Reply(**fields), WHOLE]
     assert fetch().sha256 == DIGEST
     assert http_server.sent["/a"] >= len(BODY)
+
+
+@pytest.mark.parametrize("field", [{"checked": -1}, {"checked": 1 << 60}, {"version": ""}])
+def test_a_damaged_record(fetch, http_server, tmp_path, field):
+    """A record with numbers that cannot be is none, and the download begins again."""
+    interrupted(fetch, http_server, tmp_path, sha256="")
+    [path] = (tmp_path / "cache" / "downloads" / "partial").glob("*.json*")
+    path.write_text(json.dumps(json.loads(path.read_text()) | field))
+    assert fetch(sha256="").sha256 == DIGEST
+    assert http_server.sent == {"/a": len(BODY)}
 
 
 @pytest.mark.parametrize("digest", [DIGEST, ""])
@@ -262,6 +273,7 @@ DATE, EARLIER = "Wed, 01 Jan 2025 00:00:01 GMT", "Wed, 01 Jan 2025 00:00:00 GMT"
         ({"last-modified": EARLIER, "date": DATE}, EARLIER),
         ({"last-modified": DATE, "date": DATE}, ""),
         ({"last-modified": EARLIER}, ""),
+        ({"etag": '"x\r\n y"'}, ""),
         ({"last-modified": "yesterday", "date": DATE}, ""),
         ({}, ""),
     ],

@@ -14,13 +14,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.process import Completed, ProcessSpec
 from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_dump import folder_to_cut
+from envy.testing.drivers.go_ends import ProcessResult, culprits, reason_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
 from envy.testing.drivers.go_remote import Start, start_here
@@ -32,15 +32,6 @@ from envy.testing.package_events import PackageEvents
 from envy.testing.rules import serial_tests
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
-
-
-@dataclass(frozen=True, slots=True)
-class _ProcessResult:
-    """The result of one process."""
-
-    completed: Completed
-    converter: OutputConverter
-    limited: frozenset[str]  # tests that exceeded their time limit
 
 
 class PackageRunner:
@@ -184,7 +175,7 @@ class PackageRunner:
 
     def _run_process(
         self, names: Sequence[str] | None, carried_over: frozenset[str], *, attempt: int
-    ) -> _ProcessResult | None:
+    ) -> ProcessResult | None:
         converter = OutputConverter(
             self._name,
             self._emit_to,
@@ -229,7 +220,7 @@ class PackageRunner:
         cut = folder_to_cut(self._toolchain) if completed.exit_code else ""
         converter.finish(cut=cut, reason="panic" if is_panic else "")
         self._report_leftovers(completed)
-        return _ProcessResult(completed, converter, limited)
+        return ProcessResult(completed, converter, limited)
 
     def _timeout_of(self, name: str) -> float:
         # As with `go test`, only -fuzztime limits fuzzing.
@@ -249,7 +240,7 @@ class PackageRunner:
 
     # -- results -------------------------------------------------------------------------------
 
-    def _account(self, process: _ProcessResult, tally: Tally) -> bool:
+    def _account(self, process: ProcessResult, tally: Tally) -> bool:
         """Record how a process ended; return whether it ended before its tests did."""
         progress = process.converter.progress
         code = process.completed.exit_code
@@ -267,8 +258,8 @@ class PackageRunner:
                 tally.failed_outside = True
                 self._report_exit(process)
             return False
-        reason = self._reason(process)
-        culprits = self._culprits(process)
+        reason = reason_of(process, is_total=self._ends_at is not None)
+        culprits = culprits(process)
         if culprits or code or process.completed.timed_out:
             self._report_exit(process)
         if process.completed.timed_out and not culprits:
@@ -298,29 +289,6 @@ class PackageRunner:
         progress.open.clear()
         progress.active.clear()
 
-    def _reason(self, process: _ProcessResult) -> str:
-        if process.completed.timed_out:
-            return "timeout" if process.limited or self._ends_at is None else "total-timeout"
-        if process.completed.signal is not None:
-            return f"signal {signal_name(process.completed.signal)}"
-        if process.completed.exit_code == 2:
-            return "panic"
-        return f"exit {process.completed.exit_code}"
-
-    def _culprits(self, process: _ProcessResult) -> frozenset[str]:
-        """Return the open tests that caused the end of the process."""
-        progress = process.converter.progress
-        if process.completed.timed_out and process.limited:
-            return frozenset(
-                name for name in progress.open if name.partition("/")[0] in process.limited
-            )
-        if progress.died_in:  # a panic, which the testing package has just reported as a failure
-            return frozenset(
-                name for name in progress.open if name.partition("/")[0] == progress.died_in
-            )
-        tops = {name.partition("/")[0] for name in progress.active}
-        return frozenset(name for name in progress.open if name.partition("/")[0] in tops)
-
     def _end_open(self, converter: OutputConverter, names: frozenset[str], reason: str) -> None:
         """Fail tests that were open when their process ended, the innermost first."""
         now = time.monotonic()
@@ -331,7 +299,7 @@ class PackageRunner:
             )
             self._emit("fail", test=name, elapsed=round(now - begun, 2), reason=reason)
 
-    def _report_exit(self, process: _ProcessResult) -> None:
+    def _report_exit(self, process: ProcessResult) -> None:
         completed = process.completed
         if completed.timed_out:
             self._say(f"terminated, because {self._exceeded(process)}")
@@ -340,7 +308,7 @@ class PackageRunner:
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
 
-    def _exceeded(self, process: _ProcessResult) -> str:
+    def _exceeded(self, process: ProcessResult) -> str:
         if process.limited:
             names = sorted(process.limited)
             limit = go_duration(self._settings.timeout_of(self._name, names[0]))

@@ -28,6 +28,11 @@ def spelled(folder: str, name: str) -> str:
     return f"./{path}" if path[0] in "-@" else path  # which begin an option, or name a list
 
 
+def could_run(function: SourceFunction) -> bool:
+    """Return whether a function of a test's source is a test, as far as the source tells."""
+    return function.takes_nothing and not function.is_static and function.name != OWN_MAIN
+
+
 def hidden_tests(
     folder: str, source: SourcePackage, functions: Mapping[str, Sequence[SourceFunction]]
 ) -> list[str]:
@@ -37,7 +42,7 @@ def hidden_tests(
         "remove `static`"
         for name in source.tests
         for f in functions[name]
-        if f.is_static and f.name != OWN_MAIN
+        if f.is_static and f.takes_nothing and f.name != OWN_MAIN
     ]
 
 
@@ -56,16 +61,6 @@ def extra_mains(
         for name in source.tests
         for f in functions[name]
         if f.name == OWN_MAIN
-    ]
-
-
-def build_output(package: str, texts: Sequence[str]) -> list[StreamEvent]:
-    """Return texts as events of the build of a package, one for each line."""
-    now = time()
-    return [
-        StreamEvent(action="build-output", time=now, import_path=package, output=f"{line}\n")
-        for text in texts
-        for line in text.splitlines()
     ]
 
 
@@ -97,3 +92,13 @@ def defined_twice(here: Definition, there: Definition) -> str:
             "include this file\n"
         )
     return f"{place}: error: `{here.name}` is defined in {there.place or there.unit}, too\n"
+
+
+def build_output(package: str, texts: Sequence[str]) -> list[StreamEvent]:
+    """Return texts as events of the build of a package, one for each line."""
+    now = time()
+    return [
+        StreamEvent(action="build-output", time=now, import_path=package, output=f"{line}\n")
+        for text in texts
+        for line in text.splitlines()
+    ]

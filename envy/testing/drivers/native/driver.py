@@ -8,9 +8,10 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 
@@ -18,7 +19,13 @@ from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
-from envy.testing.drivers.native.advice import build_output, extra_mains, hidden_tests, spelled
+from envy.testing.drivers.native.advice import (
+    build_output,
+    could_run,
+    extra_mains,
+    hidden_tests,
+    spelled,
+)
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
@@ -65,7 +72,7 @@ from envy.testing.remote.inputs import StaysHere
 from envy.testing.remote.tests import RemoteTests, package_on
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
-DRIVER_VERSION = "native-2"
+DRIVER_VERSION = "native-3"
 
 
 class NativeDriver:
@@ -125,9 +132,9 @@ class NativeDriver:
             for names, read in ((source.tests, read_functions), (source.library, find_main))
             for name in names
         }
-        tests = [f for name in source.tests for f in functions[name] if f.name != OWN_MAIN]
-        runnable = tuple(dict.fromkeys(f.name for f in tests if not f.is_static))
-        own_main = not tests and any(f.name == OWN_MAIN for n in source.tests for f in functions[n])
+        found = [f for name in source.tests for f in functions[name]]
+        runnable = tuple(dict.fromkeys(f.name for f in found if could_run(f)))
+        own_main = not runnable and any(f.name == OWN_MAIN for f in found)
         units = self._units(source, folder, functions, extra.flags)
         if not own_main:
             units.append(make_unit(DISPATCHER, str(self._root), self._toolchain, ["-O1", "-g0"]))
@@ -146,7 +153,7 @@ class NativeDriver:
             record=record,
             inputs=extra.inputs,
             scans=scans,
-            warnings=hidden_tests(folder, source, functions),
+            warnings=[] if own_main else hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
@@ -186,13 +193,14 @@ class NativeDriver:
         row = earlier.get(str(path)) if isinstance(earlier, dict) else None
         if isinstance(row, list) and row and row[0] == digest:
             scans[str(path)] = row
-            return [SourceFunction(str(n), int(line), bool(s)) for n, line, s in row[1]]
+            with contextlib.suppress(TypeError, IndexError):  # a record of something else
+                return [SourceFunction(**function) for function in row[1]]
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
         functions = read(text)
-        scans[str(path)] = [digest, [[f.name, f.line, f.is_static] for f in functions]]
+        scans[str(path)] = [digest, [asdict(function) for function in functions]]
         return functions
 
     # -- building ------------------------------------------------------------------------------

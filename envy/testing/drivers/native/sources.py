@@ -36,13 +36,14 @@ _FUNCTION = re.compile(
 _MAIN = re.compile(r"(?<![\w:.>])main\b\s*(?:\w+\s*)?\(")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFunction:
     """A test, or `main`, as its source defines it."""
 
     name: str
     line: int
     is_static: bool
+    takes_nothing: bool  # as a test does; others with such a name are called by tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,12 @@ def read_functions(text: str) -> list[SourceFunction]:
         # In a class, a static member is no function of the file.
         inside = code.count("{", 0, at) > code.count("}", 0, at)
         found.append(
-            SourceFunction(match["name"], line, match["static"] is not None and not inside)
+            SourceFunction(
+                name=match["name"],
+                line=line,
+                is_static=match["static"] is not None and not inside,
+                takes_nothing=match["parameters"].strip() in {"", "void"},
+            )
         )
     return found
 
@@ -92,7 +98,8 @@ def find_main(text: str) -> list[SourceFunction]:
     match = _MAIN.search(code)
     if match is None:
         return []
-    return [SourceFunction("main", code.count("\n", 0, match.start()) + 1, is_static=False)]
+    line = code.count("\n", 0, match.start()) + 1
+    return [SourceFunction(name="main", line=line, is_static=False, takes_nothing=False)]
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -291,7 +291,8 @@ class ProjectDriver:
             cause = causes.get(project.directory)
             if cause is None:
                 rows = self._snapshot_of(project).subjects
-                own = of_rows(self._kind.toolchain(project, self._tools), rows)
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
                 cause = causes[project.directory] = cause_in_project(
                     project,
                     [row for row in rows if row not in own],
@@ -335,3 +336,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }
