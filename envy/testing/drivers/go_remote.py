@@ -74,8 +74,8 @@ class RemoteStart:
         self, spec: ProcessSpec, feed: Feed, tests: Sequence[str], attempt: int
     ) -> Completed:
         """Run a process, and pass its output to `feed` when it has ended."""
-        limit = self._settings.longest_timeout(self._package, tests) * (len(tests) or 1)
-        seconds = limit_of(limit, self._ends_at)
+        limits = [self._settings.timeout_of(self._package, name) for name in tests or [""]]
+        seconds = limit_of(limits, self._ends_at)
         executed = self._remote.execute(
             list(_words(spec.argv, seconds)),
             spec.argv[0],

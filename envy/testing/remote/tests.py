@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 from envy import events as ev
@@ -275,8 +275,12 @@ def completed_of(executed: Executed) -> Completed:
     return Completed(exit_code=code, signal=signal, timed_out=executed.timed_out)
 
 
-def limit_of(seconds: float, ends_at: float | None) -> float:
-    """Return the time limit of a process, in seconds: its own, or what is left of the run."""
+def limit_of(limits: Collection[float], ends_at: float | None) -> float:
+    """Return the time limit of a process, in seconds: those of its tests, or what the run has left.
+
+    0 is no limit.
+    """
+    seconds = 0.0 if 0.0 in limits else sum(limits)
     if ends_at is None:
         return seconds
     left = max(1.0, ends_at - time.monotonic())

@@ -152,13 +152,13 @@ class NativeRunner:
         self, remote: RemotePackage, indexes: list[int], *, attempt: int
     ) -> list[int] | None:
         assert self._run.binary is not None
-        limit = self.settings.longest_timeout(self._name, [self.names[at] for at in indexes])
+        limits = [self.timeout_of(self.names[index]) for index in indexes]
         found = execute(
             remote,
             self._run.binary,
             [] if self._has_own_main else [f"--tests={ranges(indexes)}"],
-            seconds=limit_of(limit * len(indexes), self.ends_at),
-            of_each=limit,
+            seconds=limit_of(limits, self.ends_at),
+            of_each=0.0 if 0.0 in limits else max(limits),
             reads=not attempt,
         )
         if found is None:
