@@ -33,6 +33,7 @@ QUICK = (
     "transports",
     "archives",
     "packages",
+    "arrivals",
     "hashing",
     "publish",
 )
