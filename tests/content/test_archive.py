@@ -1,10 +1,12 @@
 """Archives are recognised by content and unpacked inside their folder only."""
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
 import os
+import random
 import stat
 import struct
 import sys
@@ -14,7 +16,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from envy.content.archive import (
@@ -179,7 +181,7 @@ def test_content_decides_how_to_unpack(tmp_path):
 @pytest.mark.parametrize("size", [511, 512, 8192, 1 << 20, (1 << 20) + 8192])
 def test_members_of_every_size(tmp_path, size):
     """Members that end at the edge of a block or a buffer are complete, in every compression."""
-    content = os.urandom(size)
+    content = random.Random(size).randbytes(size)
     data = tar_bytes((member("a"), content), (member("empty"), b""), (member("b"), content))
     for suffix, compress in COMPRESS.items():
         path = tmp_path / f"a.tar.{suffix}"
@@ -234,6 +236,24 @@ def test_modes_and_times(tmp_path):
     assert stat.S_IMODE((out / "plain").stat().st_mode) & 0o7700 == 0o600
     assert (out / "tool").stat().st_mtime == 1_600_000_000
     assert out.stat().st_mtime == 1_500_000_000
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("pack", ["zip", "tar"])
+def test_files_that_nothing_changes_later(tmp_path, pack):
+    """They are created without write permission; a later entry still takes the name of one."""
+    entries = [("a", "1", 0o100666), ("run", "2", 0o100777), ("a", "3", 0o100640)]
+    if pack == "zip":
+        path = zip_file(tmp_path, *entries)
+    else:
+        made = [(member(name, mode=mode), text.encode()) for name, text, mode in entries]
+        path = tar_file(tmp_path, *made)
+    with open_below(tmp_path / "out") as below:
+        below.is_final = True
+        assert extract_below(path, below, ()) == 3
+    found = {each.name: each.stat().st_mode & 0o322 for each in (tmp_path / "out").iterdir()}
+    assert found == {"a": 0, "run": 0o100}
+    assert (tmp_path / "out" / "a").read_text() == "3"
 
 
 def test_zip_modes_and_times(tmp_path):
@@ -421,7 +441,17 @@ NAMES = st.text(st.sampled_from(list("ab./\\:C")), min_size=1, max_size=12)
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
 
 
+def is_loop(link):
+    """Return whether a link leads to itself."""
+    try:
+        link.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 @given(st.lists(st.tuples(NAMES, KINDS, NAMES), min_size=1, max_size=8))
+@example([(":", tarfile.SYMTYPE, "://")])
 def test_no_archive_writes_outside(tmp_path_factory, entries):
     """Whatever entries an archive has, no file outside its folder is created or changed."""
     box = tmp_path_factory.mktemp("box")
@@ -437,7 +467,9 @@ def test_no_archive_writes_outside(tmp_path_factory, entries):
         pass
     else:
         for link in (box / "out" / "in").rglob("*"):
-            assert Path(os.path.realpath(link)).is_relative_to(box / "out" / "in")
+            # A loop leads nowhere, and `realpath` goes on with what is left of its text.
+            if not is_loop(link):
+                assert Path(os.path.realpath(link)).is_relative_to(box / "out" / "in")
     assert sorted(each.name for each in box.iterdir()) == ["a", "out"]
     assert [each.name for each in (box / "out").iterdir()] == ["in"]
     assert (box / "a").read_text() == "secret"
@@ -447,7 +479,7 @@ def test_no_archive_writes_outside(tmp_path_factory, entries):
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_cut_off_archive_is_damaged(tmp_path, suffix):
     """A compressed tar that ends too early is an error, even if all members are complete."""
-    data = COMPRESS[suffix](tar_bytes((member("a"), os.urandom(50_000))))
+    data = COMPRESS[suffix](tar_bytes((member("a"), random.Random(1).randbytes(50_000))))
     path = tmp_path / f"a.tar.{suffix}"
     path.write_bytes(data[:-6])
     with pytest.raises(ArchiveError, match="damaged"):
@@ -521,7 +553,7 @@ def test_single_file_is_decompressed(tmp_path, suffix):
 def test_damaged_single_file(tmp_path):
     """A single compressed file that is damaged is an error."""
     path = tmp_path / "tool.gz"
-    path.write_bytes(gzip.compress(os.urandom(5000))[:-4])
+    path.write_bytes(gzip.compress(random.Random(1).randbytes(5000))[:-4])
     with pytest.raises(ArchiveError, match="damaged"):
         decompress_file(path, tmp_path / "tool")
 

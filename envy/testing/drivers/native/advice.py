@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import time
 
 from envy.testing.drivers.native.runner import OWN_MAIN
 from envy.testing.drivers.native.sources import SourceFunction, SourcePackage
 from envy.testing.drivers.native.units import DISPATCHER
+from envy.testing.events import StreamEvent
 
 ONE_EXECUTABLE = (
     "The sources of a folder become one executable, in which a name is defined once: "
@@ -85,3 +87,13 @@ def defined_twice(here: Definition, there: Definition) -> str:
             "include this file\n"
         )
     return f"{place}: error: `{here.name}` is defined in {there.place or there.unit}, too\n"
+
+
+def build_output(package: str, texts: Sequence[str]) -> list[StreamEvent]:
+    """Return texts as events of the build of a package, one for each line."""
+    now = time()
+    return [
+        StreamEvent(action="build-output", time=now, import_path=package, output=f"{line}\n")
+        for text in texts
+        for line in text.splitlines()
+    ]

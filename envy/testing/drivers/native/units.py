@@ -164,6 +164,12 @@ def as_row(state: UnitState) -> dict[str, Any]:
     }
 
 
+def recorded_files(row: Any) -> list[str]:
+    """Return the files that a record says a unit read, whether they are as they were or not."""
+    state = _parse(row)
+    return [path for path, _ in state.files] if state is not None else []
+
+
 def _parse(row: Any) -> UnitState | None:
     try:
         return UnitState(
