@@ -127,11 +127,11 @@ class NativeDriver:
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
         functions = {}
-        for names, read in ((source.tests, read_functions), (source.library, find_main)):
-            for name in names:
-                path = source.directory / name
+        for files, read in ((source.tests, read_functions), (source.library, find_main)):
+            for file in files:
+                path = source.directory / file
                 digest = self._digests.of(str(path))
-                functions[name] = functions_of(path, digest, record, scans, read)
+                functions[file] = functions_of(path, digest, record, scans, read)
         found = [f for name in source.tests for f in functions[name]]
         runnable = tuple(dict.fromkeys(f.name for f in found if could_run(f)))
         own_main = not runnable and any(f.name == OWN_MAIN for f in found)
