@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go bench-sharing
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +30,16 @@ soak: export ENVY_SOAK_HOSTILE ?= 20000
 soak: export ENVY_SOAK_PARSERS ?= 20000
 soak: export ENVY_SOAK_LAUNCHERS ?= 1000
 soak: export ENVY_SOAK_RESULTS ?= 300
+soak: export ENVY_SOAK_LIBRARIES ?= 10
+soak: export ENVY_SOAK_REMOTE_FAULTS ?= 500
+soak: export ENVY_SOAK_EDITS ?= 300
 soak: soak-graphs ## Kill syncs at random, more than a thousand times; takes an hour
 	$(BIN)/python -m pytest -v functional_tests/test_rounds.py functional_tests/test_gc_beside_syncs.py \
 	  functional_tests/test_faults.py tests/execution/test_hostile_items.py \
 	  tests/test_hostile_bytes.py tests/cache/test_life_cycle_faults.py \
 	  tests/cache/test_publish_faults.py functional_tests/test_launchers.py \
-	  functional_tests/test_go_results.py
+	  functional_tests/test_go_results.py functional_tests/test_two_machines.py \
+	  functional_tests/test_remote.py functional_tests/test_kind_edits.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)
@@ -69,6 +73,9 @@ bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, in 15 
 
 bench-go: $(VENV)/.installed ## Compare envy test with go test; BENCH_ARGS="--quick" for warm runs only
 	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
+
+bench-sharing: $(VENV)/.installed ## Store and take a large package by a real server; BENCH_ARGS="--tree FOLDER"
+	$(BIN)/python tests/benchmarks/sharing.py $(BENCH_ARGS)
 
 docs: $(VENV)/.installed ## Generate docs/events.md, docs/shipped.md and the help in docs/commands.md
 	$(BIN)/python docs/generate.py

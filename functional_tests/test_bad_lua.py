@@ -261,6 +261,14 @@ def test_a_second_interrupt_does_not_wait(project):
     )
 
 
+# Only the function that takes for ever uses the processor as long as this (in hundredths of a
+# second); the one that waits for this script does not.
+UNTIL_ENVY_COMPUTES = """
+envy_used() { read -r line < /proc/$PPID/stat; line=${line##*) }; set -- $line; used=${12}; }
+envy_used; before=$used
+while envy_used; [ $used -lt $((before + 20)) ]; do sleep 0.05; done
+"""
+
 STUCK = {
     "a pattern match": ENDLESS["a pattern match"],
     "a substitution": 'local text = ("a"):rep(40000) text:gsub("(.-)(.-)(.-)(.-)(.-)b", "")',
@@ -280,8 +288,9 @@ def test_fail_fast_does_not_wait_for_what_cannot_be_stopped(project, tmp_path, c
         "local.stuck@r1",
         f'install = function(ctx)\n  ctx.run("echo > {begun}")\n  {code}\nend',
     )
-    # Half a second in which the other is back from its script, and inside of the function.
-    project.recipe("local.fails@r1", f'install = "cat {begun}; sleep 0.5; exit 3"')
+    project.recipe(
+        "local.fails@r1", f"install = [[\ncat {begun}\n{UNTIL_ENVY_COMPUTES}\nexit 3\n]]"
+    )
     run = project.envy("sync", "--jobs=2", "--fail-fast", code=1)
     assert "error: local.fails@r1: install failed" in run.err
     assert run.err.endswith(

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,10 @@ from exported_members import exported_members
 from loopback.depot_server import DepotServer
 from loopback.object_store import serving_objects
 from project import Project, envy_command
+from test_json import faults
+
+from envy.cache.layout import CacheLayout
+from envy.cache.lock import FileLock
 
 # Each script leaves a line in a file outside of the cache, so that a test sees which ones ran.
 TOOL = 'build = [[echo tool >> "$RAN"; echo tool > "$ENVY_INSTALL_DIR/tool"]]\npass_env = { "RAN" }'
@@ -82,6 +87,15 @@ def new_key(folder):
     return path, base64.b64encode(b"Ed" + number + public).decode()
 
 
+def document(project, name, command, *words, code=0):
+    """Return the JSON of a command for the depot that its last word names, as documented."""
+    *others, depot = words
+    outcome = run(project, "depot", command, "--json", *others, "--depot", depot, code=code)
+    found = json.loads(outcome.out)
+    assert list(faults(found, {"$ref": f"#/$defs/{name}"})) == []
+    return found
+
+
 def test_a_folder_is_shared(machines, tmp_path):
     """What the first machine builds, the second takes without build tools and without a script."""
     first, second = machines
@@ -101,15 +115,25 @@ def test_a_folder_is_shared(machines, tmp_path):
     assert "0 damaged" in run(second, "cache", "verify").out
     assert "(2 cached)" in run(second, "sync", "--depot", depot).err
     # The objects are sound, and gone once nobody has used them for long.
-    assert "verified 3 objects" in run(second, "depot", "verify", "--depot", depot).out
     old = sorted((tmp_path / "depot").rglob("*.tar.zst"))
+    killed = old[0].with_name(f".{old[0].name}.0123456789ab")  # what a killed writer leaves
+    killed.write_bytes(b"half")
+    verified = run(second, "depot", "verify", "--depot", depot).out
+    assert "verified 3 objects" in verified
+    assert ": 0 damaged; 1 unfinished, which `envy depot prune` removes" in verified
+    written = document(second, "depot_prune", "prune", "--unused-for", "0m", "--dry-run", depot)
+    assert len(written["depots"][0]["removed"]) == 3  # it may still be written
+    os.utime(killed, (1, 1))
     for path in old:
         os.utime(path, (1, 1))
     run(second, "depot", "pull", "--depot", depot, "--cache-root", str(tmp_path / "third"))
     words = ("depot", "prune", "--unused-for", "1d", "--depot", depot)
-    assert "would remove 1 object" in run(second, *words, "--dry-run").out
-    assert "removed 1 object" in run(second, *words).out
+    assert "would remove 2 objects" in run(second, *words, "--dry-run").out
+    pruned = document(second, "depot_prune", "prune", "--unused-for", "1d", depot)
+    assert not pruned["dry_run"]
+    assert len(pruned["depots"][0]["removed"]) == 2
     assert len(list((tmp_path / "depot").rglob("*.tar.zst"))) == 2
+    assert not killed.exists()
 
 
 def test_pull_and_push(machines, tmp_path):
@@ -125,9 +149,19 @@ def test_pull_and_push(machines, tmp_path):
     assert "is not there" in output.err
     assert output.out.splitlines() == ["missing local.app@r1", "missing local.lib@r1"]
     scripts(first)
+    pulled = document(second, "depot_pull", "pull", f"file://{tmp_path}/depot", code=1)
+    assert {row["state"] for row in pulled["packages"]} == {"missing"}
     assert "2 of 2 packages are in" in run(first, "depot", "push", "app").out
+    pushed = document(first, "depot_push", "push", f"file://{tmp_path}/depot")
+    assert [(row["key"], row["bytes"] > 0) for row in pushed["packages"]] == [
+        ("local.app@r1", False),
+        ("local.lib@r1", False),
+        ("local.tool@r1", True),
+    ]
     assert "3 of 3 packages are in" in run(first, "depot", "push").out
     assert run(second, "depot", "pull").out == ""
+    pulled = document(second, "depot_pull", "pull", f"file://{tmp_path}/depot")
+    assert {row["state"] for row in pulled["packages"]} == {"cached"}
     assert scripts(second) == []
     assert "(2 cached)" in run(second, "sync").err
 
@@ -210,6 +244,8 @@ def test_a_server_whose_packages_nobody_signed(machines, server):
     server.requests.clear()
     run(first, "depot", "push", *depot, "--depot-unsigned")
     assert "PUT" not in {method for method, _, _ in server.requests}
+    ranges = [headers.get("range") for method, _, headers in server.requests if method == "GET"]
+    assert ranges == ["bytes=0-262143"] * 3  # the beginning is compared, and not all downloaded
     scripts(first)
     assert "2 taken" in run(second, "sync", *depot, "--depot-unsigned").err
     assert scripts(second) == []
@@ -238,6 +274,8 @@ def test_a_server_that_is_no_depot(machines, server, answer, said):
     warnings = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
     assert said in outcome.err
     assert len(warnings) <= 3
+    reasons = {event["reason"] for event in outcome.named("cache_miss")}
+    assert reasons == {"it has not been built yet"}  # asking is no attempt
     if answer != (200, b"<html>log in</html>"):
         assert len(warnings) == 1
     assert first.held_locks() == []
@@ -316,6 +354,8 @@ def test_another_entry_under_a_name(machines, tmp_path):
     outcome = run(second, "sync", "--depot", depot)
     assert scripts(second) == ["app"]  # its tool was taken
     assert re.search(r"has local\.tool@r1/\S+ with the key \S+, and not local\.app@r1", outcome.err)
+    [row] = document(second, "depot_verify", "verify", depot, code=1)["depots"]
+    assert (row["objects"], len(row["damaged"]), row["unreadable"]) == (3, 1, [])
     listed = run(second, "depot", "verify", "--depot", depot, code=1).out
     assert f"{by_name['app'].name}: it has v1/" in listed
     assert "verified 3 objects" in listed
@@ -364,10 +404,35 @@ def test_ten_cold_machines(machines, tmp_path):
             for number in range(10)
         ]
         for process in running:
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=300)
             assert process.returncode == 0, err
             assert "warning" not in err
         assert bool(scripts(first)) == (round_ == 0)
+
+
+def test_what_another_process_takes_is_waited_for(machines, tmp_path):
+    """While one process takes a package, another neither takes nor builds its build tools."""
+    first, second = machines
+    words = ("sync", "--depot", f"file://{tmp_path}/depot")
+    run(first, *words, "--depot-write")
+    scripts(first)
+    [entry] = first.cache.glob("assets/local.app@r1/*")
+    layout = CacheLayout(second.cache)
+    lock = FileLock(layout.lock_of(layout.entry_called(f"local.app@r1/{entry.name}")), takes=True)
+    assert lock.try_acquire()
+    waiting = second.popen("--trace=stderr", *words, env={"RAN": str(second.ran)})
+    try:
+        seen = []
+        for line in waiting.stderr:
+            seen.append(line.decode())
+            if "lock_blocked" in seen[-1]:
+                lock.release()
+    finally:
+        lock.release()
+    assert waiting.wait(60) == 0, seen
+    assert any("lock_blocked" in line for line in seen), seen
+    assert scripts(first) == []
+    assert second.markers() == ["local.app@r1", "local.lib@r1"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 
@@ -165,7 +166,7 @@ def test_damage_is_found_and_removed(project, http_server, offline):
 
 def test_figures_and_limits_count_downloads(project, http_server):
     """`envy cache` counts each byte once, `--max-size` removes the oldest, `clear` everything."""
-    content = os.urandom(300_000)
+    content = random.Random(1).randbytes(300_000)
     http_server.routes["/x.bin"] = Reply(content)
     http_server.routes["/x.zip"] = Reply(b"no zip" + content)
     source = fetch_of(http_server.url, "x.bin", content)
@@ -195,7 +196,7 @@ def test_two_syncs_at_once_and_a_cache_without_room(project, second_project, htt
         one.recipe("local.one@r1", body.replace("{}", one.root.name))
     syncs = [one.popen("sync") for one in (project, second_project)]
     for sync in syncs:
-        sync.communicate(timeout=100)
+        sync.communicate(timeout=300)
         assert sync.returncode == 0
     assert [path.read_bytes() for path in project.cache.glob("downloads/*/*")] == [ARCHIVE]
     shutil.rmtree(project.cache / "downloads")

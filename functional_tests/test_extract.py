@@ -66,22 +66,24 @@ def test_archives_are_listed(project):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing(project, number):
     """What was unpacked so far is removed."""
-    files = {f"{index // 500}/{index}": "x" for index in range(20_000)}
+    files = {f"{index // 500}/{index}": "x" for index in range(6000)}
     project.write("t.tar", make_tar(files))
     process = project.popen("extract", "t.tar", "out")
-    while not list(project.root.glob("out.*.new")):
-        assert process.poll() is None
+    while not list(project.root.glob("out.*.new")) and process.poll() is None:
+        pass
     process.send_signal(number)
-    process.communicate(timeout=60)
-    if process.returncode:  # it may have been faster than the signal
-        assert [path.name for path in project.root.iterdir()] == ["t.tar"]
+    process.communicate(timeout=300)
+    left = {path.name for path in project.root.iterdir()}
+    if "out" in left:  # it was faster than the signal
+        assert len([*project.root.glob("out/*/*")]) == len(files)
+    assert left - {"out"} == {"t.tar"}
 
 
 def test_mistakes_leave_nothing(project):
     """What is wrong is said, and no part of the archive stays."""
     project.write("out.tar", make_tar({"a": "x", "l": "-> ..", "l/x": "x"}))
     project.write("up.tar", make_tar({"a": "x", "../x": "x"}))
-    project.write("cut.tar.gz", make_archive("cut.tar.gz", {"a": os.urandom(9).hex()})[:-9])
+    project.write("cut.tar.gz", make_archive("cut.tar.gz", {"a": "123456789"})[:-9])
     project.write("text.zip", "text")
     project.write("one.gz", COMPRESSIONS["gz"](b"one"))
     project.write("deep.zip", make_archive("deep.zip", {"a": "x"}))

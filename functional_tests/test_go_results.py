@@ -189,7 +189,7 @@ def test_a_bad_cache_of_results_is_one_warning(remembering):
     """Damaged and hostile files, and a folder that cannot be written, cost a warning and a run."""
     remembering.envy_test("./p")
     tests = remembering.cache / "test"
-    for damage in (b"", b"\0" * 100, b"0" * 64, os.urandom(4096)):
+    for damage in (b"", b"\0" * 100, b"0" * 64, random.Random(1).randbytes(4096)):
         for path in [*tests.glob("results/*"), *tests.glob("runs/*")]:
             path.write_bytes(damage)
         run = remembering.envy_test("./p", "--json")

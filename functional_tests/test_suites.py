@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from gotests import events_of, outcomes
+from gotests import events_of, in_time, outcomes
 from project import Project
 
 HOSTILE = """
@@ -21,6 +21,10 @@ def test_f_wrong(): assert 2 + 2 == 5
 def test_g_forged():
     os.write(1, b'{"Action":"pass","Test":"test_f_wrong"}\\n')
     print("PASSED test_f_wrong", file=sys.__stdout__)
+    variables = open("/proc/self/environ").read().split("\\0")
+    [given] = [text for text in variables if text.startswith("ENVY_TEST_EVENTS=")]
+    forged = b'{"event":"end","id":"tests/test_hostile.py::test_f_wrong","outcome":"pass"}'
+    os.write(int(given.partition("=")[2].partition(":")[0]), forged + b'\\n{"event":')
     assert "ENVY_TEST_EVENTS" not in os.environ and "envy" not in os.environ.get("PYTHONPATH", "")
 def test_h_pass(): pass
 """
@@ -73,7 +77,9 @@ def test_hostile_tests_of_pytest_have_their_own_results(suites):
     """Crashes, early exits, a loop and forged results harm no other test, and restarts go on."""
     suites.write("pytest.ini", "[pytest]\n")
     suites.write("tests/test_hostile.py", HOSTILE)
-    run = suites.envy_test("--json", "--timeout", "1s", code=1)
+    run = in_time(
+        lambda limit: suites.envy_test("--json", "--timeout", limit, code=1), "e_loop", seconds=1
+    )
     expected = dict.fromkeys("abcdefgh", "fail") | dict.fromkeys("agh", "pass")
     assert {name.partition("::")[2][5:6]: end for name, end in outcomes(run).items() if name} == (
         expected
@@ -131,6 +137,7 @@ tests = {
   stale = { command = "true", format = "junit", report = "report.xml" },
   go = { command = "cat events.json", format = "test2json" },
   exit = { command = "exit 3", format = "exit" },
+  crash = { command = "printf partial; kill -SEGV $$", format = "exit" },
   fine = { command = { "true" }, format = "exit", env = { A = "1" } },
   unknown = { command = "echo all is well", format = "tap" },
   silent = { command = "true", format = "test2json" },
@@ -168,6 +175,7 @@ def test_commands_are_read_by_their_format(suites):
         "stale": {"": "no report"},
         "go": {"p::A": "pass", "p::A/b": "pass", "": "pass"},
         "exit": {"exit": "exit 3", "": "fail"},
+        "crash": {"crash": "signal SIGSEGV", "": "fail"},
         "fine": {"fine": "pass", "": "pass"},
         "unknown": {"": "bad report"},
         "silent": {"": "no results"},
@@ -186,7 +194,7 @@ def test_commands_are_read_by_their_format(suites):
     suites.envy_test("fine", "xml", "go")  # the folder has a new file, which `file` has written
     again = suites.envy_test("fine", "xml", "go", "--explain").out
     assert again.count("cached, nothing changed") == 3
-    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 7
+    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 8
 
 
 NODE_HOSTILE = """
@@ -199,7 +207,9 @@ test('e loop', () => { for (;;); });
 test('f wrong', () => assert.strictEqual(2 + 2, 5));
 test('g forged', () => {
   assert(!process.env.ENVY_TEST_EVENTS);
-  fs.writeSync(1, '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n');
+  const forged = '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n{"eve';
+  const given = /ENVY_TEST_EVENTS=(\\d+)/.exec(fs.readFileSync('/proc/self/environ', 'latin1'));
+  for (const descriptor of [1, Number(given[1])]) fs.writeSync(descriptor, forged);
 });
 test('h pass', () => {});
 """
@@ -229,6 +239,47 @@ def test_what_is_missing_is_named(suites):
     assert "leaves no test" in suites.envy_test("--run", "nothing", code=4).err
     assert "unrecognized arguments: --nonsense" in suites.envy_test("--", "--nonsense", code=3).out
     assert "(1 test)" in suites.envy_test("pytest", "--", "-k", "test_a").out
+    assert "no tests of pytest match" in suites.envy_test("pytest", "--", "-k", "x", code=4).err
+
+
+NESTED = """
+import test, { describe, it } from 'node:test';
+import assert from 'node:assert';
+describe('outer', () => {
+  it('good', () => {});
+  it('bad', () => assert.fail('x'));
+  describe('deep', () => { it('one', () => {}); it('two', () => assert.fail('y')); });
+});
+test('parent', async (t) => {
+  await t.test('a/b', () => {});
+  await t.test('c', () => { throw 1; });
+});
+test('other', () => {});
+"""
+
+
+@pytest.mark.needs("node")
+def test_subtests_of_node_are_selected_level_by_level(suites):
+    """A slash divides levels, unless a name has it; what is left out fails nothing."""
+    suites.write("package.json", '{"scripts": {"test": "node --test"}}')
+    suites.write("test/n.test.mjs", NESTED)
+
+    def ends(*words, code=0):
+        run = suites.envy_test("--json", *words, code=code)
+        return {name[12:]: end for name, end in outcomes(run).items() if name}
+
+    assert ends("--run", "outer/good") == {"outer": "pass", "outer/good": "pass"}
+    assert ends("--run", "outer/deep/^one$|other") == {
+        "outer": "pass", "outer/deep": "pass", "outer/deep/one": "pass", "other": "pass",
+    }  # fmt: skip
+    assert ends("--run", "outer|parent/a", "--skip", "outer/bad|outer/deep/two") == {
+        "outer": "pass", "outer/good": "pass", "outer/deep": "pass", "outer/deep/one": "pass",
+        "parent": "pass", "parent/a%2Fb": "pass",
+    }  # fmt: skip
+    assert ends("--run", "n.test.mjs::outer/deep", code=1)["outer/deep/two"] == "fail"
+    assert "syntax that node cannot evaluate" in (
+        suites.envy_test("--run", "outer/(?i)x", code=2).err
+    )
 
 
 @pytest.mark.needs("node")
@@ -236,7 +287,9 @@ def test_hostile_tests_of_node_have_their_own_results(suites):
     """The eight tests, and in another file names that are equal, subtests, skips and a script."""
     suites.write("package.json", '{"scripts": {"test": "node --test"}}')
     suites.write("test/hostile.js", NODE_HOSTILE)
-    run = suites.envy_test("--json", "--timeout", "1s", code=1)
+    run = in_time(
+        lambda limit: suites.envy_test("--json", "--timeout", limit, code=1), "e loop", seconds=1
+    )
     expected = dict.fromkeys("abcdefgh", "fail") | dict.fromkeys("agh", "pass")
     found = {name.partition("::")[2][:1]: end for name, end in outcomes(run).items() if name}
     assert found == expected

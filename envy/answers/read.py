@@ -198,6 +198,22 @@ def _holds(rows: Iterator[str], environment: Mapping[str, str]) -> bool:
     )
 
 
+def evidence_paths(root: str, manifest: str) -> tuple[list[str], list[str]]:
+    """Return the files and the folders that the stored answer for a manifest rests on.
+
+    Raises:
+        OSError, ValueError, StopIteration: there is none that can be read.
+    """
+    rows = columns_of(_content(answer_path(root, manifest)))
+    if rows is None:
+        raise ValueError(manifest)
+    for _ in range(3):  # the preconditions, and the variables
+        column(rows)
+    files, _digest = column(rows), column(rows)
+    tops, _patterns, _matches = column(rows), column(rows), column(rows)
+    return files, [*tops, *column(rows)]
+
+
 def installed_closure(answer: StoredAnswer, goals: Iterable[int], root: str) -> list[int] | None:
     """Return the goals and everything they need to run, or None if something needs work.
 

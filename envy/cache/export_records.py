@@ -1,6 +1,8 @@
 """What an export file says about its entries, and whether that is true; nothing is published."""
 
 import contextlib
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from envy.cache.verify import RecordedFingerprint, parse_fingerprint
 from envy.content.archive import tar_members
 from envy.errors import ArchiveError
 
+_MOST = 16 << 20  # bytes that the beginning of a file may stand for
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
@@ -36,11 +40,9 @@ def read_records(exported: Path, *, accept: Accept) -> Records:
         ArchiveError: it is not such a file, or is damaged; what `accept` raises.
     """
     with contextlib.closing(tar_members(exported)) as members:
-        rows, rest = opened_export(exported, "", members, accept)
-        row = next(iter(rows.values()), None)
-        wanted = {f"{row.name}/{name}": name for name in (INGREDIENTS, FINGERPRINT)} if row else {}
-        if row is None or len(rows) > 1:
-            raise ArchiveError(f"{exported} is not the export of one entry", archive=exported)
+        rows, rest = opened_export(exported, "", members, accept, is_one=True)
+        [row] = rows.values()
+        wanted = {f"{row.name}/{name}": name for name in (INGREDIENTS, FINGERPRINT)}
         for member, content in rest:
             name = wanted.pop(member.name, None)
             if name is not None:
@@ -57,6 +59,49 @@ def read_records(exported: Path, *, accept: Accept) -> Records:
     if wanted or fingerprint is None:
         raise ArchiveError(f"{exported} has no fingerprint", archive=exported)
     return Records(name=row.name, key_hex=row.key_hex, fingerprint=fingerprint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The beginning of an export file of one entry: the digests of its records, by name.
+
+    `fingerprint` is None if the beginning does not have all of it.
+    """
+
+    digests: Mapping[str, str]
+    fingerprint: RecordedFingerprint | None
+
+
+def read_head(exported: Path, size: int, scratch: Path, *, accept: Accept) -> Head:
+    """Read what the first `size` bytes of an export file of one entry have.
+
+    They are decompressed into the folder `scratch`, as far as they go.
+
+    Raises:
+        ArchiveError: it is not such a file, or is damaged; what `accept` raises.
+    """
+    beginning = scratch / "beginning.tar"
+    with exported.open("rb") as file:
+        beginning.write_bytes(_decompressed(exported, file.read(size)))
+    with contextlib.closing(tar_members(beginning)) as members:
+        rows, _rest = opened_export(beginning, "", members, accept, is_one=True)
+    [row] = rows.values()
+    fingerprint = None
+    with contextlib.suppress(ArchiveError):  # the rest of it is elsewhere
+        fingerprint = read_records(beginning, accept=accept).fingerprint
+    return Head(digests=row.digests, fingerprint=fingerprint)
+
+
+def _decompressed(exported: Path, data: bytes) -> bytes:
+    """Return what the first bytes of a compressed file stand for, within bounds."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    try:
+        return zstd.ZstdDecompressor().decompress(data, _MOST)
+    except zstd.ZstdError as error:
+        raise ArchiveError(f"{exported} is damaged: {error}", archive=exported) from error
 
 
 def check_export(

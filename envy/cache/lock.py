@@ -61,6 +61,7 @@ class LockOwner:
     command: str
     since: float  # seconds since the epoch
     groups: Mapping[int, str] = field(default_factory=dict)  # process group -> start of its leader
+    is_taking: bool = False  # it takes the entry from elsewhere, and builds nothing
 
     def __str__(self) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(self.since))
@@ -70,10 +71,14 @@ class LockOwner:
 class FileLock:
     """A lock on a path; not reentrant. It has a descriptor only while locked or being acquired."""
 
-    __slots__ = ("_changing", "_descriptor", "_groups", "_mark", "_since", "_size", "path")
+    __slots__ = (
+        "_changing", "_descriptor", "_groups", "_mark", "_since", "_size", "_takes", "path",
+    )  # fmt: skip
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, takes: bool = False) -> None:
+        """`takes`: the lock is for taking an entry from elsewhere, and others may wait for that."""
         self.path = os.fspath(path)
+        self._takes = takes
         self._descriptor: int | None = None
         self._groups: dict[int, str] = {}
         self._mark = ""  # the name of the variable that marks processes
@@ -224,7 +229,8 @@ class FileLock:
         if self._descriptor is None:
             return
         groups = json.dumps(self._groups) if self._groups else "{}"
-        row = f'{{{_owner_fields()}, "since": {self._since!r}, "groups": {groups}}}\n'
+        takes = ', "takes": true' if self._takes else ""
+        row = f'{{{_owner_fields()}, "since": {self._since!r}, "groups": {groups}{takes}}}\n'
         data = row.encode("ascii")
         try:
             # Overwrite, then truncate: a process that dies in between leaves a complete record.
@@ -315,6 +321,7 @@ def _read_record(descriptor: int) -> LockOwner | None:
             command=str(row["command"]),
             since=float(row["since"]),
             groups={int(group): str(start) for group, start in row["groups"].items()},
+            is_taking=row.get("takes") is True,
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -1,9 +1,10 @@
 """Taking an entry from elsewhere into the cache, in the place of building it.
 
 Guarantees
-  Nothing of an export file is unpacked before `accept` has judged its index and its signature.
+  Nothing of an export file is unpacked before `accept` has judged its index and its signature, and
+  unless its index has exactly the entry that is to be taken.
   The entry becomes visible only after its payload was compared with its fingerprint; whatever is
-  wrong with the file, the entry is then missing, as before.
+  wrong with the file, the entry is then missing, as before, and nothing of it is left.
   Several entries can be taken at once: each is unpacked inside its own entry, under its lock.
 """
 
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from envy.cache.export_import import Accept, checked_entry, unpacked_entries
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import ASSET, TMP, WORK
+from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, TMP, WORK
 from envy.cache.write import begin_attempt, clear_away, unpublish
-from envy.errors import ArchiveError
 from envy.interpreter import released
 
 # Unpacks an entry below the folder that it is called with, without verifying it.
@@ -43,14 +44,13 @@ def take_exported(
     """
 
     def unpack(folder: str) -> UnpackedEntry:
-        with contextlib.closing(unpacked_entries(exported, folder, accept=accept)) as found:
-            first = next(found, None)
-            if first is None:
-                raise ArchiveError(f"{exported} has no entry", archive=exported)
+        only, roots = (entry.name, key_hex), search_roots(entry.root, ())
+        entries = unpacked_entries(exported, folder, accept=accept, only=only, roots=roots)
+        with contextlib.closing(entries) as found:
+            first = next(found)  # which the index has
             try:
-                _check_is(first, entry, key_hex, exported)
-                if next(found, None) is not None:
-                    raise ArchiveError(f"{exported} has several entries", archive=exported)
+                for other in found:  # reads the rest: what the index does not have is refused
+                    other.close()
             except BaseException:
                 first.close()
                 raise
@@ -95,18 +95,19 @@ def take_entry(
     except BaseException:
         _give_up(entry, files)
         raise
-    if not problem:
+    if problem:
+        _give_up(entry, files)
+    else:
         with contextlib.suppress(OSError):
             clear_away(entry, files)
     return problem
 
 
-def _check_is(found: UnpackedEntry, entry: EntryPaths, key_hex: str, exported: Path) -> None:
-    if (found.name, found.key_hex) != (entry.name, key_hex):
-        raise ArchiveError(
-            f"{exported} has {found.name} with the key {found.key_hex[:16]}, and not {entry.name}",
-            archive=exported,
-        )
+def remove_traces(entry: EntryPaths, files: FileSystem = REAL) -> None:
+    """Remove the folders of a missing entry that are empty, so that it is as if never begun."""
+    with contextlib.suppress(OSError):
+        files.remove_empty_dir(entry.at(FETCH))
+        files.remove_empty_dir(entry.location)
 
 
 def _give_up(entry: EntryPaths, files: FileSystem) -> None:
@@ -115,3 +116,6 @@ def _give_up(entry: EntryPaths, files: FileSystem) -> None:
         unpublish(entry, files)
         for name in (ASSET, WORK):
             files.remove_tree(os.path.join(entry.location, name))
+        for record in (FINGERPRINT, INGREDIENTS):
+            files.remove(entry.at(record))
+    remove_traces(entry, files)

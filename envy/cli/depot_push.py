@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import click
 
 from envy.cli.depots import ONLY_SERVERS
-from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
-from envy.cli.outcome import resolved
 from envy.cli.settings import Settings
-from envy.cli.wiring import open_session
-from envy.console.text import write_line
+from envy.cli.stored_packages import store_packages
 
 
 @envy_command(
@@ -24,7 +20,8 @@ from envy.console.text import write_line
     ],
 )
 @click.argument("queries", nargs=-1, metavar="[QUERY]...")
-def command(settings: Settings, queries: tuple[str, ...]) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
     """Store packages of the project in the first depot: all that are in the cache, or those that
     QUERY names with what they need to run.
 
@@ -33,21 +30,4 @@ def command(settings: Settings, queries: tuple[str, ...]) -> int:
     secret key in the file that ENVY_DEPOT_KEY names. The exit code is 1 if one was not stored.
     """
     writing = dataclasses.replace(settings, depot_write=True)
-    with open_session(writing) as session:
-        goals = resolved(session, queries)
-        session.compute_keys()
-        if session.shared is None or not session.shared.written:
-            raise ONLY_SERVERS
-        if queries:
-            session.require_installed(goals)
-            recipes = [session.recipe(key) for key in session.run_closure(goals)]
-        else:
-            recipes = session.recipes()
-        found = [one for one in recipes if one.work.cached and not one.user_managed]
-        session.hold_leases(one.placement.entry for one in found)
-        failed = session.shared.store(found)
-        names = " and ".join(place.shown for place in session.shared.written)
-    count = len({one.entry_key for one in found})
-    noun = "package" if count == 1 else "packages"
-    write_line(sys.stdout, f"{count - failed} of {count} {noun} are in {names}")
-    return FAILURE if failed else SUCCESS
+    return store_packages(writing, queries, nowhere=ONLY_SERVERS, as_json=as_json)

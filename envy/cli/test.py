@@ -11,22 +11,18 @@ import click
 
 from envy.cli.options import EnvyCommand, Invocation, envy_command
 from envy.cli.settings import Settings
+from envy.cli.test_changed import check_changed
 from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
+from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_setup import (
-    RunContext,
-    TestOptions,
-    make_selector,
-    make_views,
-    open_context,
-    patterns_of,
-)
+from envy.cli.test_selection import make_selector
+from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
-from envy.testing.package import NothingMatched
+from envy.testing.package import NothingMatched, Selection
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
@@ -115,6 +111,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
     "--filter", default="", metavar="EXPR", help="Select by package(GLOB), test(GLOB), & | ! ( )."
 )
 @_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
+@_option("--changed", default=None, metavar="REF",
+         help="Run only what changes since a revision of git can affect.")  # fmt: skip
 @_option("--list", "list_matching", metavar="[=RE]", help="List the tests without running them.")
 @_option("--build-only", is_flag=True, help="Build the tests without running them.")
 @_option(
@@ -160,6 +158,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
          help="Report the coverage in these files, from --coverage=json:FILE.")  # fmt: skip
 @_option("--sanitize", default="", metavar="KIND",
          help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
+@_option("--remote-exec", is_flag=True, help="Run tests on the server of --remote.")
+@_option("--remote-jobs", type=_POSITIVE, default=16, metavar="N",
+         help="Run N test programs there at once (16).")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
@@ -173,10 +174,14 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
     matched, 130 interrupted.
     """
     parsed = click.get_current_context().meta
+    changed = given.pop("changed")
+    if changed == "":
+        raise UsageError("--changed needs a revision of git", hint="such as --changed main")
     if given["min_coverage"] and not given["coverage"]:
         given["coverage"] = "total"
     options = TestOptions(
         **given,
+        changed=changed or "",
         go_flags=parsed["go_flags"],
         arguments=parsed["arguments"],
         words=None if settings.traces or settings.locked else parsed["words"],
@@ -220,6 +225,7 @@ def _check(options: TestOptions) -> None:
         check_pattern(pattern, option=name)
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
+    check_changed(options)
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it cannot run tests")
     printed = set(options.coverage.split(",")) <= {"", "total"}
@@ -228,11 +234,13 @@ def _check(options: TestOptions) -> None:
             "reports of coverage and --min-coverage need a run of envy's own",
             hint="omit --load or --legacy",
         )
+    if options.remote_exec and (options.load or options.legacy):
+        raise UsageError("--remote-exec needs a run of envy's own", hint="omit --load or --legacy")
 
 
 def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
-    from envy.testing.patterns import select_top_level
+    from envy.testing.patterns import select_top_level, selected_tests
 
     options = context.options
     toolchains = make_toolchains(context)
@@ -246,7 +254,10 @@ def show_list(context: RunContext) -> int:
             continue
         names = package.tests if selection.names is None else selection.names
         for pattern in filter(None, (options.run, options.list_matching)):
-            kept = select_top_level(names, run=pattern, skip=options.skip)
+            if package.driver == "go":
+                kept = select_top_level(names, run=pattern, skip=options.skip)
+            else:
+                kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
             if kept is None:
                 raise UsageError(
                     f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from envy.cli.test_options import TestOptions
 from envy.cli.test_run import recorded_programs
-from envy.cli.test_setup import (
-    RunContext,
-    TestOptions,
-    make_toolchain,
-    make_views,
-    patterns_of,
-)
+from envy.cli.test_setup import RunContext, make_toolchain, make_views, patterns_of
 from envy.errors import Cancelled, UsageError
 from envy.testing.durations import go_duration
 from envy.testing.legacy import run_go_test

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from envy.cli.test_setup import RunContext, run_settings
 from envy.cli.wiring import open_session
 from envy.declarations.manifest_search import find_manifest
+from envy.declarations.shipped import shipped_recipes_dir
 from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
 from envy.testing.drivers.recipe.files import (
     find_test_files,
@@ -81,7 +83,7 @@ def _folders_of(session: Session, here: Path) -> list[str]:
         str(local_path(item).parent)
         for item in items
         if isinstance(item, SourceItem) and _is_local(item) and local_path(item).is_file()
-    }
+    } - {str(shipped_recipes_dir())}  # whose tests are envy's, not the project's
     patterns = folders | {
         f"{local_path(bundle.item)}/..."
         for bundle in session.manifest.bundles
@@ -100,13 +102,13 @@ def _is_local(item: SourceItem) -> bool:
     return scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}
 
 
-def make_recipe_driver(context: RunContext) -> Driver:
+def make_recipe_driver(context: RunContext, rules: tuple[TestRule, ...] = ()) -> Driver:
     """Return the driver of tests of recipes for one run."""
     from envy.testing.drivers.recipe.driver import RecipeDriver
 
     options = context.options
     return RecipeDriver(
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, rules),
         root=context.directory,
         children=context.children,
         environment=context.environment,

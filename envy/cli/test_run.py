@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
-from envy.cli.test_coverage import write_reports
+from envy.cli.test_changed import with_changes, with_manifest
+from envy.cli.test_coverage import notes_on, write_reports
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
@@ -23,7 +24,9 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import say
 from envy.testing.orphans import recorded_children
-from envy.testing.session import SessionResult, SessionSettings, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
+from envy.testing.session_settings import SessionSettings
 
 
 def run_once(context: RunContext) -> SessionResult:
@@ -51,8 +54,11 @@ def run_session(
     toolchains: Toolchains | None = None,
     remembered: RememberedRun | None = None,
     on_session: Callable[[TestSession], None] | None = None,
+    takes_all: bool = False,
 ) -> SessionResult:
     """Run one session with these views, for the command's patterns unless others are given.
+
+    `takes_all` runs what the settings select, whatever has changed.
 
     `live` receive the events of packages that run at once as they come, not in order.
 
@@ -61,6 +67,8 @@ def run_session(
     if settings.results is not None:
         settings.results.begin()
     make_flags(context.options, context.directory)  # a flag that is refused is refused first
+    if context.options.changed and not takes_all:
+        settings = with_changes(context, settings, context.options.changed)
     if remembered is not None:
         answered = remembered.answer([*live, *views])
         if answered is not None:
@@ -104,8 +112,13 @@ def _run_tests(
         remembered.note_source(toolchain_source(context, toolchains.package))
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
+    settings = with_manifest(context, settings)
+    run = dataclasses.replace(settings.run, rules=toolchains.rules)
+    settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
+        notes = tuple(notes_on(context.options, driver))
+        settings = dataclasses.replace(settings, notes=notes)
         session = TestSession(
             driver,
             settings,
@@ -129,5 +142,16 @@ def _run_tests(
         if remembered is not None:
             remembered.finish(result, driver)
     if not result.built_only:
-        context.last_run.save(result.recorder)
+        is_all = asked == patterns_of([]) and result.exit_code in {0, 1} and not result.cancelled
+        context.last_run.save(result.recorder, present=_tests_of(result), is_all=is_all)
     return result
+
+
+def _tests_of(result: SessionResult) -> dict[str, Collection[str] | None]:
+    """Return the tests that each package of a run has; None if they are not known."""
+    found: dict[str, Collection[str] | None] = {one.name: None for one in result.packages}
+    for run in result.runs:
+        package = run.package
+        if package.tests and not (package.is_open or package.is_partial or run.failed_build):
+            found[package.name] = frozenset(package.tests)
+    return found

@@ -22,7 +22,9 @@ from envy.testing.package import PlannedPackage
 from envy.testing.replay import replay
 from envy.testing.results import read_run
 from envy.testing.selection import Selector
-from envy.testing.session import SessionResult, SessionSettings, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
+from envy.testing.session_settings import SessionSettings
 from envy.testing.views.plain import summary_line
 from envy.testing.views.tui.app import TestApp
 from envy.testing.views.tui.controller import EVERYTHING, NoController, RunRequest
@@ -239,6 +241,7 @@ class _Sessions:
                 toolchains=self.open_toolchains().with_children(context.children),
                 remembered=remembered_run(context, settings) if request.tests is None else None,
                 on_session=on_session,
+                takes_all=request.tests is not None,
             )
         except EnvyError as error:
             self.error = error

@@ -13,6 +13,7 @@ Guarantees
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".new"
+_FOLDER_IN_THE_WAY = frozenset({
+    errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY
+})  # fmt: skip
 _LONGEST = 100  # characters kept of a name, so that the temporary name is not too long
 
 
@@ -78,10 +82,14 @@ def written_whole(target: Path) -> Iterator[Path]:
     """
     with temporary_beside(target) as new:
         yield new
-        if new.is_dir() or target.is_dir():
-            # A folder cannot be renamed over something else.
+        try:
+            os.replace(new, target)
+        except OSError as error:
+            # A folder cannot be renamed over something else, nor a file over a folder.
+            if error.errno not in _FOLDER_IN_THE_WAY:
+                raise
             _remove(target)
-        new.replace(target)
+            os.replace(new, target)
 
 
 @contextlib.contextmanager
@@ -98,9 +106,13 @@ def temporary_beside(target: Path, *, sole_writer: bool = True) -> Iterator[Path
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        if path.is_symlink() or not path.is_dir():
+            raise
         import shutil
 
         shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

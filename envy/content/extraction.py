@@ -167,8 +167,12 @@ def write_file(
     parts = place_file(job, member)
     if parts is None:
         return
+    if isinstance(pieces, tuple):  # without a generator for each file
+        job.below.unpacked.add(sum(map(len, pieces)), job.archive)
+    else:
+        pieces = _counted(job, pieces)
     descriptor = create_file(job, member, parts, mode)
-    fill_file(job, descriptor, _counted(job, pieces), mtime)
+    fill_file(job, descriptor, pieces, mtime)
     job.count += 1
     if job.report:
         job.report(job.count, job.total)

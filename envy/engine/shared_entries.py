@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from envy.cache.layout import EntryPaths
@@ -39,6 +40,15 @@ _UPLOADS = 4  # at once; each also compresses
 _Answer = TypeVar("_Answer")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """The result of storing the entry of a package: the bytes that were sent to all places."""
+
+    recipe: Recipe
+    is_stored: bool
+    size: int
+
+
 class SharedEntries:
     """Takes and stores entries for the goals of a command."""
 
@@ -47,6 +57,7 @@ class SharedEntries:
         self._engine = engine
         self._sharing = sharing
         self._asked: set[str] = set()  # entry keys
+        self._is_patient = False
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
         """Take every missing entry that the goals want and a depot has.
@@ -106,9 +117,9 @@ class SharedEntries:
         placement, services = recipe.placement, self._engine.services
         entry, key = placement.entry, placement.entry_key
         events = RecipeEvents(recipe, services.events)
-        lock = FileLock(services.layout.lock_of(entry))
-        if not lock.try_acquire():
-            return False  # another process makes it
+        lock = FileLock(services.layout.lock_of(entry), takes=True)
+        if not self._acquire(lock, events):
+            return False
         try:
             if _is_here(entry, key):
                 return False
@@ -123,27 +134,43 @@ class SharedEntries:
             lock.release()
         return False
 
+    def _acquire(self, lock: FileLock, events: RecipeEvents) -> bool:
+        """Acquire the lock of an entry; return False if another process builds it.
+
+        Another process that takes it, too, is waited for: its build tools are not needed then.
+        """
+        if lock.try_acquire():
+            return True
+        owner = lock.owner()  # unknown only in the moment in which it is written
+        if owner is not None and not owner.is_taking:
+            return False
+        started = time.monotonic()
+        events.lock_blocked(Path(lock.path), str(owner or "another process"))
+        lock.acquire(self._engine.stopped)
+        events.lock_acquired(Path(lock.path), time.monotonic() - started, waited=True)
+        return True
+
     def store_built(self, recipes: Iterable[Recipe]) -> None:
         """Store the entries that were built in this run; what fails is a warning."""
         if self._sharing.writes:
             self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
 
-    def store(self, recipes: Iterable[Recipe]) -> int:
+    def store(self, recipes: Iterable[Recipe], *, patiently: bool = False) -> list[StoredEntry]:
         """Store complete entries in the places that are written to, each once.
 
-        Returns how many could not be stored; each of these is a warning.
+        What cannot be stored is a warning. A server is given up soon, unless `patiently`.
         """
+        self._is_patient = patiently
         rows = {one.entry_key: one for one in recipes if not one.user_managed}
-        stored = self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
-        return stored.count(False)
+        return self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
 
-    def _store_one(self, recipe: Recipe) -> bool:
+    def _store_one(self, recipe: Recipe) -> StoredEntry:
         context = self._context(recipe)
         events = RecipeEvents(recipe, self._engine.services.events)
-        is_stored = True
+        is_stored, sent = True, 0
         for place in self._sharing.writes:
-            if place.is_off:
-                is_stored = False  # which was said when it was switched off
+            if place.is_off or place.takes_nothing:
+                is_stored = False  # which was said when that was found
                 continue
             started = time.monotonic()
             try:
@@ -158,12 +185,15 @@ class SharedEntries:
                 place.report(error, context)
                 is_stored = False
             else:
+                sent += size
                 events.entry_stored(place.shown, size, time.monotonic() - started)
-        return is_stored
+        return StoredEntry(recipe=recipe, is_stored=is_stored, size=sent)
 
     def _context(self, recipe: Recipe) -> FetchContext:
-        """Return a context that soon gives a server up."""
+        """Return a context that soon gives a server up, unless this is to be patient."""
         context = fetch_context(recipe, self._engine)
+        if self._is_patient:
+            return replace(context, kept=None)
         environment = {IDLE: _SILENCE, **context.environment}
         return replace(context, kept=None, retries=_RETRIES, environment=environment)
 

@@ -25,6 +25,7 @@ from envy.errors import Cancelled, ScriptFailed
 from envy.host.captured import Captured
 from envy.host.children import GRACE, Child, Children
 from envy.host.process_table import members_of_group
+from envy.host.tail import LONGEST_TAIL, Tail
 from envy.interpreter import released
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 OnOutput = Callable[[str, bytes], None]  # `stdout`, `stderr` or `events`, and a chunk of it
 
-# How long processes that outlive the child may still write to its pipes: `cmd > >(tee log)` ends
-# before tee does. Only a process that holds a pipe open costs this time.
-_TAIL_GRACE = 0.2
 _CHUNK = 1 << 16
 _CHUNKS_AT_ONCE = 16
 _PIPE_SIZE = 1 << 20
@@ -76,6 +74,8 @@ class ProcessSpec:
     merged: bool = False  # stderr goes to the pipe of stdout, which keeps their order
     moving_deadline: Callable[[], float | None] | None = None  # called before every wait
     ending_signal: signal.Signals = signal.SIGTERM  # sent at the deadline
+    grace: float = GRACE  # seconds between that and SIGKILL
+    longest_tail: float = LONGEST_TAIL  # seconds for processes that outlive the child and work
     looks_for_leftovers: bool = False
     descriptors: Sequence[int] = ()  # inherited, with the same numbers
     # A pipe for the stream `events`: its write end is inherited, and closed here after the start.
@@ -185,6 +185,7 @@ class _Watch:
         "_poller",
         "_spec",
         "_streams",
+        "_tail",
         "finished",
         "left_behind",
         "timed_out",
@@ -194,13 +195,12 @@ class _Watch:
         self._child = child
         self._spec = spec
         self._children = spec.children
-        self._exited = False
-        self.finished = False
-        self.timed_out = False
+        self._exited = self.finished = self.timed_out = False
         self.left_behind: tuple[tuple[int, str], ...] = ()
         timeout = spec.timeout
         self._deadline = None if timeout is None else child.started + timeout
         self._on_deadline = self._ask_to_end
+        self._tail = Tail(child.pid, spec.longest_tail)
         self._streams: dict[int, str] = {}
         self._poller = select.poll()
         self._exit = spec.children.watch_exit(child.pid)
@@ -258,7 +258,7 @@ class _Watch:
         self._on_deadline = self._stop_listening
         # A group that was asked to end keeps its deadline.
         if not self.timed_out or self._deadline is None:
-            self._deadline = self._child.kill_at or time.monotonic() + _TAIL_GRACE
+            self._deadline = self._child.kill_at or self._tail.begin()
 
     def _read(self, descriptor: int) -> list[tuple[str, bytes]]:
         name = self._streams[descriptor]
@@ -294,7 +294,7 @@ class _Watch:
     def _ask_to_end(self) -> None:
         self.timed_out = True
         self._children.send(self._child, self._spec.ending_signal)
-        self._deadline = time.monotonic() + GRACE
+        self._deadline = time.monotonic() + self._spec.grace
         self._on_deadline = self._make_end
 
     def _make_end(self) -> None:
@@ -302,7 +302,9 @@ class _Watch:
         self._deadline = None
 
     def _stop_listening(self) -> None:
-        self.finished = True
+        is_ending = self.timed_out or self._child.kill_at is not None
+        self._deadline = None if is_ending else self._tail.go_on()
+        self.finished = self._deadline is None
 
 
 def _enlarge_pipe(descriptor: int) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 # States in /proc/PID/stat of a process that has ended: one that waits to be reaped, and a dead one.
 _ENDED = frozenset({"Z", "X"})
+_AT_WORK = frozenset({"R", "D"})
 
 
 def is_alive(pid: int) -> bool:
@@ -51,15 +52,24 @@ def members_of_group(group: int) -> tuple[tuple[int, str], ...]:
 
     Empty where the system has no /proc to read this from.
     """
-    found = []
+    return tuple(sorted((pid, name) for pid, name, _state in _members(group)))
+
+
+def is_group_at_work(group: int) -> bool:
+    """Return whether a member of a group or its session, except the leader, computes or waits for
+    a disk or a processor; False where the system has no /proc.
+    """
+    return any(state in _AT_WORK for _pid, _name, state in _members(group))
+
+
+def _members(group: int) -> Iterator[tuple[int, str, str]]:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
             state, _parent, its_group, session = tail.split()[:4]
             alive = state not in _ENDED and entry.name != str(group)
             if alive and str(group) in {its_group, session}:
-                found.append((int(entry.name), head.partition("(")[2]))
-    return tuple(sorted(found))
+                yield int(entry.name), head.partition("(")[2], state
 
 
 if sys.platform == "darwin":

@@ -13,25 +13,31 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from blake3 import blake3
+
 from envy.cache.export_file import write_export_file
-from envy.cache.export_records import Records, check_export, read_records
+from envy.cache.export_import import Accept
+from envy.cache.export_records import Records, check_export, read_head, read_records
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import FETCH
+from envy.cache.names import FETCH, FINGERPRINT
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
-from envy.cache.take_entry import take_exported
+from envy.cache.take_entry import remove_traces, take_exported
 from envy.cache.verify import read_fingerprint
+from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchError
+from envy.limits import EXPORT_RECORD
 from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
 from envy.sharing.place import OtherPayload, Taken, differing_paths
-from envy.sharing.shelf import Shelf, StoredObject
-from envy.transport.context import Answered, FetchContext, NotFound
+from envy.sharing.shelf import ReadOnly, Shelf, StoredObject
+from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
 from envy.transport.minisign import verify_text
 
 _MOST_DAMAGED = 3
+_BEGINNING = 256 << 10  # bytes, which have the index, and the records of most entries
 
 
 class OpenDepot:
@@ -42,12 +48,13 @@ class OpenDepot:
 
     def __init__(self, shelf: Shelf, keys: Sequence[Signature]) -> None:
         self.shown = shelf.shown
+        self.takes_nothing = False
         self._shelf = shelf
         self._keys = keys
         self._lock = threading.Lock()
         self._why_off = ""
         self._damaged = 0
-        self._has_warned = False
+        self._warned: set[type[EnvyError]] = set()
 
     @property
     def is_off(self) -> bool:
@@ -84,7 +91,9 @@ class OpenDepot:
                 if not _is_refused(error):
                     return Taken(missed=self._why_missed(name, error, context))
                 # Some servers answer so for what they do not have.
-                self._warn_once(f"{error.message}; what it refuses counts as missing", context)
+                self._warn_once(
+                    Answered, f"{error.message}; what it refuses counts as missing", context
+                )
                 missed = "it refused to answer"
         return Taken(missed=missed)
 
@@ -92,7 +101,7 @@ class OpenDepot:
         """Return why an object is not taken, and warn if the depot is to blame."""
         if isinstance(error, _Unusable):
             return error.why
-        if isinstance(error, (ArchiveError, _BadSignature)):
+        if is_damage(error):
             return self._is_damaged(name, error, context)
         return self._switch_off(error, context)
 
@@ -105,22 +114,28 @@ class OpenDepot:
         context: FetchContext,
     ) -> Taken:
         started = time.monotonic()
-        with self._shelf.open(name, Path(entry.at(FETCH)), context) as path:
-            size = path.stat().st_size
-            problem = take_exported(
-                layout,
-                path,
-                entry,
-                key_hex,
-                accept=lambda index, signature: self._judge(name, index, signature),
-                check=context.check_cancelled,
-            )
+        try:
+            with self._shelf.open(name, Path(entry.at(FETCH)), context) as path:
+                size = path.stat().st_size
+                problem = take_exported(
+                    layout,
+                    path,
+                    entry,
+                    key_hex,
+                    accept=self._judging(name),
+                    check=context.check_cancelled,
+                )
+        finally:
+            remove_traces(entry)  # which stay only if the entry is there, or was begun before
         if problem:
             raise _Unusable(problem)
         return Taken(size=size, seconds=time.monotonic() - started)
 
+    def _judging(self, name: str) -> Accept:
+        """Return what raises unless an index is signed by one of the keys, if there are any."""
+        return lambda index, signature: self._judge(name, index, signature)
+
     def _judge(self, name: str, index: bytes, signature: bytes) -> None:
-        """Raise unless an index is signed by one of the keys, if there are any."""
         if not self._keys:
             return
         uri = f"{self.shown}/{name}"
@@ -149,9 +164,10 @@ class OpenDepot:
             context.warn(f"{error.message}{hint}; the depot is not used in this run")
         return self._why_off
 
-    def _warn_once(self, message: str, context: FetchContext) -> None:
+    def _warn_once(self, what: type[EnvyError], message: str, context: FetchContext) -> None:
         with self._lock:
-            is_first, self._has_warned = not self._has_warned, True
+            is_first = what not in self._warned
+            self._warned.add(what)
         if is_first:
             context.warn(message)
 
@@ -161,8 +177,11 @@ class OpenDepot:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
+        elif isinstance(error, NoAnswer):
+            self._switch_off(error, context)
         elif isinstance(error, FetchError):
-            self._warn_once(f"not stored: {message}", context)
+            self.takes_nothing = self.takes_nothing or isinstance(error, ReadOnly)
+            self._warn_once(type(error), f"not stored: {message}", context)
         else:  # it is about this entry
             context.warn(f"not stored: {message}")
 
@@ -196,15 +215,30 @@ class OpenDepot:
                     if self._shelf.store(name, path, context):
                         return size
                 self._compare(name, entry, scratch, context)
+        except NotPlain as error:
+            raise CacheError(f"{entry.location}: {error}", path=entry.directory) from error
         except OSError as error:  # of the folder for temporary files
             raise explained(error, doing="store an entry", path=entry.location) from error
         return 0
 
     def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> None:
-        """Raise if the object of a name has another payload than an entry."""
-        with self.records(name, scratch / "stored", context) as theirs:
-            mine = read_fingerprint(entry)
-            paths = differing_paths(mine, theirs.fingerprint) if mine is not None else ()
+        """Raise if the object of a name has another payload than an entry.
+
+        The beginning of the object is enough, unless it differs and is that of many files.
+        """
+        mine = read_fingerprint(entry)
+        if mine is None:
+            raise CacheError(f"{entry.location} has no fingerprint", path=entry.directory)
+        with self._shelf.beginning(name, _BEGINNING, scratch / "stored", context) as path:
+            head = read_head(path, _BEGINNING, scratch, accept=self._judging(name))
+        record = read_plain(entry.at(FINGERPRINT), EXPORT_RECORD)
+        if head.digests.get(FINGERPRINT) == blake3(record).hexdigest():
+            return
+        theirs = head.fingerprint
+        if theirs is None:
+            with self.records(name, scratch / "stored", context) as records:
+                theirs = records.fingerprint
+        paths = differing_paths(mine, theirs)
         if paths:
             raise OtherPayload(self.shown, entry.name, paths)
 
@@ -218,18 +252,18 @@ class OpenDepot:
             ArchiveError: it is damaged or not signed by a key; FetchError: it cannot be read.
         """
         with self._shelf.open(name, into, context) as path:
-            yield read_records(
-                path, accept=lambda index, signature: self._judge(name, index, signature)
-            )
+            yield read_records(path, accept=self._judging(name))
 
     def check(self, name: str, layout: CacheLayout, context: FetchContext) -> None:
         """Unpack an object in a folder for temporary files, and check all of it.
 
         Raises:
             ArchiveError: it is damaged, or has another entry than its name says.
-            EnvyError: it is not signed by one of the keys, or cannot be read.
+            FetchError: it cannot be read; CacheError: there is no room to unpack it.
+            EnvyError: it is not signed by one of the keys; see `is_damage`.
         """
         with (
+            _explaining(name),
             scratch_folder("depot") as scratch,
             self._shelf.open(name, scratch / "stored", context) as path,
         ):
@@ -237,7 +271,7 @@ class OpenDepot:
                 layout,
                 path,
                 scratch,
-                accept=lambda index, signature: self._judge(name, index, signature),
+                accept=self._judging(name),
             )
             expected = [name_of_object(entry, key) for key, entry in found]
             if expected != [without_root(name)]:
@@ -260,6 +294,14 @@ class OpenDepot:
         self._shelf.remove(name, context)
 
 
+@contextlib.contextmanager
+def _explaining(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # of the folder for temporary files
+        raise explained(error, doing="unpack an object of a depot", path=name) from error
+
+
 class _Unusable(EnvyError):
     """An object is sound, but this cache cannot use it."""
 
@@ -270,6 +312,11 @@ class _Unusable(EnvyError):
 
 class _BadSignature(EnvyError):
     """An object is not signed by a key of the project."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error of `check` is about the object itself."""
+    return isinstance(error, (ArchiveError, _BadSignature))
 
 
 def _is_refused(error: EnvyError) -> bool:

@@ -1,13 +1,15 @@
 """Depots in a folder, which several machines may share by a network file system.
 
 Guarantees
-  An object appears under its name as a whole, and is never replaced.
+  An object appears under its name as a whole, and is never replaced. What a killed writer leaves
+  beside it is listed as unfinished.
   Nothing but plain files is read, and no link below the folder is followed when it is listed.
 """
 
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from envy.transport.context import FetchContext, NoAnswer, NotFound
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CHUNK = 1 << 20
+_UNFINISHED = re.compile(r"(.*/)\.([^/]+)\.[0-9a-f]{12}")
 
 
 class FolderShelf:
@@ -54,6 +57,13 @@ class FolderShelf:
             os.utime(path)  # for `prune`, where this user may
         yield path
 
+    def beginning(
+        self, name: str, size: int, into: Path, context: FetchContext
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Return the file itself."""
+        del size
+        return self.open(name, into, context)
+
     def has(self, name: str, context: FetchContext) -> bool:
         """Return whether the file is there."""
         del context
@@ -65,7 +75,7 @@ class FolderShelf:
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Copy the content beside its name, then give it the name, unless it is taken."""
         target = self._root / name
-        new = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
+        new = target.with_name(f".{target.name}.{os.urandom(6).hex()}")  # see _UNFINISHED
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -85,9 +95,18 @@ class FolderShelf:
                 for file in sorted(files):
                     path = Path(folder, file)
                     name = path.relative_to(self._root).as_posix()
-                    status = path.lstat()
-                    if is_object_name(name) and stat.S_ISREG(status.st_mode):
-                        yield StoredObject(name=name, size=status.st_size, used_at=status.st_mtime)
+                    try:
+                        status = path.lstat()
+                    except FileNotFoundError:
+                        continue  # a writer has just finished, or another has removed it
+                    finished = _finished_name(name)
+                    if is_object_name(finished or name) and stat.S_ISREG(status.st_mode):
+                        yield StoredObject(
+                            name=name,
+                            size=status.st_size,
+                            used_at=status.st_mtime,
+                            is_unfinished=bool(finished),
+                        )
         except OSError as error:
             raise self._failed("read", error) from error
 
@@ -104,6 +123,12 @@ class FolderShelf:
         return kind(
             f"cannot {doing} the depot {self.shown}: {error.strerror or error}", uri=self.shown
         )
+
+
+def _finished_name(name: str) -> str:
+    """Return the name that a file gets once it is written; "" if it is none being written."""
+    found = _UNFINISHED.fullmatch(name)
+    return found[1] + found[2] if found else ""
 
 
 def _raise(error: OSError) -> None:

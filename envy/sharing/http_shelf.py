@@ -6,6 +6,7 @@ Any server that serves files will do for reading. For writing, it needs PUT and 
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from envy.declarations.depots import Depot
@@ -17,7 +18,7 @@ from envy.transport.credentials import headers_of
 from envy.transport.request import Request
 from envy.transport.s3 import SignedMethod
 from envy.transport.sending import send
-from envy.transport.streaming import stream
+from envy.transport.streaming import read_beginning, stream
 
 _STORED = frozenset({200, 201, 204})
 _THERE = frozenset({409, 412})
@@ -28,7 +29,6 @@ _REFUSED = {
     405: "takes no objects: it serves files only",
     501: "takes no objects: it serves files only",
     507: "is full",
-    413: "does not take objects of this size",
 }
 
 
@@ -44,14 +44,24 @@ class HttpShelf:
     @contextlib.contextmanager
     def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
         """Download the object into a file in `into`, which is removed afterwards."""
-        url, headers = self._addressed("GET", name, context)
+        request = self._request(name, context)
         into.mkdir(parents=True, exist_ok=True)
         path = into / "envy-depot-object"
         try:
-            self._download(Request(url=url, uri=redacted(url), headers=headers), path, context)
+            self._download(request, path, context)
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def beginning(self, name: str, size: int, into: Path, context: FetchContext) -> Iterator[Path]:
+        """Request the first bytes; a server that sends all is not listened to for longer."""
+        request = self._request(name, context)
+        headers = {**request.headers, "range": f"bytes=0-{size - 1}"}
+        into.mkdir(parents=True, exist_ok=True)
+        path = into / "envy-depot-beginning"
+        path.write_bytes(read_beginning(replace(request, headers=headers), size, context))
+        yield path
 
     def has(self, name: str, context: FetchContext) -> bool:
         """Ask for the head of the object."""
@@ -84,6 +94,10 @@ class HttpShelf:
         if status not in _REMOVED:
             raise self._refused(status, f"removing {name}")
 
+    def _request(self, name: str, context: FetchContext) -> Request:
+        url, headers = self._addressed("GET", name, context)
+        return Request(url=url, uri=redacted(url), headers=headers)
+
     def _download(self, request: Request, path: Path, context: FetchContext) -> None:
         stream(request, path, context, name=path.name)
 
@@ -100,4 +114,10 @@ class HttpShelf:
             hint = self._how_to if status in {401, 403} else ""
             message = f"the depot {self.shown} {_REFUSED[status]} (HTTP {status})"
             return ReadOnly(message, uri=self.shown, hint=hint)
+        if status == 413:  # which is about this object
+            return FetchError(
+                f"the depot {self.shown} takes no objects of this size: {doing} was refused "
+                "(HTTP 413)",
+                uri=self.shown,
+            )
         return FetchError(f"the depot {self.shown} refused {doing} (HTTP {status})", uri=self.shown)

@@ -5,6 +5,7 @@ library `obstore`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from envy.declarations.depots import Depot
@@ -48,6 +49,10 @@ class S3Shelf(HttpShelf):
         except BaseError as error:
             reason = str(error).partition("\n")[0]
             raise FetchError(f"cannot list {self.shown}: {reason}", uri=self.shown) from error
+
+    def _request(self, name: str, context: FetchContext) -> Request:
+        sign = signer(self._bucket, self._access(context))
+        return replace(super()._request(name, context), sign=sign)
 
     def _download(self, request: Request, path: Path, context: FetchContext) -> None:
         transfer_object(request, path, context, path.name, self._access(context))

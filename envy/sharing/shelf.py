@@ -16,11 +16,15 @@ class ReadOnly(FetchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object of a depot: its name, its size in bytes, and when it was last used."""
+    """An object of a depot: its name, its size in bytes, and when it was last used.
+
+    `is_unfinished`: it is what a killed writer left, or is being written now.
+    """
 
     name: str
     size: int
     used_at: float
+    is_unfinished: bool = False
 
 
 class Shelf(Protocol):
@@ -33,6 +37,15 @@ class Shelf(Protocol):
 
         Raises:
             NotFound: there is no such object; NoAnswer: the place cannot be reached.
+            FetchError: it cannot be read.
+        """
+
+    def beginning(
+        self, name: str, size: int, into: Path, context: FetchContext
+    ) -> AbstractContextManager[Path]:
+        """Return a file that has at least the first `size` bytes of an object, or all of it.
+
+        Raises:
             FetchError: it cannot be read.
         """
 
@@ -51,7 +64,7 @@ class Shelf(Protocol):
         """
 
     def listed(self, context: FetchContext) -> Iterator[StoredObject]:
-        """Yield every object.
+        """Yield every object, and what of one was left unfinished.
 
         Raises:
             UsageError: the place cannot be listed; FetchError: it cannot be read.

@@ -16,6 +16,8 @@ from envy.errors import EnvyError
 
 # Actions that end a test or a package.
 ENDINGS = frozenset({"pass", "fail", "skip"})
+# Begins the reason for which a package was skipped by `--changed`; what follows is the revision.
+NOT_AFFECTED = "not affected by changes since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,15 @@ class StreamEvent:
     path: str = ""
     driver: str = ""
     cached: bool = False
+    remote: bool = False  # the cached result is that of another machine
     attempt: int = 0  # 2 and more: a retry
     reason: str = ""  # why a test or a package failed, when the driver knows more than its output
     signal: str = ""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it tells of a package that `--changed` does not run."""
+        return self.action == "skip" and not self.test and self.reason.startswith(NOT_AFFECTED)
 
     @property
     def top_level(self) -> str:
@@ -60,11 +68,12 @@ _NAMES = {
     "path": "Path",
     "driver": "Driver",
     "cached": "Cached",
+    "remote": "Remote",
     "attempt": "Attempt",
     "reason": "Reason",
     "signal": "Signal",
 }
-_TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "attempt"}
+_TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "remote", "attempt"}
 
 
 def as_json(event: StreamEvent) -> str:
@@ -126,7 +135,7 @@ def event_of(row: Any, *, where: str) -> StreamEvent:
 def _fits(field: str, value: Any) -> bool:
     if field in _TEXTS:
         return isinstance(value, str)
-    if field == "cached":
+    if field in {"cached", "remote"}:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False

@@ -18,6 +18,7 @@ from pathlib import Path
 from envy.cache.names import TEST_KEPT_FOLDER, TEST_LISTINGS_FOLDER, TEST_RUNS_FOLDER
 from envy.content.json_text import parse_json
 from envy.limits import TEST_RESULT
+from envy.testing.changes import KnownReads
 from envy.testing.consulted import Unkept
 from envy.testing.events import DamagedRun, StreamEvent, as_json, event_of
 from envy.testing.evidence import Fact, changes, decode_facts, encode_facts
@@ -40,6 +41,7 @@ class KeptResult:
 
     facts: Sequence[Fact]
     events: Sequence[StreamEvent]
+    origin: str = ""  # the server that it was taken from
 
     def forget_events(self) -> None:
         """Free the memory of the events, which may be large, once they are shown."""
@@ -53,7 +55,11 @@ class KeptResult:
     def replayed(self) -> list[StreamEvent]:
         """Return the events as they are shown again, marked and with the present time."""
         now = time.time()
-        return [dataclasses.replace(event, time=now, cached=True) for event in self.events]
+        is_remote = bool(self.origin)
+        return [
+            dataclasses.replace(event, time=now, cached=True, remote=is_remote)
+            for event in self.events
+        ]
 
 
 class Recording:
@@ -144,6 +150,20 @@ class ResultCache:
         if renewed and self.writes:
             self._write(path, kept)
         return kept, ""
+
+    def known(self, key: str, environment: Mapping[str, str]) -> KnownReads:
+        """Return what the tests under a key read, and why that may not hold any more."""
+        if not (self.reads or self.writes):
+            return KnownReads(missing="what its tests read is not known: results are not read")
+        try:
+            kept = read_result(result_path(self.root, key))
+        except Damaged as error:
+            self.report(str(error))
+            kept = None
+        if kept is None:
+            return KnownReads(missing="what its tests read is not known: no result is remembered")
+        found, _ = changes(kept.facts, environment, settled=self.settled)
+        return KnownReads(facts=kept.facts, missing=", ".join(found))
 
     def keep(self, key: str, facts: Sequence[Fact], events: Sequence[StreamEvent]) -> None:
         """Keep a complete pass.

@@ -8,7 +8,7 @@ Guarantees
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class PackageTally:
     coverage: str = ""
     leaks: bool = False
     cached: bool = False  # a remembered result
+    remote: bool = False  # that of another machine
 
     def top_level(self, outcome: str) -> list[str]:
         """Return the top-level tests with this outcome."""
@@ -56,6 +57,7 @@ class Counts:
     unbuilt: int = 0
     flaky: int = 0
     cached: int = 0  # packages
+    remote: int = 0  # of the cached packages
 
 
 class Recorder:
@@ -64,12 +66,16 @@ class Recorder:
     def __init__(self) -> None:
         self.packages: dict[str, PackageTally] = {}
         self.build_output: dict[str, list[str]] = {}  # by import path
+        self.left_out: dict[str, str] = {}  # packages that --changed does not run, each with why
 
     def on_event(self, event: StreamEvent) -> None:
         """Record one event."""
         if not event.package:
             if event.action == "build-output":
                 self.build_output.setdefault(event.import_path, []).append(event.output or "")
+            return
+        if event.is_left_out:
+            self.left_out[event.package] = event.reason
             return
         tally = self.packages.get(event.package)
         if tally is None:
@@ -83,6 +89,7 @@ class Recorder:
             tally.seconds = event.elapsed or 0.0
             tally.reason = event.reason
             tally.cached = event.cached and event.action == "pass"
+            tally.remote = tally.cached and event.remote
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:
@@ -98,6 +105,7 @@ class Recorder:
             unbuilt=sum(bool(t.failed_build) for t in tallies),
             flaky=sum(len(t.flaky) for t in tallies),
             cached=sum(t.cached for t in tallies),
+            remote=sum(t.remote for t in tallies),
         )
 
     def slowest(self, count: int) -> list[tuple[float, str, str]]:
@@ -163,22 +171,38 @@ class LastRun:
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return None
 
-    def save(self, recorder: Recorder) -> None:
-        """Update the record with a run; tests that did not run keep their previous state."""
+    def save(
+        self,
+        recorder: Recorder,
+        *,
+        present: Mapping[str, Collection[str] | None] | None = None,
+        is_all: bool = False,
+    ) -> None:
+        """Update the record with a run; tests that did not run keep their previous state.
+
+        `present` are the tests that a package has, None if they are not known; failures of others
+        are forgotten. With `is_all`, there are no other packages.
+        """
+        present = present or {}
         failed = dict(self.failed() or {})
+        for name in [name for name in failed if is_all and name not in present]:
+            del failed[name]
         for name, tally in recorder.packages.items():
             if tally.outcome:
-                remembered = _still_failed(tally, failed.pop(name, None))
+                remembered = _still_failed(tally, failed.pop(name, None), present.get(name))
                 if remembered is not None:
                     failed[name] = remembered
         self.path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(str(self.path), json.dumps({"failed": failed}, indent=1).encode("utf-8"))
 
 
-def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _still_failed(
+    tally: PackageTally, before: tuple[str, ...] | None, present: Collection[str] | None
+) -> tuple[str, ...] | None:
     failed = [] if tally.outcome == "pass" else tally.top_level("fail")
     if before:
-        failed += [name for name in before if name not in tally.tests]
+        left = [name for name in before if name not in tally.tests]
+        failed += [name for name in left if present is None or name in present]
     if failed:
         return tuple(sorted(set(failed)))
     return () if tally.outcome == "fail" else None

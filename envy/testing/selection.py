@@ -7,13 +7,14 @@ A filter is an expression over `package(GLOB)` and `test(GLOB)` with `&`, `|`, `
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from blake3 import blake3
 
 from envy.errors import UsageError
+from envy.suggest import nearest
 from envy.testing.package import Selection, TestPackage
 
 Predicate = Callable[[str, str], bool]  # package, top-level test
@@ -63,6 +64,19 @@ class Selector:
         if self.filter is not None and not self.filter(package, test):
             return False
         return self.partition is None or in_partition(package, test, self.partition)
+
+
+def some_tests(packages: Iterable[TestPackage]) -> str:
+    """Return a hint that names tests of these packages."""
+    names = [f"{package.name}.{test}" for package in packages for test in package.tests]
+    return f"tests here: {', '.join(names[:5])}, …" if names else "there are no tests here"
+
+
+def nearest_test(names: Iterable[str], pattern: str) -> str:
+    """Return a hint that names the test closest to a pattern, or else some tests."""
+    ordered = sorted(names)
+    close = nearest(pattern.strip("^$").partition("/")[0], ordered)
+    return f"did you mean {close}?" if close else f"tests here: {', '.join(ordered[:5])}"
 
 
 def in_partition(package: str, test: str, partition: tuple[int, int]) -> bool:
@@ -146,7 +160,9 @@ class _FilterParser:
         if word == "package":
             return lambda package, _test: fnmatchcase(package, glob)
         if word == "test":
-            return lambda _package, test: fnmatchcase(test, glob)
+            return lambda _package, test: (
+                fnmatchcase(test, glob) or fnmatchcase(test.replace("%2F", "/"), glob)
+            )
         if word == "all":
             return lambda _package, _test: True
         raise self._error(f"unexpected {word!r}")

@@ -13,16 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from envy.errors import Cancelled, EnvyError
+from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.measured import measured
-from envy.testing.coverage.model import PackageCoverage
+from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -32,74 +29,16 @@ from envy.testing.package import (
     PackageRun,
     PackageVerdict,
     PlannedPackage,
-    RunSettings,
     TestPackage,
     TestPhase,
 )
-from envy.testing.result_cache import ResultCache
+from envy.testing.plans import planned
+from envy.testing.remote.planning import plan_remote
 from envy.testing.results import Recorder
-from envy.testing.selection import Selector
-
-
-class View(Protocol):
-    """Shows or records a run. Called by one thread at a time; its methods must return quickly."""
-
-    def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Show the progress of the phase `discovering`, `building` or `running`."""
-
-    def on_event(self, event: StreamEvent) -> None:
-        """Take one event."""
-
-    def on_end(self, result: SessionResult) -> None:
-        """Take the result of the run."""
-
-
-@dataclass(slots=True, kw_only=True)
-class SessionResult:
-    """The result of a run."""
-
-    recorder: Recorder
-    runs: list[PackageRun] = field(default_factory=list)
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
-    cancelled: bool = False
-    stopped: str = ""  # why some packages did not run
-    built_only: bool = False
-    packages: Sequence[TestPackage] = ()  # all that the patterns match
-    coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
-    too_little: str = ""  # covered, for --min-coverage
-    error: EnvyError | None = None
-
-    @property
-    def not_run(self) -> int:
-        """The number of selected packages that did not run."""
-        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
-
-    @property
-    def exit_code(self) -> int:
-        """0: all passed, 1: a test failed, 3: a package failed to build, 130: interrupted."""
-        if self.cancelled:
-            return 130
-        verdicts = {run.verdict for run in self.runs}
-        if PackageVerdict.BUILD_FAILED in verdicts:
-            return 3
-        if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
-            return 1
-        return 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSettings:
-    """What a session does: the selected tests, how they run, and when to stop."""
-
-    selector: Selector = field(default_factory=Selector)
-    run: RunSettings = field(default_factory=RunSettings)
-    jobs: int = 1
-    build_only: bool = False
-    stop_on_build_error: bool = False
-    measures_coverage: bool = False
-    min_coverage: float = 0.0  # per cent
-    results: ResultCache | None = None  # None: results are neither kept nor shown again
+from envy.testing.rules import check_rules, order_serial
+from envy.testing.selection import nearest_test, some_tests
+from envy.testing.session_result import SessionResult, View
+from envy.testing.session_settings import SessionSettings
 
 
 class TestSession:
@@ -128,7 +67,7 @@ class TestSession:
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
-        self._result = SessionResult(recorder=Recorder())
+        self._result = SessionResult(recorder=Recorder(), notes=list(settings.notes))
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
@@ -169,6 +108,7 @@ class TestSession:
         if wanted and not (result.cancelled or result.built_only):
             least = self._settings.min_coverage
             result.coverage, result.too_little = measured(self._driver, least)
+            result.notes += notes_of(self._driver)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
@@ -178,17 +118,24 @@ class TestSession:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
         packages = self._driver.discover(patterns)
+        check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
         self._result.packages = packages
         if self.on_discovered is not None:
             self.on_discovered(packages)
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
+        results, shared = self._settings.results, self._settings.shared
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, results, shared=shared)
+        if self._settings.remote is not None:
+            kind.remote_pool = self.coordinator.new_pool("remote", self._settings.remote.jobs)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
+        nodes = self._changed(nodes)
+        if shared is not None and results is not None:
+            shared.find(self._result.runs, self._driver, results, self.check)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -197,18 +144,29 @@ class TestSession:
 
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
-        runs = []
-        for package in packages:
-            selection = selector.select(package)
-            if selection is not None:
-                runs.append(PackageRun(package=package, selection=selection))
+        runs = [
+            PackageRun(package=package, selection=selection)
+            for package in packages
+            if (selection := selector.select(package)) is not None
+        ]
         if not runs:
-            raise NothingMatched("no test is selected", hint=self._near(packages))
+            raise NothingMatched("no test is selected", hint=some_tests(packages))
         return runs
 
-    def _near(self, packages: Sequence[TestPackage]) -> str:
-        names = [f"{package.name}.{test}" for package in packages for test in package.tests]
-        return f"tests here: {', '.join(names[:5])}, …" if names else "there are no tests here"
+    def _changed(self, nodes: list[Coordination]) -> list[Coordination]:
+        """Leave out what no change can affect, and tell of it."""
+        changed = self._settings.changed
+        if changed is None:
+            return nodes
+        left_out = changed.left_out(self._driver, self._result.runs)
+        names = {run.package.name for run in left_out}
+        self._result.left_out = sorted(names)
+        for run in left_out:
+            self._emit_to_all(changed.event_of(run))
+        kept = [node for node in nodes if node.subject.package.name not in names]
+        self._result.runs = [node.subject for node in kept]
+        self._plan(self._result.runs)
+        return kept
 
     def _build(self, nodes: Sequence[Coordination]) -> None:
         started = time.monotonic()
@@ -247,6 +205,8 @@ class TestSession:
         self._select_again(runs)
         self._check_selection(runs)
         self._plan(runs)
+        if self._settings.remote is not None:
+            plan_remote(runs, self._driver, self._settings.remote, self.check)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
         self._positions = {run.package.name: at for at, run in enumerate(runs)}
@@ -254,11 +214,15 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
+        if self._settings.jobs > 1:
+            order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:
             self._ordering.finish_all()
             self._lap("run", started)
+        if self._settings.shared is not None:
+            self._settings.shared.flush(self.check)
 
     def _select_again(self, runs: Sequence[PackageRun]) -> None:
         """Select from the tests that the build has found, where a source did not show them all."""
@@ -270,31 +234,21 @@ class TestSession:
         """Tell what is going to run: once before the build, and once with what it has found."""
         if self.on_planned is None:
             return
-        plan = []
-        for run in runs:
-            selection = run.selection
-            tests = self._driver.select(run, selection) if run.package.tests else ()
-            plan.append(
-                PlannedPackage(
-                    name=run.package.name,
-                    directory=run.package.directory,
-                    tests=tests,
-                    whole=selection.names is None and not (selection.run or selection.skip),
-                )
-            )
-        self.on_planned(plan)
+        self.on_planned(planned(runs, self._driver))
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""
         selector = self._settings.selector
         if not (selector.run or selector.skip) or self._driver.runs_more_than_tests:
             return
+        if self._result.left_out:  # it may select tests of these
+            return
         if any(run.failed_build or self._has_tests(run) for run in runs):
             return
         if any(run.package.tests for run in runs):
             asked = f"--run {selector.run!r}" if selector.run else f"--skip {selector.skip!r}"
-            near = self._nearest_test(runs)
-            raise NothingMatched(f"{asked} leaves no test", hint=near)
+            names = {name for run in runs for name in run.package.tests}
+            raise NothingMatched(f"{asked} leaves no test", hint=nearest_test(names, selector.run))
 
     def _has_tests(self, run: PackageRun) -> bool:
         """Return whether a package has a selected test."""
@@ -302,21 +256,12 @@ class TestSession:
             return run.kept_result.ran_tests
         return bool(self._driver.select(run, run.selection))
 
-    def _nearest_test(self, runs: Sequence[PackageRun]) -> str:
-        from envy.suggest import nearest
-
-        names = sorted({name for run in runs for name in run.package.tests})
-        wanted = self._settings.selector.run.strip("^$").partition("/")[0]
-        close = nearest(wanted, names)
-        return f"did you mean {close}?" if close else f"tests here: {', '.join(names[:5])}"
-
     def _reach(self, nodes: Sequence[Coordination], phase: TestPhase) -> None:
         for node in nodes:
             self.coordinator.raise_target(node, phase)
         self.coordinator.wait(nodes, phase)
         failure = next((node.failure for node in nodes if node.failure), None)
-        if self.coordinator.cancelled is not None:
-            raise Cancelled(str(self.coordinator.cancelled))
+        self.check()
         if failure is not None:
             raise failure
 
@@ -328,6 +273,11 @@ class TestSession:
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
+
+    def check(self) -> None:
+        """Raise Cancelled if the run is to end."""
+        if self.coordinator.cancelled is not None:
+            raise Cancelled(str(self.coordinator.cancelled))
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
         """Return the function that takes the events of a package."""
@@ -370,9 +320,7 @@ class TestSession:
             paths = {event.import_path for event in run.build_events}
             for event in run.build_events:
                 if event.import_path not in emitted:
-                    for view in self._live:
-                        view.on_event(event)
-                    self._emit(event)
+                    self._emit_to_all(event)
             emitted |= paths
 
     def _on_built(self, count: int) -> None:
@@ -380,6 +328,11 @@ class TestSession:
 
     def _on_phase(self, phase: str, done: int, total: int) -> None:
         self._notify_all(lambda view: view.on_phase(phase, done, total))
+
+    def _emit_to_all(self, event: StreamEvent) -> None:
+        for view in self._live:
+            view.on_event(event)
+        self._emit(event)
 
     def _emit(self, event: StreamEvent) -> None:
         with self._views_lock:

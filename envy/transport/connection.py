@@ -1,42 +1,39 @@
-"""HTTP connections: proxies, certificates, redirects, retries and the errors of failed requests.
+"""HTTP requests: redirects, retries and the errors of those that fail.
 
 Owns how a request is made and every message about a failed one. The credentials of a URL are sent
 as a header to the host of that URL only, and never appear in a message.
 """
 
 import contextlib
-import ipaddress
 import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from envy.declarations.request_headers import AUTHORIZATION
 from envy.errors import FetchError
 from envy.transport.addresses import (
-    check_address,
     check_named,
     joined,
     origin_of,
-    port_of,
     redacted,
     with_credentials_of,
 )
-from envy.transport.certificates import tls_context, tls_reason
+from envy.transport.certificates import tls_reason
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
-from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
+from envy.transport.credentials import WITHOUT_SECRETS, basic, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
+from envy.transport.pools import CONNECT_SECONDS, get_once, proxy_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 if TYPE_CHECKING:
-    import urllib3
     from urllib3.response import BaseHTTPResponse
 
-_CONNECT_SECONDS = 30.0
 _REDIRECTS = 20
 _MOST_SAID = 4096
+_TRANSFERS = frozenset({"", "identity", "chunked"})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
@@ -83,6 +80,7 @@ def get(
                     raise _status_error(
                         response, requested, url, sent, context=context, signed_for=signed_for
                     )
+                _check_transfer(response, signed_for or redacted(requested))
                 yield response, url
                 return
         finally:
@@ -92,6 +90,28 @@ def get(
         f"{signed_for or redacted(requested)} redirects more than {_REDIRECTS} times",
         uri=signed_for or redacted(requested),
     )
+
+
+def _check_transfer(response: "BaseHTTPResponse", uri: str) -> None:
+    """Check that the library takes the body out of its frame: of others it returns the frame, too.
+
+    Raises:
+        Answered: the body comes in another frame.
+    """
+    coding = response.headers.get("transfer-encoding", "").strip().lower()
+    if coding not in _TRANSFERS:
+        raise Answered(
+            f"{uri} came with Transfer-Encoding {coding}, which envy does not know", uri=uri
+        )
+
+
+def is_cut(response: "BaseHTTPResponse") -> bool:
+    """Return whether an answer of which no body came may have ended within its head.
+
+    The library takes that for the end of the head. Then nothing says how long the body is.
+    """
+    headers = response.headers
+    return "content-length" not in headers and "transfer-encoding" not in headers
 
 
 def _redirected(
@@ -125,20 +145,11 @@ def _request(
     bare, credentials = without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
     if credentials and AUTHORIZATION not in sent:
-        sent.update(urllib3.make_headers(basic_auth=credentials))
-    pool = pool_for(bare, context, certificates)
+        sent[AUTHORIZATION] = basic(credentials)
     retries = Retries(context)
     while True:
         try:
-            response = pool.request(
-                "GET",
-                bare,
-                headers=sent,
-                preload_content=False,
-                decode_content=False,
-                redirect=False,
-                retries=False,
-            )
+            response = get_once(bare, context, sent, certificates)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error
@@ -158,95 +169,6 @@ def is_final(error: Exception) -> bool:
         isinstance(cause, ssl.SSLCertVerificationError) or 400 <= _tunnel_status(cause) < 500
         for cause in causes
     )
-
-
-def without_credentials(url: str) -> tuple[str, str]:
-    """Return a URL without the credentials in it, and these as `NAME:PASSWORD`."""
-    user, at, host = urlsplit(url).netloc.rpartition("@")
-    if not at:
-        return url, ""
-    name, _, password = user.partition(":")
-    return (
-        urlunsplit(urlsplit(url)._replace(netloc=host)),
-        f"{unquote(name)}:{unquote(password)}",
-    )
-
-
-# --- pools, proxies, certificates -------------------------------------------------------------
-
-
-def pool_for(url: str, context: FetchContext, certificates: str) -> "urllib3.PoolManager":
-    """Return the connections for a URL: through its proxy, with its certificates."""
-    proxy = proxy_for(url, context.environment)
-    is_encrypted = urlsplit(url).scheme == "https"
-    # A depot is given up sooner than the source of a recipe in the same run.
-    seconds = idle_seconds(context.environment)
-    key = ("http", proxy, certificates, is_encrypted, seconds)
-    return context.memo.once(
-        key, lambda: _new_pool(proxy, context, certificates, seconds, is_encrypted=is_encrypted)
-    )
-
-
-def _new_pool(
-    proxy: str, context: FetchContext, certificates: str, seconds: float, *, is_encrypted: bool
-) -> "urllib3.PoolManager":
-    import urllib3
-
-    timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
-    # To read all certificates of the system takes 30 ms.
-    tls = tls_context(context.environment, certificates) if is_encrypted else None
-    if not proxy:
-        return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
-    check_address(proxy, "the proxy", hint="set https_proxy to http://HOST:PORT")
-    bare, credentials = without_credentials(proxy)
-    if urlsplit(bare).scheme not in {"http", "https"}:
-        raise FetchError(
-            f"the proxy {bare} is not supported",
-            uri=bare,
-            hint="set https_proxy to an http:// or https:// proxy",
-        )
-    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-    return urllib3.ProxyManager(
-        bare,
-        maxsize=64,
-        timeout=timeout,
-        ssl_context=tls,
-        proxy_ssl_context=tls_context(context.environment, certificates)
-        if urlsplit(bare).scheme == "https"
-        else None,
-        proxy_headers=headers,
-    )
-
-
-def proxy_for(url: str, environment: Mapping[str, str]) -> str:
-    """Return the proxy that the environment names for a URL, or ""."""
-    parts = urlsplit(url)
-    proxy = ""
-    for name in (f"{parts.scheme}_proxy", "all_proxy"):
-        proxy = proxy or environment.get(name) or environment.get(name.upper()) or ""
-    excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    if not proxy or _is_excepted(parts, excepted):
-        return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_excepted(parts: SplitResult, excepted: str) -> bool:
-    host = (parts.hostname or "").lower()
-    for entry in excepted.lower().replace(",", " ").split():
-        name, _, port = entry.partition(":") if entry.count(":") == 1 else (entry, "", "")
-        if port and port != str(port_of(parts)):
-            continue
-        name = name.removeprefix("*").removeprefix(".")
-        if not name or host == name or host.endswith("." + name) or _is_in_network(host, name):
-            return True
-    return False
-
-
-def _is_in_network(host: str, network: str) -> bool:
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(network.strip("[]"), strict=False)
-    except ValueError:
-        return False
 
 
 # --- errors -----------------------------------------------------------------------------------
@@ -280,7 +202,7 @@ def _status_error(
     if status == 429 or status >= 500:
         kind = NoAnswer
     error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
-    error.status = status
+    error.status, error.origin = status, origin_of(url)
     error.headers = {name.lower(): value for name, value in response.headers.items()}
     if signed_for:  # what such a server says is worth more than its status
         with contextlib.suppress(Exception):
@@ -345,7 +267,7 @@ def request_error(
     elif isinstance(cause, kinds.NewConnectionError):
         what = f"{host} could not be reached: {_reason_of(cause)}"
     elif isinstance(cause, kinds.ConnectTimeoutError):
-        seconds = min(_CONNECT_SECONDS, idle_seconds(context.environment))
+        seconds = min(CONNECT_SECONDS, idle_seconds(context.environment))
         what = f"{host} did not answer within {seconds:g} s"
     elif isinstance(cause, kinds.ReadTimeoutError):
         what = f"{host} {silence(idle_seconds(context.environment))}"

@@ -9,16 +9,17 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from blake3 import blake3
 
 from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
 from envy.content.arriving import Arriving, AskFor
+from envy.content.open_file import write_all
 from envy.transport.content_encoding import encoding_of
-from envy.transport.context import CannotWrite, FetchContext
+from envy.transport.context import FetchContext, cannot_write
 from envy.transport.digests import ExpectedDigest, Hasher, HashingThread
 
 LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a record of it
@@ -68,7 +69,7 @@ class PartFile:
         self._closing = closing
         self._kept = kept
         self._partial: Partial | None = None
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._checked = 0
         self._arriving: Arriving | None = None  # for whoever reads it already
 
@@ -136,7 +137,7 @@ class PartFile:
             self._file = self._partial.file
             self._file.truncate(0)
         else:
-            self._file = self._closing.enter_context(self._path.open("w+b"))
+            self._file = self._closing.enter_context(self._path.open("w+b", buffering=0))
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part of the content, with these headers, is what follows `done`."""
@@ -158,18 +159,13 @@ class PartFile:
         """
         assert self._file is not None, "begin() comes first"
         try:
-            self._file.write(data)
+            write_all(self._file.fileno(), data)
         except OSError as error:
-            where = Path(self._file.name if isinstance(self._file.name, str) else self._path)
-            raise CannotWrite(
-                f"cannot write the content of {self.uri} to {where}: {error.strerror}",
-                uri=self.uri,
-                hint="free some space on that disk, or move the cache with --cache-root",
-            ) from error
+            raise cannot_write(self.uri, self._path, error) from error
         (self._behind or self._hasher).update(data)
         self.done += len(data)
         if self._arriving is not None:
-            self._note_arrived(self._arriving)
+            self._arriving.note(self.done)
         if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
             self._note()
 
@@ -178,17 +174,8 @@ class PartFile:
         assert self._file is not None, "begin() comes first"
         arriving = Arriving(str(self._path), self._file.fileno(), self.total, ask_for)
         self._arriving = arriving
-        self._note_arrived(arriving)
+        arriving.note(self.done)
         return arriving
-
-    def _note_arrived(self, arriving: Arriving) -> None:
-        assert self._file is not None, "begin() comes first"
-        try:
-            self._file.flush()
-        except OSError:
-            arriving.give_up()  # `place` meets the error again
-        else:
-            arriving.note(self.done)
 
     def leave_readers(self) -> None:
         """Let whoever reads the content fail, since it will be another."""
@@ -219,13 +206,8 @@ class PartFile:
         try:
             if self._partial is not None:
                 self._partial.place(str(self._path))
-            self._file.flush()
         except OSError as error:
-            raise CannotWrite(
-                f"cannot write the content of {self.uri} to {self._path}: {error.strerror}",
-                uri=self.uri,
-                hint="free some space on that disk, or move the cache with --cache-root",
-            ) from error
+            raise cannot_write(self.uri, self._path, error) from error
 
     def note_end(self) -> None:
         """Note how much is sound, for the next process, as the download ends without success."""
@@ -236,7 +218,6 @@ class PartFile:
     def _note(self) -> None:
         if self._partial is None or self.by_digest:
             return
-        self._partial.file.flush()
         self._checked = self.done
         self._partial.note(
             PartialRecord(
@@ -283,10 +264,11 @@ def version_of(headers: Mapping[str, str]) -> str:
     """
     if headers.get("accept-ranges", "").strip().lower() != "bytes":
         return ""
-    tag = headers.get("etag", "")
+    tag, changed = headers.get("etag", ""), headers.get("last-modified", "")
+    if not f"{tag}{changed}".isprintable():
+        return ""  # it could not be sent back as it is: a header of several lines, say
     if tag.startswith('"'):
         return tag
-    changed = headers.get("last-modified", "")
     try:
         sent = parsedate_to_datetime(headers.get("date", "")).timestamp()
         return changed if parsedate_to_datetime(changed).timestamp() < sent else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
-from envy.transport.connection import get, request_error
+from envy.transport.connection import get, is_cut, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
 from envy.transport.digests import Hasher, check_size
@@ -51,6 +51,33 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
             expected=request.expected,
             uri=request.uri,
         )
+
+
+def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
+    """Return the first `size` bytes of a content, or all of it; the request has the range.
+
+    Raises:
+        FetchError: it cannot be read.
+    """
+    from urllib3.exceptions import HTTPError
+
+    pace = Pace(idle_seconds(context.environment))
+    data = bytearray()
+    try:
+        with get(
+            request.address,
+            context,
+            headers=request.headers,
+            certificates=request.certificates,
+            signed_for=request.signed_for,
+        ) as (response, _):
+            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+                context.check_cancelled()
+                pace.note(len(piece))
+                data += piece
+    except (HTTPError, OSError, TooSlow) as error:
+        raise request_error(request.url, error, context, signed_for=request.signed_for) from error
+    return bytes(data[:size])
 
 
 def _is_whole(request: Request, content: PartFile) -> bool:
@@ -140,6 +167,8 @@ def _download_rest(
         else:
             content.adopt(response.headers)
         rate = _read(response, request, content, context, may_spread=may_spread)
+        if not content.done and is_cut(response):
+            raise IncompleteRead(0, 0)
     if rate:
         return rate
     if content.done != (content.total or content.done):

@@ -22,6 +22,8 @@ def target_in(into: Path, name: str) -> Path:
     try:
         if last in {"", ".", ".."} or ".." in above:
             raise LeadsOutside((), None, what="a path that leads outside")
+        if not above:
+            return into / last
         with open_below(into) as below:
             return into.joinpath(*below.real_folder(parts_of("/".join(above))), last)
     except LeadsOutside as error:

@@ -42,6 +42,14 @@ def publish_archive(archive, root):
     publish(attempt, "{}", written=written)
 
 
+def fetch_and_publish(source, root):
+    """Fetch an archive, unpack it into an entry of a new cache, and publish it."""
+    fetch(f"{root}-fetched", source)
+    name = source.rpartition("/")[2]
+    publish_archive(f"{root}-fetched/0/{name}", root)
+    shutil.rmtree(f"{root}-fetched")
+
+
 def extract_by_library(archive, dest):
     """Extract with Python's library and its safe filter; before 3.14 it does not support zstd."""
     if archive.endswith(".zip"):
@@ -67,9 +75,8 @@ def fetch(into, *sources):
 
 
 def fetch_together(into, *sources):
-    """Fetch with envy, eight at a time; without sources, only load what that needs."""
+    """Fetch with envy, eight at a time."""
     sys.path.insert(0, str(TESTS))
-    import urllib3  # noqa: F401 - for its time
     from loopback.programs import Recorder
 
     from envy.declarations.sources import SourceItem
@@ -77,6 +84,30 @@ def fetch_together(into, *sources):
 
     items = [SourceItem(source=source, base_dir=Path("/")) for source in sources]
     fetch_all(items, Path(into), Recorder().context(), parallel=8)
+
+
+def fetch_by_urllib3(into, *sources):
+    """Fetch with urllib3, eight at a time, and do only what must be: hash, write and rename."""
+    import hashlib
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    import urllib3
+
+    pools = urllib3.PoolManager(maxsize=64)
+    Path(into).mkdir()
+
+    def fetch(source):
+        path, digest = f"{into}/{source.rpartition('/')[2]}", hashlib.sha256()
+        answer = pools.request("GET", source, preload_content=False, decode_content=False)
+        with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - as little as possible
+            while data := answer.read1(1 << 19, decode_content=False):
+                digest.update(data)
+                file.write(data)
+        os.replace(f"{path}.new", path)  # noqa: PTH105
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(fetch, sources))
 
 
 def fetch_by_library(into, *sources):
@@ -109,10 +140,12 @@ def digest_by_library(top):
 WORK = {
     "extract": extract,
     "publish-archive": publish_archive,
+    "fetch-and-publish": fetch_and_publish,
     "extract-by-library": extract_by_library,
     "fetch": fetch,
     "fetch-together": fetch_together,
     "fetch-by-library": fetch_by_library,
+    "fetch-by-urllib3": fetch_by_urllib3,
     "digest": digest,
     "digest-by-library": digest_by_library,
 }

@@ -6,16 +6,24 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from exported_members import exported_members
 
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
+from envy.cache.export_records import read_head
+from envy.cache.filesystem import FileSystem
+from envy.cache.fingerprint import search_roots
+from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout
 from envy.cache.names import MARKER
 from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_exported
+from envy.cache.verify import read_fingerprint
 from envy.cache.write import begin_attempt, publish
+from envy.content.below_root import open_below
+from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
@@ -24,13 +32,17 @@ KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
 
-def make_entry(root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False):
+def make_entry(
+    root, ingredients=INGREDIENTS, kept=KEPT, text="hello\n", *, writable=False, count=1
+):
     """Publish an entry with one file, and one that holds its own path if `text` has {here}."""
     key = entry_key(ingredients)
     entry = CacheLayout(root).entry(ingredients.identity, "linux-x86_64", key)
     attempt = begin_attempt(entry, key)
     (entry.asset_dir / "bin").mkdir()
     (entry.asset_dir / "bin/x").write_text(text.replace("{here}", str(entry.asset_dir)))
+    for number in range(1, count):
+        (entry.asset_dir / str(number)).write_text(str(number))
     publish(attempt, kept, writable=writable)
     return entry
 
@@ -115,6 +127,31 @@ def test_two_entries_in_one_file(tmp_path):
     assert not lookup(entry, KEY).hit
 
 
+def test_two_entries_in_the_index(tmp_path, exported):
+    """What the index says is judged before anything is unpacked: the rest may be endless."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            index = json.loads(data)
+            other = "local.other@r0/linux-x86_64-blake3-0123456789abcdef"
+            index["entries"].append({**index["entries"][0], "name": other})
+            data = json.dumps(index).encode()
+        return member.name, data
+
+    path = changed(exported, change)
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, path)
+    nothing = changed(
+        exported,
+        lambda member, data: (
+            member.name,
+            b'{"format": 1, "entries": []}' if member.name == "envy-export.json" else data,
+        ),
+    )
+    with pytest.raises(ArchiveError, match="no entry"):
+        take(tmp_path, nothing)
+
+
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
 def test_a_record_that_is_not_the_signed_one(tmp_path, exported, record):
     """The index vouches for the records: another one is refused, even if it is consistent."""
@@ -187,7 +224,6 @@ def test_an_entry_that_holds_its_own_path(tmp_path):
 
 def test_a_full_disk(tmp_path, exported):
     """An error of the disk is one of the cache, and leaves no entry."""
-    from envy.cache.filesystem import FileSystem
 
     class Full(FileSystem):
         def rename(self, source, target):
@@ -202,9 +238,30 @@ def test_a_full_disk(tmp_path, exported):
     assert not lookup(entry, KEY).hit
 
 
+def test_no_marker_before_the_payload_is_on_the_disk(tmp_path):
+    """An entry of another root is rewritten without a marker, which is written once, at the end."""
+    path = tmp_path / "entry.tar.zst"
+    write_export_file(str(path), [make_entry(tmp_path / "first", text="{here}\n")], workers=0)
+    steps = []
+
+    class Seen(FileSystem):
+        def rename(self, source, target):
+            steps.append("marker" if target.endswith(MARKER) else "")
+            super().rename(source, target)
+
+        def flush_tree(self, *words, **details):
+            steps.append("flush")
+            super().flush_tree(*words, **details)
+
+    layout = CacheLayout(tmp_path / "second-and-longer")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+    assert take_exported(layout, path, entry, KEY, accept=lambda *_: None, files=Seen()) == ""
+    assert (entry.asset_dir / "bin/x").read_text() == f"{entry.asset_dir}\n"
+    assert [step for step in steps if step] == ["flush", "marker"]
+
+
 def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     """The marker goes before the payload does: it never stands for a payload that is gone."""
-    from envy.cache.filesystem import FileSystem
 
     class Failing(FileSystem):
         def flush_dirs(self, paths):
@@ -224,7 +281,94 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     assert not entry.asset_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "target", "said"),
+    [
+        ("asset/../../../out", tarfile.REGTYPE, "", "is outside of its entry"),
+        ("/out", tarfile.REGTYPE, "", "does not belong to an entry"),
+        ("asset/device", tarfile.CHRTYPE, "", "is not a file, directory or link"),
+        ("asset/absolute", tarfile.SYMTYPE, "/etc/passwd", "is not in the fingerprint"),
+        ("asset/bin/x/y", tarfile.REGTYPE, "", "is outside of its entry"),
+    ],
+)
+def test_hostile_members(tmp_path, exported, name, kind, target, said):
+    """What does not belong into an entry is refused by name, and nothing of the entry stays."""
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        for member, data in exported_members(exported):
+            member.size = len(data or b"")
+            tar.addfile(member, io.BytesIO(data or b""))
+            own = "/".join(member.name.split("/")[:2])
+        info = tarfile.TarInfo(name if name.startswith("/") else f"{own}/{name}")
+        info.type, info.linkname = kind, target
+        tar.addfile(info)
+    with pytest.raises(ArchiveError, match=said):
+        take(tmp_path, hostile)
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not entry.directory.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_index_of_a_million(tmp_path, exported):
+    """It is refused before its rows are looked at."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            data = b'{"format": 1, "entries": [' + b"0," * 999_999 + b"0]}"
+        return member.name, data
+
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, changed(exported, change))
+
+
+@pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
+def test_a_record_twice(tmp_path, exported, record):
+    """Only one of two records could be the signed one, so neither is believed."""
+    target = tmp_path / "twice.tar"
+    with tarfile.open(target, "w") as tar:
+        for member, data in exported_members(exported):
+            for _ in range(2 if member.name.endswith(record) else 1):
+                member.size = len(data or b"")
+                tar.addfile(member, io.BytesIO(data or b""))
+    with pytest.raises(ArchiveError, match=f"{record} is in it twice"):
+        take(tmp_path, target)
+
+
+def test_digests_of_what_is_unpacked(tmp_path):
+    """They are noted while files are written, unless a file names this cache and has to be read."""
+    made = make_entry(tmp_path / "first", text=f"{tmp_path}/second/assets/ and so on", count=2)
+    written = WrittenDigests(search_roots(str(tmp_path / "second"), ()), clock=lambda: 1 << 62)
+    unpacked = UnpackedEntry(made.name, KEY, made.root, str(tmp_path / "new"), written=written)
+    unpacked.recorded = read_fingerprint(made)
+    unpacked.payload = open_below(str(tmp_path / "new/asset"))
+    unpacked.payload.real_folder(("bin",))
+    found = {}
+    for parts in (("bin", "x"), ("1",)):
+        data = made.asset_dir.joinpath(*parts).read_bytes()
+        unpacked.write(parts, [data[:1], data[1:]])
+        status = (tmp_path / "new/asset").joinpath(*parts).stat()
+        assert status.st_mode & 0o777 == 0o444
+        written.settle()
+        found[parts] = written.find(status)
+        if status.st_ctime_ns % 1_000_000 == 0:  # as of a file system that counts in long ticks
+            found[parts] = None if parts == ("bin", "x") else blake3(b"1").hexdigest()
+    unpacked.close()
+    assert found == {("bin", "x"): None, ("1",): blake3(b"1").hexdigest()}
+
+
 def test_the_index_is_signed_in_place(exported):
     """The signature stands directly behind the index."""
     names = [member.name for member, _ in exported_members(exported)]
     assert names[1] == SIGNATURE
+
+
+@pytest.mark.parametrize(("count", "is_whole"), [(3, True), (2500, False)])
+def test_the_beginning_of_a_file(tmp_path, count, is_whole):
+    """The digests of the records come first, and the fingerprint of a small entry soon after."""
+    entry = make_entry(tmp_path / "first", count=count)
+    path = tmp_path / "whole.tar.zst"
+    write_export_file(str(path), [entry], workers=0)
+    head = read_head(path, 90 << 10, tmp_path, accept=lambda _index, _signature: None)
+    record = Path(entry.at("envy-fingerprint.blake3")).read_bytes()
+    assert head.digests["envy-fingerprint.blake3"] == blake3(record).hexdigest()
+    assert (head.fingerprint is not None) == is_whole

@@ -105,6 +105,30 @@ def test_a_folder_replaces_a_file_and_a_folder(tmp_path):
     assert names_in(tmp_path) == ["target"]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link to a folder", "dangling link"])
+@pytest.mark.parametrize("new_kind", ["file", "folder"])
+def test_whatever_is_there_is_replaced_and_a_link_is_not_followed(tmp_path, kind, new_kind):
+    """A file or a folder takes the place of anything; what a link leads to stays."""
+    target, other = tmp_path / "target", tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("stays")
+    if kind == "file":
+        target.write_text("former")
+    elif kind == "folder":
+        (target / "inner").mkdir(parents=True)
+    else:
+        target.symlink_to(other if kind == "link to a folder" else tmp_path / "missing")
+    with written_whole(target) as new:
+        if new_kind == "folder":
+            new.mkdir()
+        (new if new_kind == "file" else new / "content").write_text("new")
+    found = target if new_kind == "file" else target / "content"
+    assert not target.is_symlink()
+    assert found.read_text() == "new"
+    assert (other / "file").read_text() == "stays"
+    assert names_in(tmp_path) == ["other", "target"]
+
+
 def test_a_failure_keeps_the_former_folder(tmp_path):
     """What was made so far is removed, and the target is as before."""
     target = tmp_path / "target"

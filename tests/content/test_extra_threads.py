@@ -2,9 +2,11 @@
 
 import io
 import os
+import random
 import threading
 
 import pytest
+from left_open import nothing_left_open
 
 from envy.content.extra_threads import extra_thread
 from envy.content.read_ahead import CHUNK, chunks_ahead
@@ -29,15 +31,14 @@ def test_no_more_than_there_are_processors():
 
 def test_the_work_is_stopped_by_an_exception():
     """An exception stops the work, and is raised when the thread has ended."""
-    before = threading.active_count()
     event = threading.Event()
-    with pytest.raises(KeyError), extra_thread(event.wait, event.set):
-        {}.pop("missing")
-    assert event.is_set()
-    assert threading.active_count() == before
+    with nothing_left_open():
+        with pytest.raises(KeyError), extra_thread(event.wait, event.set):
+            {}.pop("missing")
+        assert event.is_set()
 
 
-DATA = os.urandom(1000) * 9000
+DATA = random.Random(1).randbytes(1000) * 9000
 
 
 @pytest.mark.parametrize("is_busy", [False, True])

@@ -3,7 +3,7 @@
 import gzip
 import io
 import lzma
-import os
+import random
 import tarfile
 
 import pytest
@@ -12,7 +12,7 @@ from envy.content.archive import decompress_file, extract
 from envy.content.xz_streams import XzStreams
 from envy.errors import ArchiveError
 
-TEXT = os.urandom(3000) * 3  # so that a part of it is not the whole
+TEXT = random.Random(1).randbytes(3000) * 3  # so that a part of it is not the whole
 STREAMS = {"gz": lambda data: gzip.compress(data, mtime=0), "xz": lzma.compress}
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from left_open import nothing_left_open
 
 from envy.interpreter import released
 from envy.jobserver.budget import NOT_ADMITTED, Jobserver
@@ -69,22 +70,17 @@ def make(tmp_path):
         yield made
 
 
-def descriptors():
-    """The numbers of this process's open files."""
-    return sorted(entry.name for entry in Path("/proc/self/fd").iterdir())
-
-
 def fifos(folder):
     return sorted(path.name for path in (folder / "fifos").glob("*"))
 
 
 def test_nothing_is_created_before_a_script_runs(make, tmp_path):
     """Slots alone cost neither a file nor a descriptor, and are never refused."""
-    before = descriptors()
-    jobserver = make(4)
-    assert all(jobserver.cover(running) for running in (1, 2, 3, 4))
-    jobserver.settle(0)
-    assert (fifos(tmp_path), descriptors()) == ([], before)
+    with nothing_left_open():
+        jobserver = make(4)
+        assert all(jobserver.cover(running) for running in (1, 2, 3, 4))
+        jobserver.settle(0)
+    assert fifos(tmp_path) == []
 
 
 def test_tools_get_what_the_slots_do_not_need(make):
@@ -164,18 +160,17 @@ def test_a_refused_request_is_repeated_when_a_token_is_returned(make):
     asked = threading.Semaphore(0)
     jobserver.on_freed(asked.release)
     jobserver.cover(1)
-    before = threading.active_count()
-    with jobserver.admission() as admission:
-        tool = Tool(admission)
-        tool.take(by_name=True)
-        assert not jobserver.cover(2)
-        assert not jobserver.cover(2)
-        tool.give_back()
-        assert asked.acquire(timeout=60)
-        assert jobserver.cover(2)
-    assert not asked.acquire(blocking=False)
-    jobserver.close()
-    assert threading.active_count() == before
+    with nothing_left_open():
+        with jobserver.admission() as admission:
+            tool = Tool(admission)
+            tool.take(by_name=True)
+            assert not jobserver.cover(2)
+            assert not jobserver.cover(2)
+            tool.give_back()
+            assert asked.acquire(timeout=300)
+            assert jobserver.cover(2)
+        assert not asked.acquire(blocking=False)
+        jobserver.close()
 
 
 def test_a_refused_request_is_repeated_when_the_last_script_ends(make):
@@ -220,16 +215,15 @@ def test_without_a_fifo_scripts_run_without_a_jobserver(tmp_path):
 
 def test_closing_with_an_open_refusal_leaves_nothing(tmp_path):
     """Thread, descriptors and FIFO are removed, though the token was never returned."""
-    before = descriptors()
-    jobserver = Jobserver(jobs=2, folder=tmp_path / "fifos", name="it")
-    jobserver.cover(1)
-    with jobserver.admission() as admission:
-        Tool(admission).take(by_name=True)
-        assert not jobserver.cover(2)
-        jobserver.close()
-        with jobserver.admission() as late:
-            assert late is NOT_ADMITTED
-    assert descriptors() == before
+    with nothing_left_open():
+        jobserver = Jobserver(jobs=2, folder=tmp_path / "fifos", name="it")
+        jobserver.cover(1)
+        with jobserver.admission() as admission:
+            Tool(admission).take(by_name=True)
+            assert not jobserver.cover(2)
+            jobserver.close()
+            with jobserver.admission() as late:
+                assert late is NOT_ADMITTED
     assert fifos(tmp_path) == []
 
 
@@ -297,7 +291,7 @@ def test_a_token_of_an_outer_jobserver_repeats_a_refused_request(make, outer):
     assert jobserver.cover(1)
     assert not jobserver.cover(2)
     outer.put(b"z")
-    assert asked.acquire(timeout=60)
+    assert asked.acquire(timeout=300)
     assert jobserver.cover(2)
 
 
@@ -532,9 +526,9 @@ class Held(Work):
             tool = Tool(admission)
             tool.take(by_name=True)
             self.holds.set()
-            self.may_return.wait(60)
+            self.may_return.wait(300)
             tool.give_back()
-            self.may_end.wait(60)
+            self.may_end.wait(300)
 
 
 def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
@@ -547,7 +541,7 @@ def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
     coordinator.add(holder)
     coordinator.add(other)
     coordinator.raise_target(holder, 0)
-    assert kind.holds.wait(60)
+    assert kind.holds.wait(300)
     coordinator.raise_target(other, 0)
     [(name, reason)] = refusals.rows
     assert (name, other.complete) == ("other", False)

@@ -274,3 +274,16 @@ def test_a_log_keeps_both_ends_of_what_is_too_long():
     assert texts[:2] == ["0000\n", "0001\n"]
     assert texts[-1] == "0099\n"
     assert "left out 400 characters" in texts[10]
+
+
+def test_what_changes_do_not_affect_is_no_part_of_the_tree():
+    """The header and the last line count it; the next run starts without it."""
+    model = started_model()
+    why = "not affected by changes since main"
+    model.on_event(event("skip", package="m/new", elapsed=0.0, reason=why))
+    model.on_end(RunEnd(seconds=1.0))
+    assert "m/new" not in model.packages
+    assert header_text(model, now=0.0).endswith("· 1 package not affected by changes since main")
+    assert end_line(model).endswith("; 1 package not affected by changes since main")
+    model.begin(everything=True)
+    assert not model.left_out

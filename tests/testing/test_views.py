@@ -190,3 +190,19 @@ def test_a_remembered_run_has_the_same_colours():
     plain = io.StringIO()
     replay(rows, [PlainView(Streams(output=plain, errors=io.StringIO()), slow=0.1)])
     assert painted_answer(plain.getvalue()) == coloured_text(rows, slow=0.1)
+
+
+def test_what_changes_do_not_affect_is_counted_and_no_test(tmp_path):
+    """The lines tell how many were left out, and that nothing is left; JUnit has none of them."""
+    out = io.StringIO()
+    report = tmp_path / "report.xml"
+    why = "not affected by changes since main"
+    rows = [event("skip", package=name, elapsed=0.0, reason=why) for name in ("m/a", "m/b")]
+    streams = Streams(output=out, errors=out)
+    result = replay(rows, [PlainView(streams), JunitView(report)])
+    assert out.getvalue() == "2 packages not affected by changes since main\nnothing to run, 0.0s\n"
+    assert result.exit_code == 0
+    assert ET.parse(report).getroot().get("tests") == "0"
+    replay([*rows, event("start", package="m/c"), event("pass", package="m/c")],
+           [PlainView(streams)])  # fmt: skip
+    assert "2 packages not affected by changes since main\n0 passed, 0 failed" in out.getvalue()

@@ -356,6 +356,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l yes
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l build-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l cache-root
+complete -c envy -n '__fish_seen_subcommand_from test' -l changed
 complete -c envy -n '__fish_seen_subcommand_from test' -l clean-cache
 complete -c envy -n '__fish_seen_subcommand_from test' -l count
 complete -c envy -n '__fish_seen_subcommand_from test' -l coverage
@@ -388,6 +389,8 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-exec
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries

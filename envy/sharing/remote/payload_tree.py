@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
@@ -24,7 +25,7 @@ from envy.cache.verify import published_members
 from envy.content.atomic import atomic_write
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
-from envy.errors import CacheError, FetchError
+from envy.errors import ArchiveError, CacheError
 from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
@@ -121,13 +122,13 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
     """Yield the members of a tree, each folder before what is in it.
 
     Raises:
-        FetchError: it is damaged, or unfolds to more than a payload may have.
+        ArchiveError: it is damaged, or unfolds to more than a payload may have.
     """
     tree = reapi.Tree()
     try:
         tree.ParseFromString(data)
     except Exception as error:
-        raise FetchError(f"{shown} sent a tree that is damaged", uri=shown) from error
+        raise _damaged(shown, "that is damaged") from error
     children = {hashlib.sha256(encoded(child)).hexdigest(): child for child in tree.children}
     waiting: list[tuple[tuple[str, ...], reapi.Directory]] = [((), tree.root)]
     count = 0
@@ -137,27 +138,31 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
         for node, kind in _nodes(folder):
             count += 1
             if count > EXPORT_FILES.value:
-                raise FetchError(
+                raise ArchiveError(
                     f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
                     f"{EXPORT_FILES.name}",
-                    uri=shown,
+                    archive=Path(shown),
                     hint=EXPORT_FILES.hint,
                 )
             name = node.name
             if not _is_name(name) or name in names or len(above) >= _DEEPEST:
-                raise FetchError(f"{shown} sent a tree with the name {name!r}", uri=shown)
+                raise _damaged(shown, f"with the name {name!r}")
             names.add(name)
             parts = (*above, name)
             if kind == DIRECTORY:
                 child = children.get(node.digest.hash)
                 if child is None:
-                    raise FetchError(f"{shown} sent a tree without {'/'.join(parts)}", uri=shown)
+                    raise _damaged(shown, f"without {'/'.join(parts)}")
                 yield TreeMember(parts, DIRECTORY)
                 waiting.append((parts, child))
             elif kind == FILE:
                 yield TreeMember(parts, FILE, digest=node.digest)
             else:
                 yield TreeMember(parts, LINK, target=node.target)
+
+
+def _damaged(shown: str, how: str) -> ArchiveError:
+    return ArchiveError(f"{shown} sent a tree {how}", archive=Path(shown))
 
 
 def _nodes(

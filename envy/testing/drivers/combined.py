@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.coverage.model import MeasuresCoverage, PackageCoverage
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Driver,
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     Selection,
     TestPackage,
 )
+from envy.testing.remote.inputs import StaysHere
+from envy.testing.remote.tests import RunsRemotely
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
 class CombinedDriver:
@@ -30,6 +36,11 @@ class CombinedDriver:
         self._ends_at: float | None = None
         self._on_built: Callable[[int], None] | None = None
         self._count_failed: Callable[[], int] | None = None
+
+    @property
+    def drivers(self) -> list[Driver]:
+        """The drivers, as they were given."""
+        return list(self._drivers.values())
 
     @property
     def ends_at(self) -> float | None:
@@ -122,6 +133,17 @@ class CombinedDriver:
         """Return the key of everything known before the tests run."""
         return self._of(run).result_key(run)
 
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine."""
+        return self._of(run).shared_key(run, places)
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the test program of a package needs on another machine."""
+        driver = self._of(run)
+        if not isinstance(driver, RunsRemotely):
+            raise StaysHere("tests of its kind run here")
+        return driver.remote_inputs(run, places)
+
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return what the tests consulted while they ran."""
         return self._of(run).consulted(run, since=since)
@@ -145,6 +167,16 @@ class CombinedDriver:
             trees=[tree for part in parts for tree in part.trees],
             unkept=next((part.unkept for part in parts if part.unkept), ""),
         )
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        found: dict[str, str] = {}
+        for name, driver in self._drivers.items():
+            own = [run for run in runs if run.package.driver == name]
+            found |= driver.affected(own, changes, known)
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what the binaries are built from, for explanations."""

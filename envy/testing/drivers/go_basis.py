@@ -16,7 +16,7 @@ from envy.cache.names import ASSET, MARKER
 from envy.testing.basis import Basis, BuildUnit, Collector
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.go_flags import GoFlags
-from envy.testing.drivers.go_list import GoPackage, own_files
+from envy.testing.drivers.go_list import GoPackage, built_files, own_files
 from envy.testing.drivers.go_modules import replaced_folders, used_folders
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import FILE, FOLDER, LISTING, NAMES, REAL, VARIABLE
@@ -70,7 +70,7 @@ def units_of(packages: Sequence[TestPackage], digest: Any) -> dict[str, BuildUni
         if is_fixed(row):
             continue
         renamed = row.get("ImportMap") or {}
-        names = [] if _is_generated(row) else own_files(row)
+        names = [] if _is_generated(row) else built_files(row)
         files = [f"{row.get('Dir', '')}/{name}" for name in names]
         units[row["ImportPath"]] = BuildUnit(
             uses=tuple(renamed.get(name, name) for name in row.get("Imports", ())),

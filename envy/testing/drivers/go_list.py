@@ -21,9 +21,11 @@ _SOURCES = (
     *("SwigFiles", "SwigCXXFiles", "SysoFiles", "EmbedFiles", "TestGoFiles", "XTestGoFiles"),
     *("TestEmbedFiles", "XTestEmbedFiles"),
 )
+EMBED_PATTERNS = ("EmbedPatterns", "TestEmbedPatterns", "XTestEmbedPatterns")
 _FIELDS = [
     "ImportPath", "Name", "Dir", "ForTest", "Standard", "DepOnly", "Match", "Module", "Imports",
-    "ImportMap", "Error", "Incomplete", "IgnoredGoFiles", "IgnoredOtherFiles", *_SOURCES,
+    "ImportMap", "Error", "Incomplete", "IgnoredGoFiles", "IgnoredOtherFiles",
+    *EMBED_PATTERNS, *_SOURCES,
 ]  # fmt: skip
 _TABLE = re.compile(
     r"var (tests|fuzzTargets|examples) = \[\]testing\.Internal\w+\{(.*?)\n\}", re.DOTALL
@@ -145,6 +147,15 @@ def _binary_name(row: Mapping[str, Any]) -> str:
 def own_files(row: Mapping[str, Any]) -> list[str]:
     """Return every source file of a package, including its tests."""
     return [file for field in _SOURCES for file in row.get(field, ())]
+
+
+def built_files(row: Mapping[str, Any]) -> list[str]:
+    """Return the files that a listed package itself is compiled from.
+
+    Its tests are compiled in packages of their own, which have them among their sources.
+    """
+    fields = (field for field in _SOURCES if "Test" not in field)
+    return [file for field in fields for file in row.get(field, ())]
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 
@@ -19,7 +20,7 @@ from envy.testing.coverage.report import coverage_lines
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 
 _KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside its tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
@@ -84,6 +85,8 @@ class PlainView:
     def on_event(self, event: StreamEvent) -> None:
         """Write the lines of an event; keep output until its test or package has ended."""
         self._recorder.on_event(event)
+        if event.is_left_out:
+            return
         if not event.package:
             self._on_build(event)
         elif event.action == "output":
@@ -145,6 +148,10 @@ class PlainView:
         if self._profile:
             self._write_profile(result)
         self._write_coverage(result)
+        for note in result.notes:
+            self._write(note)
+        for line in left_out_lines(result.recorder.left_out.values()):
+            self._write(line)
         failures = failed_tests(result.recorder)
         if failures and self._show is not ShowOutput.NONE:
             self._write("failed:", "failure")
@@ -273,6 +280,7 @@ def _package_line(tally: PackageTally) -> str:
         notes += f", {inner} failed inside tests" if inner else ""
         notes += ", left processes behind" if tally.leaks else ""
         notes += ", cached" if tally.cached else ""
+        notes += ", remote" if tally.remote else ""
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
     part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
@@ -297,6 +305,11 @@ def failed_tests(recorder: Recorder) -> list[str]:
     return lines
 
 
+def left_out_lines(reasons: Iterable[str]) -> list[str]:
+    """Return a line for each reason for which packages were left out."""
+    return [f"{counted(number, 'package')} {reason}" for reason, number in Counter(reasons).items()]
+
+
 def _style_of(result: SessionResult) -> str:
     """Return the style of the last line, by the outcome."""
     if result.cancelled:
@@ -307,6 +320,8 @@ def _style_of(result: SessionResult) -> str:
 def summary_line(result: SessionResult) -> str:
     """Return the last line of the output: the result in numbers."""
     counts = result.recorder.counts()
+    if result.recorder.left_out and not (result.runs or counts.packages or result.cancelled):
+        return f"nothing to run, {format_seconds(result.seconds)}"
     if result.built_only:
         built = sum(run.binary is not None for run in result.runs)
         unbuilt = f", {counts.unbuilt} failed to build" if counts.unbuilt else ""
@@ -322,6 +337,8 @@ def summary_line(result: SessionResult) -> str:
         notes.append(f"{counts.unbuilt} not built")
     if counts.cached:
         notes.append(f"{counts.cached} cached")
+    if counts.remote:
+        notes.append(f"{counts.remote} remote")
     if result.not_run:
         notes.append(f"{result.not_run} not run")
     where += f" ({', '.join(notes)})" if notes else ""

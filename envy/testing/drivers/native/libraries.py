@@ -46,6 +46,13 @@ class Libraries:
         library, problems = self._library(found, package.directory)
         return replace(package, library=library), replace(words, problems=problems)
 
+    def sources_of(self, directory: Path) -> tuple[str, ...]:
+        """Return the patterns of the library of a folder."""
+        if not directory.is_relative_to(self.root):
+            return ()
+        found = settings_of(self.settings, directory.relative_to(self.root).as_posix())
+        return (found.sources or ()) if found is not None else ()
+
     def _library(
         self, found: NativeFolder, directory: Path
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:

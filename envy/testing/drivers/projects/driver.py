@@ -7,6 +7,7 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,16 @@ from pathlib import Path
 from time import time
 
 from envy.errors import ScriptFailed
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
-from envy.testing.drivers.projects.inputs import Snapshot, add_inputs
+from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.project import (
     NotTestable,
@@ -33,6 +38,7 @@ from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -40,6 +46,8 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.evidence import comparable
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
 
@@ -50,6 +58,7 @@ class SuitePlace:
 
     manifest_folder: Path
     listings: Listings
+    since: Callable[[], int]  # what changed after this moment may not be what the run has seen
 
 
 class ProjectDriver:
@@ -68,6 +77,8 @@ class ProjectDriver:
         self._count = count
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
+        self._ran: dict[Path, SuiteProject] = {}
+        self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
@@ -91,6 +102,7 @@ class ProjectDriver:
                 driver=self.name,
                 tests=tests.tests,
                 is_open=tests.is_open,
+                is_partial=tests.is_partial,
                 detail=tests,
             )
             for tests in kept
@@ -100,15 +112,23 @@ class ProjectDriver:
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
         key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
-        found = self._place.listings.find(key, project)
-        if found is not None:
-            return found
+        environment = self._tools.environment
+        known = self._place.listings.find(key, project, environment)
+        if known is not None:
+            snapshot.add_rows(row for tests in known for row in tests.rests)
+            return known
         try:
             found = self._kind.discover(project, self._tools)
         except (NotTestable, ScriptFailed) as error:
             return [ProjectTests(project=project, directory=project.directory, problem=str(error))]
+        rests = Snapshot(environment)
+        rests.add_rows(row for tests in found for row in tests.rests)
         if not any(tests.problem for tests in found):
-            self._place.listings.keep(key, found)
+            # A list of what changed meanwhile would be found again with what was there before.
+            with contextlib.suppress(Unkept):
+                snapshot.confirmed(self._place.since())
+                self._place.listings.keep(key, found, rests.confirmed(self._place.since()))
+        snapshot.add_rows(row for tests in found for row in tests.rests)
         return found
 
     def _snapshot_of(self, project: SuiteProject) -> Snapshot:
@@ -195,6 +215,8 @@ class ProjectDriver:
             count_failed=self.count_failed or (lambda: 0),
         )
         nothing = bool(picks) if tests.is_open else not names
+        with self._lock:
+            self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
         return verdict
@@ -208,20 +230,38 @@ class ProjectDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run, apart from files."""
+        run.unkept = "coverage is measured" if self.measures else ""
+        if run.unkept:
+            return ""
+        texts = self._texts_of(run)
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine: the files are in it, too."""
+        if self.measures:
+            raise Unshared("coverage is measured")
+        snapshot = self._snapshot_of(_detail(run).project)
+        if snapshot.unkept:
+            raise Unshared(snapshot.unkept)
+        here = places.having({"<reporters>": str(Path(__file__).parent)})
+        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        return here.key(texts, toolchain=self.name, holds_files=True)
+
+    def _texts_of(self, run: PackageRun) -> list[str]:
         settings = self._tools.settings
         names = run.selection.names
         texts = [
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
         ]
         if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return texts
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -251,6 +291,31 @@ class ProjectDriver:
         except Unkept as error:
             return Basis(unkept=str(error))
 
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        causes: dict[Path, ProjectCause] = {}
+        found = {}
+        for run in runs:
+            project = _detail(run).project
+            cause = causes.get(project.directory)
+            if cause is None:
+                rows = self._snapshot_of(project).subjects
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
+                cause = causes[project.directory] = cause_in_project(
+                    project,
+                    [row for row in rows if row not in own],
+                    own,
+                    changes,
+                    root=self._place.manifest_folder,
+                )
+            why = cause.text or (cause_of(run, changes, known) if cause.is_unsure else "")
+            if _detail(run).problem or why:
+                found[run.package.name] = why or "its tests cannot be listed"
+        return found
+
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return the files that packages rest on, for explanations."""
         found = {}
@@ -263,6 +328,26 @@ class ProjectDriver:
     def unit_of(self, package: TestPackage) -> str:
         """Return the name of the unit of a package."""
         return package.name
+
+    @property
+    def measures(self) -> bool:
+        """Whether this session measures what its tests cover."""
+        return self._tools.coverage is not None and self._kind.measures
+
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests covered, for each project."""
+        found = []
+        for project in self._ran.values() if self.measures else ():
+            name = package_name(project.directory, self._tools.root)
+            try:
+                files = self._kind.covered(project, self._tools)
+            except (NotTestable, ScriptFailed) as error:
+                self.notes.append(f"coverage of {name} is not known: {error}")
+                continue
+            root = f"{self._tools.root}/"
+            own = {path.removeprefix(root): file for path, file in files.items()}
+            found.append(PackageCoverage(name=name, unit="lines", files=own))
+        return found
 
     def finish(self) -> None:
         """Do nothing: all that is kept is kept by then."""
@@ -282,3 +367,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }

@@ -32,6 +32,7 @@ from envy.testing.evidence import (
 from envy.testing.ignoring import IgnoreRules, rules_of, unignored
 
 MOST_FILES = 20_000
+TREE = "tree"  # no row, but stands for those of all that git does not ignore below a folder
 _MARKED = frozenset({FILE, FOLDER, LISTING, UNIGNORED})
 
 
@@ -55,14 +56,22 @@ class Snapshot:
         return fact
 
     def add_rows(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Observe rows of (kind, subject)."""
+        """Observe rows of (kind, subject); of a folder that is TREE, all below it."""
         for kind, subject in rows:
-            self.add(kind, subject)
+            if kind == TREE:
+                _add_folder(self, subject)
+            else:
+                self.add(kind, subject)
 
     @property
     def subjects(self) -> list[tuple[str, str]]:
         """What was observed, as rows of (kind, subject)."""
         return list(self._rows)
+
+    @property
+    def facts(self) -> list[Fact]:
+        """The rows."""
+        return list(self._rows.values())
 
     @property
     def digest(self) -> str:
@@ -160,11 +169,16 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
             snapshot.add(FILE, path)
 
 
-def folder_rows(top: str) -> list[tuple[str, str]]:
-    """Return rows for what git does not ignore below a folder outside the project."""
-    snapshot = Snapshot({})
-    _add_folder(snapshot, top)
-    return snapshot.subjects
+def of_rows(
+    rows: Iterable[tuple[str, str]], observed: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return which observed rows are some of others; of a folder that is TREE, all below it."""
+    wanted = set(rows)
+    folders = tuple({subject for kind, subject in wanted if kind == TREE})
+    below = tuple(f"{folder}/" for folder in folders)
+    return {
+        row for row in observed if row in wanted or row[1] in folders or row[1].startswith(below)
+    }
 
 
 def program_rows(program: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.content.atomic import atomic_write
@@ -14,6 +14,7 @@ from envy.content.json_text import parse_json
 from envy.content.plain_file import read_plain
 from envy.limits import TEST_RESULT
 from envy.testing.drivers.projects.project import ProjectTests, SuiteProject
+from envy.testing.evidence import Fact, changes, decode_facts, encode_facts
 
 _HOUR = 3600.0
 
@@ -26,21 +27,28 @@ class Listings:
         self._reads = reads
         self._writes = writes
 
-    def find(self, key: str, project: SuiteProject) -> list[ProjectTests] | None:
+    def find(
+        self, key: str, project: SuiteProject, environment: Mapping[str, str]
+    ) -> list[ProjectTests] | None:
         """Return the packages of a project in the state with this key; None if it is not known."""
         if not self._reads:
             return None
         path = self.root / f"{key}.json"
         try:
-            rows = parse_json(read_plain(str(path), TEST_RESULT))
-            found = [_package(row, project) for row in rows]
+            row = parse_json(read_plain(str(path), TEST_RESULT))
+            facts = decode_facts(str(row["facts"]))
+            if changes(facts, environment, settled=0)[0]:
+                return None
+            found = [_package(one, project) for one in row["packages"]]
+            if found:
+                found[0].rests = [(fact.kind, fact.subject) for fact in facts]
             if path.stat().st_mtime < time.time() - _HOUR:
                 os.utime(path)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # missing or damaged: listed again
         return found
 
-    def keep(self, key: str, found: Sequence[ProjectTests]) -> None:
+    def keep(self, key: str, found: Sequence[ProjectTests], rests: Sequence[Fact]) -> None:
         """Keep the packages of a project; a folder that cannot be written costs time, no more."""
         if not self._writes or any(tests.detail is not None for tests in found):
             return
@@ -56,7 +64,8 @@ class Listings:
         ]
         with contextlib.suppress(OSError, ValueError):
             self.root.mkdir(parents=True, exist_ok=True)
-            atomic_write(str(self.root / f"{key}.json"), json.dumps(rows).encode("utf-8"))
+            row = {"packages": rows, "facts": encode_facts(rests)}
+            atomic_write(str(self.root / f"{key}.json"), json.dumps(row).encode("utf-8"))
 
 
 def _package(row: dict[str, object], project: SuiteProject) -> ProjectTests:

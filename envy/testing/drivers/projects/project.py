@@ -45,7 +45,8 @@ class ProjectTests:
     """The tests of one package of a project: what a kind has found. `detail` is the kind's own.
 
     If `tests` are not known before they run, `is_open` is set, and the tests reported count.
-    `data` are texts that are remembered with the tests.
+    `data` are texts that are remembered with the tests, and so is that these rest on `rests`: rows
+    of (kind, subject) that only the listing has shown.
     """
 
     project: SuiteProject
@@ -56,6 +57,7 @@ class ProjectTests:
     name: str = ""  # "": the folder below that of the command
     problem: str = ""  # why these tests cannot be built, as lines
     data: Mapping[str, str] = field(default_factory=dict)
+    rests: Sequence[tuple[str, str]] = ()
     detail: object = None
 
 
@@ -92,6 +94,7 @@ class Tools:
     settings: RunSettings
     build_jobs: int = 1
     arguments: tuple[str, ...] = ()  # after `--` on the command line
+    coverage: Path | None = None  # the folder of what kinds measure; None: nothing is measured
     ends_at: float | None = None  # the deadline of the session, by time.monotonic
     machine_path: str = ""  # PATH without what the manifest's packages put in front
 

@@ -16,9 +16,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.host.process import Completed
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
-from envy.testing.drivers.projects.inputs import path_rows, program_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.inputs import program_rows
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
 from envy.testing.drivers.projects.project import (
@@ -28,7 +30,18 @@ from envy.testing.drivers.projects.project import (
     SuiteProject,
     Tools,
 )
-from envy.testing.drivers.projects.python_program import ADD_PYTEST, environment_rows, find_pytest
+from envy.testing.drivers.projects.pytest_coverage import (
+    check_coverage,
+    covered_by_pytest,
+    measuring_words,
+)
+from envy.testing.drivers.projects.python_program import (
+    ADD_PYTEST,
+    environment_rows,
+    find_pytest,
+    places_rows,
+    search_rows,
+)
 from envy.testing.drivers.projects.report import SuiteReport
 
 _REPORTER = "envy_pytest_reporter"
@@ -50,6 +63,7 @@ class PytestKind(TestKind):
     """Projects with settings of pytest, or Python projects with tests where they usually are."""
 
     name = "pytest"
+    measures = True
     project_files = frozenset({*_SETTINGS, *_PYTHON, "conftest.py"})
     lock_files = ("uv.lock", "poetry.lock", "pdm.lock", "requirements.txt")
 
@@ -72,11 +86,12 @@ class PytestKind(TestKind):
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return pytest, its Python, and what is installed beside it."""
+        rows = search_rows(project, tools)
         try:
             argv = find_pytest(project, tools)
         except NotTestable:
-            return path_rows("pytest", tools.environment.get("PATH", ""), project.folder)
-        return [*program_rows(argv[0]), *environment_rows(argv[0])]
+            return rows
+        return [*rows, *program_rows(argv[0]), *environment_rows(argv[0])]
 
     def identity(self, project: SuiteProject, tools: Tools) -> str:
         """Return the command."""
@@ -116,6 +131,15 @@ class PytestKind(TestKind):
             raise NotTestable("\n".join(["pytest cannot collect all tests", *collection.errors]))
         return collection.packages(project)
 
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that coverage can be measured, if that is asked for."""
+        if tools.coverage is not None:
+            check_coverage(packages[0].project, tools)
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        return covered_by_pytest(project, tools)
+
     def run(self, job: SuiteJob) -> None:
         """Run tests by pytest."""
         project = job.package.project
@@ -132,6 +156,8 @@ class PytestKind(TestKind):
             variables["ENVY_TEST_SELECTION"] = str(place)
         try:
             argv = find_pytest(project, job.tools)
+            if job.tools.coverage is not None:
+                argv = measuring_words(project, job.tools, argv)
             completed = job.start(
                 [*argv, *_plugin(), *_own_words(project, job.tools), *words],
                 cwd=project.directory,
@@ -143,7 +169,7 @@ class PytestKind(TestKind):
             )
         finally:
             channel.close()
-        session.conclude(job, completed.exit_code)
+        session.conclude(job, completed)
 
 
 class _Collection:
@@ -154,6 +180,7 @@ class _Collection:
         self.errors: list[str] = []
         self.status: int | None = None
         self._data: dict[str, str] = {}
+        self._places: Mapping[str, object] = {}
 
     def take(self, event: Mapping[str, object]) -> None:
         """Take one event."""
@@ -165,6 +192,8 @@ class _Collection:
             self.errors.append(f"{name}\n{text}")
         elif kind == "internal-error":
             self.errors.append(text)
+        elif kind == "places":
+            self._places = event
         elif kind == "config":
             self._data = {"root": str(event.get("root", "")), "ini": str(event.get("ini", ""))}
         elif kind == "done":
@@ -172,6 +201,8 @@ class _Collection:
 
     def packages(self, project: SuiteProject) -> list[ProjectTests]:
         """Return the package of the project: its folder is the one that has all test files."""
+        if not self.ids:
+            return []
         root = Path(self._data["root"])
         folder = _common_folder([_file_of(one) for one in self.ids])
         data = {**self._data, "folder": folder}
@@ -186,6 +217,7 @@ class _Collection:
                 directory=directory if directory.is_dir() else project.directory,
                 tests=tuple(names),
                 data=data,
+                rests=places_rows(self._places, project),
             )
         ]
 
@@ -242,19 +274,18 @@ class _Session:
         else:
             self._output = (self._output + chunk)[-_LONGEST_OUTPUT:]
 
-    def conclude(self, job: SuiteJob, code: int) -> None:
+    def conclude(self, job: SuiteJob, completed: Completed) -> None:
         """Fail the package if pytest did not come to its end, or failed without a failed test."""
         if job.crashed or job.owner.reason:
             return
+        code = completed.exit_code
         if self._done and (not code or job.report.failed):
             return
         if code == _NO_TESTS and not job.tests:
             return
         job.report.output("", self._output)
-        if not self._done:
-            job.fail(f"exit {code}", f"pytest ended early, with exit code {code}")
-        else:
-            job.fail(f"exit {code}", f"no test failed, but pytest ended with exit code {code}")
+        what = "no test failed, but pytest ended" if self._done else "pytest ended early,"
+        job.fail(failure_of(completed) or "exit 0", f"{what} {how_ended(completed)}")
 
 
 def _plugin() -> list[str]:

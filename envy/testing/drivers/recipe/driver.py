@@ -12,17 +12,25 @@ from pathlib import Path
 from time import time
 
 from envy.host.children import Children
+from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
+from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
-from envy.testing.drivers.recipe.files import find_test_files, package_name, written_tests
+from envy.testing.drivers.recipe.files import (
+    find_test_files,
+    package_name,
+    recipe_of,
+    written_tests,
+)
 from envy.testing.drivers.recipe.one_test import UnusableTests, load_tests
-from envy.testing.drivers.recipe.results import basis_of, facts_of
+from envy.testing.drivers.recipe.results import basis_of, facts_of, shared_key_of
 from envy.testing.drivers.recipe.results import key_of as result_key_of
 from envy.testing.drivers.recipe.runner import RecipeRunner
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
+    Known,
     NothingMatched,
     PackageRun,
     PackageVerdict,
@@ -31,6 +39,7 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,6 +164,11 @@ class RecipeDriver:
         """Return the key of everything known before the tests run."""
         return result_key_of(run, self._settings, self._environment, count=self._count)
 
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine."""
+        path, settings = _detail(run).path, self._settings
+        return shared_key_of(run, path, settings, self._environment, places, count=self._count)
+
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests and their recipes have read."""
         detail = _detail(run)
@@ -173,6 +187,19 @@ class RecipeDriver:
         """Return what the run rests on, apart from what tests consult."""
         del packages
         return basis_of(self._root, patterns, environment, since=since)
+
+    def affected(
+        self, runs: Sequence[PackageRun], changes: Changes, known: Known
+    ) -> dict[str, str]:
+        """Return the packages that changes can affect, each with why."""
+        found = {}
+        for run in runs:
+            path = _detail(run).path
+            own = changes.of_file(str(path)) or changes.of_file(str(recipe_of(path)))
+            cause = f"{own} changed" if own else cause_of(run, changes, known)
+            if cause:
+                found[run.package.name] = cause
+        return found
 
     def units(self, packages: Sequence[TestPackage]) -> Mapping[str, BuildUnit]:
         """Return what is built: nothing."""

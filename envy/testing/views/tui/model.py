@@ -56,6 +56,7 @@ class RunModel:
     end: RunEnd | None = None
     left: int = 0  # tests of the last run that did not run
     left_packages: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)  # by --changed, each with why
     number: int = 1  # of the run
     changes: int = 0
     shape: int = 0  # changes of the rows, and of what fails
@@ -78,6 +79,7 @@ class RunModel:
         self.left = self.left_packages = 0
         self._builds.clear()  # a build that fails again reports its errors again
         self._parts.clear()
+        self.left_out.clear()
         self._whole, self._planned = everything, False
         if everything:
             self.output.clear()
@@ -128,6 +130,9 @@ class RunModel:
         if not event.package:
             if event.action == "build-output" and event.output:
                 self._builds.setdefault(event.import_path, []).append(event.output)
+            return
+        if event.is_left_out:
+            self.left_out[event.package] = event.reason
             return
         package = self._package(event.package)
         if event.action == "output":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envy.console.text import format_seconds, safe_line
-from envy.testing.views.plain import bar, counted
+from envy.testing.views.plain import bar, counted, left_out_lines
 from envy.testing.views.tui.model import RunModel
 from envy.testing.views.tui.node import Node
 
@@ -63,7 +63,8 @@ def _ended(model: RunModel) -> str:
         text += f", {left} not run"
     if end.reason:
         text += f" ({safe_line(end.reason)})"
-    return f"{text}  {numbers_of(model)}  {format_seconds(end.seconds)}"
+    text = f"{text}  {numbers_of(model)}  {format_seconds(end.seconds)}"
+    return "  · ".join([text, *map(safe_line, left_out_lines(model.left_out.values()))])
 
 
 def _left(model: RunModel) -> str:
@@ -102,4 +103,5 @@ def end_line(model: RunModel) -> str:
     state = "stopped: " if end.stopped else ""
     text += f", {left} not run" if left else ""
     because = f"; stopped, because {end.reason}" if end.reason else ""
+    because += "".join(f"; {line}" for line in left_out_lines(model.left_out.values()))
     return f"{state}{text}, {format_seconds(end.seconds)}{because}"

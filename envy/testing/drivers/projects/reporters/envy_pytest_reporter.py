@@ -30,7 +30,8 @@ class Events:
             return
         fields["event"] = event
         fields["nonce"] = self._nonce
-        data = (json.dumps(fields) + "\n").encode("ascii")
+        # What a test has written there by itself is a line of its own, and no event.
+        data = ("\n" + json.dumps(fields) + "\n").encode("ascii")
         while data:
             try:
                 data = data[os.write(self.descriptor, data) :]
@@ -89,6 +90,25 @@ def pytest_collection_finish(session):
     if _events.descriptor >= 0 and session.config.getoption("collectonly", False):
         for item in session.items:
             _events.tell("item", id=item.nodeid)
+        _tell_places()
+
+
+def _tell_places():
+    """Tell where this Python and what it has imported lie."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    modules = [
+        os.path.abspath(module.__file__)
+        for name, module in list(sys.modules.items())
+        if "." not in name and isinstance(getattr(module, "__file__", None), str)
+    ]
+    _events.tell(
+        "places",
+        executable=sys.executable or "",
+        prefix=sys.prefix,
+        base=sys.base_prefix,
+        path=[os.path.abspath(entry) for entry in sys.path if os.path.abspath(entry) != own],
+        modules=[path for path in modules if os.path.dirname(path) != own],
+    )
 
 
 def pytest_collectreport(report):

@@ -1,0 +1,99 @@
+"""What the results of suites rest on beside the files of their folder."""
+
+from pathlib import Path
+
+from envy.declarations.suite_settings import SuiteSettings
+from envy.host.children import Children
+from envy.testing.drivers.projects.inputs import TREE, Snapshot
+from envy.testing.drivers.projects.listings import Listings
+from envy.testing.drivers.projects.node_installed import installed_rows
+from envy.testing.drivers.projects.project import ProjectTests, SuiteProject, Tools
+from envy.testing.drivers.projects.python_program import places_rows, search_rows
+from envy.testing.evidence import FILE, LISTING
+from envy.testing.package import RunSettings
+
+
+def suite(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return SuiteProject(directory=folder, settings=SuiteSettings(name="x", kind="x"))
+
+
+def test_packages_that_node_modules_links_to_count(tmp_path):
+    """A link to a package of the workspace counts with its files, one into a store does not."""
+    (tmp_path / ".git").mkdir()
+    package = tmp_path / "packages/a"
+    for name in ("packages/a/inner", "packages/b", "node_modules/.pnpm/c", "node_modules/@x"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "node_modules/@x/b").symlink_to("../../packages/b")
+    (tmp_path / "node_modules/c").symlink_to(".pnpm/c")
+    (tmp_path / "node_modules/gone").symlink_to("nowhere")
+    (package / "node_modules").mkdir()
+    (package / "node_modules/inner").symlink_to("../inner")
+    rows = installed_rows(package)
+    assert [subject for kind, subject in rows if kind == TREE] == [str(tmp_path / "packages/b")]
+    assert (FILE, f"{tmp_path}/node_modules/.package-lock.json") in rows
+    assert not any(subject.startswith(f"{tmp_path.parent}/node_modules") for _, subject in rows)
+
+
+def test_every_place_where_pytest_may_be_counts(tmp_path):
+    """A pytest that comes to PATH, a new .venv and another choice of a version are noticed."""
+    (tmp_path / ".git").mkdir()
+    later = tmp_path / "later/pytest"
+    later.parent.mkdir()
+    later.write_text("#!/bin/sh\n")
+    later.chmod(0o755)
+    tools = Tools(
+        root=tmp_path, environment={"PATH": f"{tmp_path}/first:{tmp_path}/later"},
+        children=Children(), scratch=tmp_path, settings=RunSettings(),
+    )  # fmt: skip
+    rows = search_rows(suite(tmp_path / "a/b"), tools)
+    for name in ("first/pytest", "later/pytest", "a/.venv/pyvenv.cfg", "venv/bin/pytest",
+                 "a/b/.python-version", ".tool-versions"):  # fmt: skip
+        assert (FILE, str(tmp_path / name)) in rows
+    assert (FILE, str(tmp_path.parent / ".venv/pyvenv.cfg")) not in rows
+
+
+def test_what_a_python_imports_from_elsewhere_counts(tmp_path):
+    """Folders of sys.path count whole; of one that has the project, only what is imported."""
+    project = suite(tmp_path / "top/project")
+    site = tmp_path / "env/lib/python3.12/site-packages"
+    site.mkdir(parents=True)
+    base = tmp_path / "usr"
+    places = {
+        "executable": str(tmp_path / "env/bin/python"),
+        "prefix": str(tmp_path / "env"),
+        "base": str(base),
+        "path": [f"{project.folder}/src", f"{tmp_path}/top", f"{tmp_path}/other", str(site),
+                 f"{base}/lib/python312.zip", f"{base}/lib/python3.12"],
+        "modules": [f"{base}/lib/python3.12/os.py", f"{site}/six.py", f"{tmp_path}/top/conf.py",
+                    f"{tmp_path}/editable/src/pack/__init__.py", f"{project.folder}/conftest.py",
+                    f"{tmp_path}/other/module.py"],
+    }  # fmt: skip
+    rows = places_rows(places, project)
+    assert {subject for kind, subject in rows if kind == TREE} == {
+        str(tmp_path / "other"), str(tmp_path / "editable/src/pack"),
+    }  # fmt: skip
+    assert (LISTING, str(site)) in rows
+    assert (FILE, f"{tmp_path}/top/conf.py") in rows
+    assert not any(name in subject for _, subject in rows for name in ("six", "conftest", "os.py"))
+
+
+def test_a_list_of_tests_holds_while_what_it_has_shown_is_unchanged(tmp_path):
+    """Beside its key, a list rests on what only the listing could show."""
+    project = suite(tmp_path / "p")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    listings = Listings(tmp_path / "lists")
+    tests = ProjectTests(project=project, directory=project.directory, tests=("a",))
+    rests = Snapshot({})
+    rests.add_rows([(TREE, str(outside))])
+    listings.keep("key", [tests], rests.confirmed(since=1 << 62))
+    [found] = listings.find("key", project, {})
+    assert found.tests == ("a",)
+    assert any(subject == str(outside) for _, subject in found.rests)
+    (outside / "new.py").write_text("x")
+    assert listings.find("key", project, {}) is None
+    (outside / "new.py").unlink()
+    assert listings.find("key", project, {}) is not None
+    Path(tmp_path, "lists/key.json").write_text('{"packages": [], "facts": "nonsense"}')
+    assert listings.find("key", project, {}) is None
