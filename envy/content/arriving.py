@@ -59,6 +59,7 @@ class Arriving:
         self._ask_for = ask_for
         self._arrived = 0
         self._is_given_up = self._is_asking = False
+        self._may_ask = True
         self._changed = threading.Condition()
         self._asked: list[tuple[int, bytes]] = []  # offsets, and what is there
 
@@ -81,8 +82,12 @@ class Arriving:
             self._changed.notify_all()
 
     def give_up_asking(self) -> bool:
-        """Give up if a reader waits for an answer, which may take long; return whether one does."""
+        """Give up if a reader waits for an answer, which may take long; return whether one does.
+
+        From now on, none asks.
+        """
         with self._changed:
+            self._may_ask = False
             self._is_given_up = self._is_given_up or self._is_asking
             self._changed.notify_all()
             return self._is_asking
@@ -147,6 +152,8 @@ class Arriving:
         if stop - begin > ARCHIVE_INDEX.value:
             raise GivenUp
         with self._changed:
+            if not self._may_ask:
+                raise GivenUp
             self._is_asking = True
         try:
             data = self._ask_for(begin, stop)

@@ -1,6 +1,7 @@
 """Archives that are unpacked while they arrive: the same tree, or none that counts."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -204,7 +205,6 @@ def test_a_server_that_answers_late(tmp_path):
     with path.open("rb") as file:
         arriving = Arriving(str(path), file.fileno(), path.stat().st_size, answer_late)
     arriving.note(5000)
-    assert not arriving.give_up_asking()
 
     def finish():
         asked.wait()
@@ -218,6 +218,25 @@ def test_a_server_that_answers_late(tmp_path):
     finishing.join()
     assert not [*(tmp_path / "out").iterdir()]
     arriving.close()
+
+
+def test_nobody_asks_when_all_is_there(tmp_path):
+    """A reader that comes to it late reads the file, or gives up; it never waits for a server."""
+    path = tmp_path / "part"
+    path.write_bytes(PACKED["x.zip"])
+    for arrived in (5000, len(PACKED["x.zip"])):
+        with path.open("rb") as file:
+            arriving = Arriving(str(path), file.fileno(), len(PACKED["x.zip"]), never)
+        arriving.note(arrived)
+        assert not arriving.give_up_asking()
+        outcome = pytest.raises(GivenUp) if arrived == 5000 else contextlib.nullcontext()
+        with outcome, open_below(tmp_path / str(arrived)) as below:
+            extract_below(tmp_path / "x.zip", below, (), arriving=arriving)
+        arriving.close()
+
+
+def never(_start, _stop):
+    raise AssertionError
 
 
 def test_a_file_that_somebody_cuts_off(tmp_path):
