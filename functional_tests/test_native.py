@@ -90,10 +90,11 @@ BAD = {
     "dup/y_test.c": "int test_a(void) { return 0; }\n",
     "header/x_test.c": '#include "nope.h"\n',
     "main/x_test.c": "int test_a(void) { return 0; }\nint main(void) { return 0; }\n",
-    "own/tool.h": "int main(void) { return 0; }\nint both(void) { return 1; }\n",
-    "wrapped/x_test.c": '#include "../own/tool.h"\n',
-    "wrapped/y.c": '#define main other\n#include "../own/tool.h"\n'
-    "void envy_test_skip(const char *x) { }\n",
+    "twice/tool.h": "int main(void) { return 0; }\nint both(void) { return 1; }\n",
+    "twice/x_test.c": '#include "tool.h"\nint test_a(void) { return 0; }\n',
+    "twice/y.c": '#include "tool.h"\nvoid envy_test_skip(const char *x) { }\n',
+    "wrapped/tool.h": "#define RUN int main(void) { return 77; }\n",
+    "wrapped/x_test.c": '#include "tool.h"\nRUN\n',
     "own/x_test.c": "static int test_a(void) { return 77; }\n"
     "int test_b(int x) { return x; }\n"
     "int main(void) { return test_b(test_a()); }\n",
@@ -138,9 +139,9 @@ def test_bad_packages_are_explained(native_project):
         "main/x_test.c:2: error: `main` is defined beside tests",
         "signature/x_test.c:1: error: `test_a` has the wrong signature; a test is `int NAME(void)`",
         "signature/x_test.c:2: error: `test_b` has the wrong signature",
-        "own/tool.h:1: error: wrapped/x_test.c includes this `main`, and the one that",
-        "own/tool.h:2: error: `both` is defined in wrapped/y.c and wrapped/x_test.c, which both",
-        "wrapped/y.c:3: error: `envy_test_skip` is a name of envy's own; rename it",
+        "twice/tool.h:1: error: `main` is defined beside tests",
+        "twice/tool.h:2: error: `both` is defined in twice/y.c and twice/x_test.c, which both",
+        "twice/y.c:2: error: `envy_test_skip` is a name of envy's own; rename it",
         "strong/y.c:3: error: `f` is defined in strong/x.c:1, too",
         "strong/y.c: error: `g` is defined in strong/x.c, too",
         "undefined symbol: nothere",
@@ -151,7 +152,7 @@ def test_bad_packages_are_explained(native_project):
         "ok    far",
         "ok    program",
         "ok    -dé 'sh",
-        "6 passed, 1 failed, 2 skipped",
+        "6 passed, 1 failed, 3 skipped",
     ):
         assert line in run.out
     assert "never" not in run.out

@@ -22,6 +22,7 @@ from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
 from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import ImportedEntry, UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
@@ -34,6 +35,7 @@ from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.limits import EXPORT_FILES, EXPORT_RECORD
@@ -70,7 +72,8 @@ def _import(
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
-        for unpacked in unpacked_entries(exported, scratch):
+        roots = search_roots(os.fspath(layout.root), ())
+        for unpacked in unpacked_entries(exported, scratch, roots=roots):
             try:
                 entry, key, kept = checked_entry(layout, exported, unpacked)
             finally:
@@ -99,11 +102,13 @@ def unpacked_entries(
     *,
     accept: Accept | None = None,
     only: tuple[str, str] | None = None,
+    roots: Sequence[bytes] = (),
 ) -> Generator[UnpackedEntry]:
     """Unpack the entries of an export file below a folder, one by one; yield each, to be closed.
 
     `accept` is called before anything is unpacked, and raises an error if the file is not wanted.
-    `only` is the name and the full key of the entry that must be the only one of its index.
+    `only` is the name and the full key of the entry that must be the only one of its index, `roots`
+    are those of this cache (`search_roots`).
 
     Raises:
         ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
@@ -112,6 +117,8 @@ def unpacked_entries(
         expected, rest = opened_export(exported, scratch, stream, accept)
         if only is not None:
             _check_only(exported, list(expected.values()), *only)
+        for row in expected.values():
+            row.written = WrittenDigests(roots)
         yield from _entries_of(exported, expected, rest)
 
 
@@ -234,12 +241,18 @@ def _unpack(
     content: Iterator[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
+        if path in entry.texts:  # only one of them would be judged
+            raise _refusal(exported, member.name, "is in it twice")
         entry.texts[path] = record_of(exported, member, content)
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
         entry.payload = open_below(os.path.join(entry.directory, ASSET))
         entry.folders.add(())
+        entry.recorded = parse_fingerprint(
+            entry.texts.get(FINGERPRINT, b"").decode("ascii", "replace"),
+            most_rows=EXPORT_FILES.value,
+        )
         return
     parts = tuple(inner)
     # Members are only created in directories that this import created, so no link is on the way.
@@ -271,10 +284,7 @@ def _unpack(
         brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
     elif member.kind == FILE:
-        with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            file.writelines(_counted(content, entry.payload, exported))
-            file.flush()
-            os.utime(file.fileno(), (member.mtime, member.mtime))
+        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
     else:
         raise _refusal(exported, member.name, "is not a file, directory or link")
 
@@ -329,9 +339,11 @@ def checked_entry(
         if blake3(texts.get(record, b"")).hexdigest() != digest:
             raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
     for parts, row in sorted(rows.items(), reverse=True):
-        if row.kind != LINK:
+        if row.kind != LINK and parts not in unpacked.has_mode:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
-    damage = compare(os.path.join(unpacked.directory, ASSET), recorded)
+    unpacked.written.settle()
+    asset = os.path.join(unpacked.directory, ASSET)
+    damage = compare(asset, recorded, written=unpacked.written)
     if damage:
         raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text

@@ -50,6 +50,7 @@ class TestPackage:
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
+    is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
     detail: Any = None
 
 

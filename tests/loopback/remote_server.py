@@ -27,7 +27,16 @@ class RemoteServer:
 
     executes = False
 
-    def __init__(self, *, token="", read_only=False, functions=("SHA256",), delay=0.0, tls=None):
+    def __init__(
+        self,
+        *,
+        token="",
+        read_only=False,
+        functions=("SHA256",),
+        delay=0.0,
+        tls=None,
+        threads=64,
+    ):
         self.blobs = {hashlib.sha256(b"").hexdigest(): b""}
         self.results = {}
         self.calls = []
@@ -37,7 +46,7 @@ class RemoteServer:
         self.delay = delay
         self._at_once = self.most_at_once = 0
         self.lock = threading.Lock()
-        self._server = grpc.server(ThreadPoolExecutor(64))
+        self._server = grpc.server(ThreadPoolExecutor(threads))
         services.add_CapabilitiesServicer_to_server(_Capabilities(self), self._server)
         services.add_ActionCacheServicer_to_server(_ActionCache(self), self._server)
         services.add_ContentAddressableStorageServicer_to_server(_Storage(self), self._server)

@@ -27,7 +27,8 @@ from envy.transport.context import NoAnswer, NotFound
 
 _Answer = TypeVar("_Answer")
 
-SECONDS = 4.0  # for a call that transfers little; building here is the alternative
+SECONDS = 4.0  # where building here is the alternative
+PATIENT = 60.0  # where somebody wants just this
 _LEAST_RATE = 2 << 20  # bytes a second; from a server that sends less, building is as fast
 _TICK = 0.5  # seconds between two looks at whether the run was cancelled, or a transfer goes on
 _MOST_RECEIVED = 16 << 20  # bytes of one message
@@ -83,6 +84,7 @@ class RemoteServer:
     def __init__(self, location: RemoteLocation, credentials: Credentials) -> None:
         self.shown = location.shown
         self.instance = location.instance
+        self.patience = SECONDS  # for a call that transfers little
         self._metadata = (
             [("authorization", f"Bearer {credentials.token}")] if credentials.token else []
         )
@@ -150,7 +152,7 @@ class RemoteServer:
 
     def begin(self, method: Any, request: Any, *, size: int = 0) -> Any:
         """Send a request, and return the future of its answer, for `finish`."""
-        return method.future(request, timeout=seconds_for(size), metadata=self._metadata)
+        return method.future(request, timeout=self._seconds_for(size), metadata=self._metadata)
 
     def finish(self, future: Any, check: Callable[[], None] = lambda: None) -> Any:
         """Return the answer of a request; `check` is called now and then, and may end the wait.
@@ -177,7 +179,7 @@ class RemoteServer:
             FetchError: there is none; NotFound: the server does not have what was asked for.
         """
         return self.trying(
-            lambda: method(request, timeout=seconds_for(size), metadata=self._metadata)
+            lambda: method(request, timeout=self._seconds_for(size), metadata=self._metadata)
         )
 
     def trying(self, attempt: Callable[[], _Answer]) -> _Answer:
@@ -219,13 +221,13 @@ class RemoteServer:
             now = time.monotonic()
             if taken != looked[0]:
                 looked = (taken, now)
-            elif now - looked[1] > SECONDS:
+            elif now - looked[1] > self.patience:
                 raise NoAnswer(
-                    f"{self.shown} took nothing of a blob for {SECONDS:g} s", uri=self.shown
+                    f"{self.shown} took nothing of a blob for {self.patience:g} s", uri=self.shown
                 )
 
         future = self.stream.Write.future(
-            counted(), timeout=seconds_for(size) * 8, metadata=self._metadata
+            counted(), timeout=self._seconds_for(size) * 8, metadata=self._metadata
         )
         return self.finish(future, watch)
 
@@ -235,7 +237,7 @@ class RemoteServer:
         Raises:
             FetchError: it cannot be had, or breaks off.
         """
-        answer = method(request, timeout=seconds_for(size), metadata=self._metadata)
+        answer = method(request, timeout=self._seconds_for(size), metadata=self._metadata)
         try:
             yield from answer
         except grpc.RpcError as error:
@@ -246,6 +248,10 @@ class RemoteServer:
     def open_stream(self, method: Any, request: Any) -> Any:
         """Start a call whose answers come when they come; it has no time limit."""
         return method(request, metadata=self._metadata)
+
+    def _seconds_for(self, size: int) -> float:
+        """Return how long a call may take that transfers so many bytes."""
+        return self.patience + size / _LEAST_RATE
 
     def failed(self, error: Any) -> FetchError:
         """Return the error of a call as one of envy."""
@@ -270,8 +276,3 @@ def code_of(error: Any) -> grpc.StatusCode | None:
     """Return the status of a failed call; None if it has none."""
     code = getattr(error, "code", None)
     return code() if callable(code) else None
-
-
-def seconds_for(size: int) -> float:
-    """Return how long a call may take that transfers so many bytes."""
-    return SECONDS + size / _LEAST_RATE

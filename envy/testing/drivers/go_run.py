@@ -259,16 +259,16 @@ class PackageRunner:
                 self._report_exit(process)
             return False
         reason = reason_of(process, is_total=self._ends_at is not None)
-        culprits = culprits(process)
-        if culprits or code or process.completed.timed_out:
+        caused_by = culprits(process)
+        if caused_by or code or process.completed.timed_out:
             self._report_exit(process)
-        if process.completed.timed_out and not culprits:
+        if process.completed.timed_out and not caused_by:
             tally.reason = reason
             self._say("no test was running")
         elif code and not (progress.open or progress.ended or progress.summary):
             tally.reason = f"{reason} before its tests"
-        self._end_open(process.converter, culprits, reason)
-        tops = {name.partition("/")[0] for name in culprits}
+        self._end_open(process.converter, caused_by, reason)
+        tops = {name.partition("/")[0] for name in caused_by}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
         tally.failed |= dict.fromkeys(sorted(tops))
         tally.remaining = [name for name in tally.remaining if name not in tops]
@@ -277,7 +277,7 @@ class PackageRunner:
         )
         if code and not tally.failed:
             tally.failed_outside = True
-        return bool(code or culprits or process.completed.timed_out)
+        return bool(code or caused_by or process.completed.timed_out)
 
     def _settle_open(self, converter: OutputConverter) -> None:
         """Pass open tests of an old Go, whose unmarked end may follow other text on a line."""
