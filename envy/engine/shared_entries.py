@@ -169,8 +169,8 @@ class SharedEntries:
         events = RecipeEvents(recipe, self._engine.services.events)
         is_stored, sent = True, 0
         for place in self._sharing.writes:
-            if place.is_off:
-                is_stored = False  # which was said when it was switched off
+            if place.is_off or place.takes_nothing:
+                is_stored = False  # which was said when that was found
                 continue
             started = time.monotonic()
             try:

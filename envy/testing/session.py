@@ -214,7 +214,8 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
-        order_serial(self.coordinator, nodes, self._settings.run)
+        if self._settings.jobs > 1:
+            order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:

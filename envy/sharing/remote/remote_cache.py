@@ -43,7 +43,7 @@ from envy.sharing.remote.blobs import Blobs, WrongBlob, pieces_of_file
 from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded, entry_action
 from envy.sharing.remote.payload_tree import TreeMember, payload_tree, tree_members
 from envy.sharing.remote.server import Refused, RemoteServer
-from envy.transport.context import FetchContext, NotFound
+from envy.transport.context import FetchContext, NoAnswer, NotFound
 
 _MOST_DAMAGED = 3
 _PIECE = 1 << 20  # bytes
@@ -55,6 +55,7 @@ class RemoteCache:
     def __init__(self, server: RemoteServer, *, writes: bool) -> None:
         self.shown = server.shown
         self.writes = writes
+        self.takes_nothing = False
         self._server = server
         self._lock = threading.Lock()
         self._asked: dict[str, Any] = {}  # futures, by the hash of the action
@@ -330,7 +331,10 @@ class RemoteCache:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
+        elif isinstance(error, NoAnswer):
+            self._switch_off(error, context)
         else:
+            self.takes_nothing = self.takes_nothing or isinstance(error, Refused)
             self._warn_once(f"not stored: {message}", context)
 
     def _switch_off(self, error: EnvyError, context: FetchContext) -> str:

@@ -36,9 +36,11 @@ def measuring_words(project: SuiteProject, tools: Tools, argv: Sequence[str]) ->
     """
     python, has_plugin = _asked(project, tools)
     data = new_file(project, tools, ".data")
-    words = [python, "-m", "coverage", "run", f"--data-file={data}", "-m", "pytest"]
-    first = 3 if argv[1:3] == ["-m", "pytest"] else 1
-    return [*words, *argv[first:], *(["--no-cov"] if has_plugin else [])]
+    # `-m pytest` would put the working folder on sys.path, which a script of pytest does not.
+    is_module = list(argv[1:3]) == ["-m", "pytest"]
+    words = [python, "-m", "coverage", "run", f"--data-file={data}"]
+    words += argv[1:] if is_module else argv
+    return [*words, *(["--no-cov"] if has_plugin else [])]
 
 
 def covered_by_pytest(project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
