@@ -2,6 +2,8 @@
 
 import compileall
 import os
+import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +21,15 @@ from loopback.npm_registry import FakeNpmRegistry
 from loopback.package_index import FakePackageIndex
 from loopback.programs import Recorder
 
-# No test is timed: on a busy machine, an example that is drawn slowly is not a failure.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# No test is timed: on a busy machine, an example that is drawn slowly is not a failure. Examples
+# are the same in each run, so that a failure is due to a change; `make soak` looks for new ones.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=not any(name.startswith("ENVY_SOAK_") for name in os.environ),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 SETTINGS_OF_CALLERS = (
     "CI",
@@ -56,6 +64,14 @@ def http_proxy() -> Iterator[LoopbackProxy]:
 
 
 @pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 at which nothing listens, and which no other program gets."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+@pytest.fixture
 def package_index(http_server: LoopbackServer) -> FakePackageIndex:
     """A Python package index; name it in PIP_INDEX_URL."""
     return FakePackageIndex(http_server)
@@ -85,6 +101,9 @@ def pytest_configure(config: pytest.Config) -> None:
     What a service that runs builds sets, and what a developer prefers, changes what envy prints.
     A test that needs a setting makes it.
 
+    Signals that the caller ignores, as shells let background jobs ignore Ctrl-C, are not ignored by
+    the programs that tests start: a handler, unlike SIG_IGN, is not inherited.
+
     Without its bytecode, each of the thousands of processes that tests start takes twice as long.
     Temporary folders lie in memory where they can: a quarter of the time went to flushes.
     """
@@ -94,6 +113,9 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     for name in SETTINGS_OF_CALLERS:
         os.environ.pop(name, None)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent / "envy", quiet=2)
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder_for_tests())

@@ -119,7 +119,9 @@ REGISTRY_FILES = Limit(
     "registry-files", 100_000, "the files that one page of a package index lists", unit="files"
 )
 REFUSED_DOWNLOADS = Limit(
-    "refused-downloads", 1 << 30, "all downloads with a wrong digest that are kept aside"
+    "refused-downloads",
+    1 << 30,
+    "all downloads with a wrong digest or signature that are kept",
 )
 RELOCATED_FILE = Limit(
     "relocated-file", 1 << 30, "one file that is rewritten for another path of the cache"

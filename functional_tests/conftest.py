@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from casd import fetch_programs, running_casd
 from gotests import GoProject, go_folder
 from native_tests import NativeProject, zig_folder
 from project import Project
@@ -52,6 +53,19 @@ def zig(tmp_path_factory):
 def native_project(tmp_path, zig):
     """Folders with C tests, with a cache of their own for envy; zig's own cache is shared."""
     return NativeProject(tmp_path / "native", *zig)
+
+
+@pytest.fixture(scope="session")
+def casd_programs(tmp_path_factory):
+    """The folder of the programs of buildbox-casd."""
+    return fetch_programs(tmp_path_factory.mktemp("casd"))
+
+
+@pytest.fixture
+def casd(casd_programs, tmp_path):
+    """The URL of a buildbox-casd."""
+    with running_casd(casd_programs, tmp_path / "cas") as url:
+        yield url
 
 
 @pytest.fixture

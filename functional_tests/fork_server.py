@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-DEADLINE = 60  # seconds after which a run counts as hanging
+DEADLINE = 300  # seconds after which a run counts as hanging
 
 
 class ForkServer:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 # An interrupted run ends within two seconds and its last messages; the rest is for a busy machine.
 # What would not be interrupted runs much longer.
-PROMPT = 120
+PROMPT = 300
 ENDLESS = "sleep 1000"  # what scripts leave running, or run when interrupted
 
 
@@ -89,7 +89,7 @@ class Interrupted:
 
     def __init__(self, project, *words, once, number=signal.SIGINT, then=None, **options):
         process = project.popen("--verbose", *words, **options)
-        guard = threading.Timer(120, process.kill)
+        guard = threading.Timer(300, process.kill)
         guard.start()
         try:
             self.err = self._read_until(process, once)
@@ -97,7 +97,7 @@ class Interrupted:
             process.send_signal(number)
             if then is not None:
                 then(process)
-            self.out, rest = process.communicate(timeout=120)
+            self.out, rest = process.communicate(timeout=300)
             self.seconds = time.monotonic() - began
         except subprocess.TimeoutExpired:
             process.kill()

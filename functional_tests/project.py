@@ -142,7 +142,7 @@ class Project:
             **options,
         )
 
-    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=120, **options):
+    def envy(self, *words, env=None, cwd=None, code=0, trace=True, timeout=300, **options):
         """Run envy, assert that it exits with `code` (None: any), and read its events.
 
         The first run of each command starts the installed program, and so do those whose variables
@@ -168,7 +168,7 @@ class Project:
         except BaseException:
             # It must not outlive its test. SIGTERM lets it end its children first.
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
             raise
         outcome = Outcome(
             process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")

@@ -30,7 +30,7 @@ def in_own_mounts(project, prepare, *words):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     if run.returncode == 99 or "unshare" in run.stderr:
         pytest.skip("nothing can be mounted here")
@@ -174,7 +174,7 @@ def test_waiting_for_a_lock_says_who_has_it(hello):
         fcntl.flock(file, fcntl.LOCK_UN)
         assert b"process 4711 since" in err
         assert b"(envy sync)" in err
-        _, err = sync.communicate(timeout=60)
+        _, err = sync.communicate(timeout=300)
     assert sync.returncode == 0, err
 
 
@@ -204,7 +204,7 @@ def run_plain(project, *words, code=0):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert run.returncode == code, (run.stdout, run.stderr)
     return run

@@ -274,7 +274,7 @@ def at_terminal(project, once, keys):
             if once in output and not typed:
                 typed = True
                 terminal.write(keys)
-    return process.wait(timeout=60), output.decode()
+    return process.wait(timeout=300), output.decode()
 
 
 @pytest.mark.parametrize(

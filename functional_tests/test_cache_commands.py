@@ -339,7 +339,7 @@ def test_rm_and_clear_keep_what_a_running_sync_uses(project, hello):
         assert "local.hello@r1: a running command uses it" in output
         assert "local.slow@r1: a running command uses it" in output
     beat.write_text("go on\n")
-    assert sync.wait(timeout=60) == 0
+    assert sync.wait(timeout=300) == 0
     assert hello.exists()
     assert "0 damaged" in project.envy("cache", "verify").out
 
@@ -437,7 +437,7 @@ def test_gc_keeps_what_a_running_sync_uses(project, hello):
     output = project.envy("cache", "gc", "-v").out
     assert "local.hello@r1: a running command uses it" in output
     beat.write_text("go on\n")
-    assert sync.wait(timeout=60) == 0
+    assert sync.wait(timeout=300) == 0
     assert hello.exists()
 
 

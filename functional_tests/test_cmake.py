@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from gotests import events_of, outcomes
+from gotests import events_of, in_time, outcomes
 from project import Project
 
 SOURCE = r"""
@@ -140,7 +140,10 @@ def test_every_test_of_a_program_has_a_result_of_its_own(cmake_project):
     cmake_project.write("unit.cc", SOURCE)
     cmake_project.write("CMakeLists.txt", PLAIN.replace("@LANGUAGES@", "CXX") + GTEST)
     sharded = {"GTEST_TOTAL_SHARDS": "2", "GTEST_SHARD_INDEX": "0", "GTEST_FILTER": "A.P*"}
-    run = cmake_project.envy_test("--json", "--timeout", "1s", code=1, env=sharded)
+    run = in_time(
+        lambda limit: cmake_project.envy_test("--json", "--timeout", limit, code=1, env=sharded),
+        "A.Loop",
+    )
     assert outcomes(run, "out/unit") == EXPECTED
     rows = [row for row in events_of(run) if row.get("Package") == "out/unit"]
     reasons = {row["Test"]: row["Reason"] for row in rows if row.get("Test") and "Reason" in row}

@@ -404,7 +404,7 @@ def test_ten_cold_machines(machines, tmp_path):
             for number in range(10)
         ]
         for process in running:
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=300)
             assert process.returncode == 0, err
             assert "warning" not in err
         assert bool(scripts(first)) == (round_ == 0)

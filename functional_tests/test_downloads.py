@@ -196,7 +196,7 @@ def test_two_syncs_at_once_and_a_cache_without_room(project, second_project, htt
         one.recipe("local.one@r1", body.replace("{}", one.root.name))
     syncs = [one.popen("sync") for one in (project, second_project)]
     for sync in syncs:
-        sync.communicate(timeout=100)
+        sync.communicate(timeout=300)
         assert sync.returncode == 0
     assert [path.read_bytes() for path in project.cache.glob("downloads/*/*")] == [ARCHIVE]
     shutil.rmtree(project.cache / "downloads")

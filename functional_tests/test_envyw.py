@@ -111,7 +111,7 @@ class Wrapper:
     def run(self, *words, code=0, **options):
         """Run envyw; return its output and its messages."""
         process = self.start(*words, **options)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == code, (process.returncode, out, err)
         return out, err
 
@@ -235,7 +235,7 @@ def test_first_runs(wrapper, project, index, wheel, tmp_path):
 
         index.server.routes[path] = wait
         process = wrapper.start("--version")
-        assert asked.wait(60), process.communicate()
+        assert asked.wait(300), process.communicate()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         orphans.append((process.pid, release))
@@ -245,7 +245,7 @@ def test_first_runs(wrapper, project, index, wheel, tmp_path):
     killed_while(f"/files/{wheel.name}")
     assert __version__ not in wrapper.environments()
     pair = [wrapper.start("sync", "--quiet"), wrapper.start("asset", "tool")]
-    ends = [(process.communicate(timeout=120), process.returncode) for process in pair]
+    ends = [(process.communicate(timeout=300), process.returncode) for process in pair]
     for group, release in orphans:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
@@ -267,11 +267,11 @@ def test_first_runs(wrapper, project, index, wheel, tmp_path):
     program = 'printf "%s|" "$@"; echo $$; exit 7'
     words = ("run", "--", "/bin/sh", "-c", program, "x", "a b", "", "it's", "--version", "é")
     process = wrapper.start(*words)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert out == f"a b||it's|--version|é|{process.pid}\n", err
     assert process.returncode == 7
     process = wrapper.start("run", "--", "/bin/sh", "-c", "kill -TERM $$")
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGTERM
     wrapper.run("bootstrap", "--check")
     assert len(index.server.requests) == asked
@@ -355,10 +355,10 @@ def test_ctrl_c_leaves_nothing(project, index, wheel, tmp_path):
     (tmp_path / "tmp").mkdir()
     env = {"PIP_INDEX_URL": index.url, "TMPDIR": str(tmp_path / "tmp")}
     process = project.popen("bootstrap", env=env)
-    assert asked.wait(60)
+    assert asked.wait(300)
     assert [*(tmp_path / "tmp").iterdir()]
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     release.set()
     assert process.returncode == 130, err
     assert not [*(tmp_path / "tmp").iterdir()]

@@ -68,9 +68,9 @@ def test_import_and_gc_wait_for_each_other(there):
         assert f"is held by process {importing.pid} since " in output
         assert output.endswith("/envy import " + str(here.exported) + ")\n")
         lock.truncate(0)
-    out, err = importing.communicate(timeout=60)
+    out, err = importing.communicate(timeout=300)
     assert (importing.returncode, out.decode().count("imported ")) == (0, 2), err
-    collecting.communicate(timeout=60)
+    collecting.communicate(timeout=300)
     assert collecting.returncode == 0
     assert "2 cached" in here.envy("sync").err
 

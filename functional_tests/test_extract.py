@@ -66,15 +66,17 @@ def test_archives_are_listed(project):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing(project, number):
     """What was unpacked so far is removed."""
-    files = {f"{index // 500}/{index}": "x" for index in range(20_000)}
+    files = {f"{index // 500}/{index}": "x" for index in range(6000)}
     project.write("t.tar", make_tar(files))
     process = project.popen("extract", "t.tar", "out")
     while not list(project.root.glob("out.*.new")) and process.poll() is None:
         pass
     process.send_signal(number)
-    process.communicate(timeout=60)
-    if process.returncode:  # it may have been faster than the signal
-        assert [path.name for path in project.root.iterdir()] == ["t.tar"]
+    process.communicate(timeout=300)
+    left = {path.name for path in project.root.iterdir()}
+    if "out" in left:  # it was faster than the signal
+        assert len([*project.root.glob("out/*/*")]) == len(files)
+    assert left - {"out"} == {"t.tar"}
 
 
 def test_mistakes_leave_nothing(project):

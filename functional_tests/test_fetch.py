@@ -116,6 +116,8 @@ def test_mistakes_leave_nothing(project, http_server, git_repository):
         (("folder", "folder/copy"), 2, "folder/copy is inside of folder"),
         (("pypi:six",), 1, "is not of the form pypi:NAME==VERSION"),
         ((git_repository.url, "--ref", "no"), 1, "has no branch or tag no"),
+        ((f"{http_server.url}/{'n' * 300}",), 1, "File name too long"),
+        ((f"{http_server.url}/x", "n" * 300), 1, "File name too long"),
     ):
         run = project.envy("fetch", *words, code=code, trace=False)
         assert message in run.err, run.err

@@ -66,8 +66,8 @@ def test_instead_of_a_marker(hello, make):
     """Without a valid marker the package is rebuilt, and no command ends with a traceback."""
     put(entry_of(hello) / "envy-complete", make)
     for words in (("cache",), ("cache", "gc"), ("cache", "verify"), ("why-rebuild", "hello")):
-        assert "Traceback" not in hello.envy(*words, timeout=60).err
-    assert "1 installed" in hello.envy("sync", timeout=60).err
+        assert "Traceback" not in hello.envy(*words, timeout=300).err
+    assert "1 installed" in hello.envy("sync", timeout=300).err
     assert "0 damaged" in hello.envy("cache", "verify").out
 
 
@@ -83,7 +83,7 @@ def test_instead_of_other_files_of_an_entry(hello, make, name):
     for _, entry in hello.entries():
         (entry / "envy-complete").unlink()
         put(entry / name, make)
-    assert "1 installed" in hello.envy("sync", timeout=60).err
+    assert "1 installed" in hello.envy("sync", timeout=300).err
     assert "0 damaged" in hello.envy("cache", "verify").out
 
 
@@ -104,7 +104,7 @@ def test_instead_of_a_lock(hello, make):
     """The error names the path and has a remedy, and envy does not wait."""
     remake(hello)
     put(lock_of(hello), make)
-    err = hello.envy("sync", code=1, timeout=60).err
+    err = hello.envy("sync", code=1, timeout=300).err
     assert f"cannot take a lock in the cache: {lock_of(hello)}: " in err
     assert "move it away" in err
     lock = lock_of(hello)

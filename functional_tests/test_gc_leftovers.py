@@ -90,7 +90,7 @@ def test_what_a_running_sync_uses_stays(remote, tmp_path):
     age(remote, 40, "recipes/**/*", "recipes/*/*")
     output = remote.envy("cache", "gc", "-v").out
     beat.write_text("go on\n")
-    sync.communicate(timeout=60)
+    sync.communicate(timeout=300)
     assert "kept" in output
     row = next(row for row in output.splitlines() if "recipe vendor.tool@v3" in row)
     assert row.endswith("a running command uses it")

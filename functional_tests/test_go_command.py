@@ -373,7 +373,11 @@ def test_total_timeout_ends_the_run(go_project):
     )
     go_project.test("b", PASSING)
     go_project.envy_test("--build-only")
-    run = go_project.envy_test("--total-timeout", "3s", code=1)
+    for seconds in (3, 30, 300):  # as many as this machine needs to begin
+        run = go_project.envy_test("--total-timeout", f"{seconds}s", code=None)
+        if "TestA was running" in run.out:
+            break
+    assert run.code == 1
     assert "terminated, because the run took too long; TestA was running" in run.out
     assert "example.com/m/a.TestA (total-timeout)" in run.out
     assert "1 not run" in run.out

@@ -72,7 +72,12 @@ def test_a_run_is_stopped_rerun_and_watched(go_project):
         f'if _, err := os.Stat("{block}"); err == nil {{ time.Sleep(time.Hour) }}\n'
         f'exec.Command("sh", "-c", "echo >> {did}").Run()\n}}\n',
     )
-    go_project.test("b", 'package b\nimport "testing"\nfunc TestB(t *testing.T) {}\n')
+    go_project.test(
+        "b",
+        'package b\nimport ("os"; "testing"; "time")\n'
+        f'func TestB(t *testing.T) {{ if _, err := os.Stat("{block}"); err == nil {{ '
+        "time.Sleep(time.Hour) } }\n",
+    )
     terminal = Terminal(go_project)
     terminal.read_until(b"TestLong")
     terminal.press(b"s")
@@ -126,7 +131,7 @@ def test_a_closed_terminal_ends_the_view(go_project, controls, words):
     terminal = Terminal(go_project, *words, controls=controls)
     terminal.read_until(b"saved/one" if words else FAILED)
     os.close(terminal.primary)
-    assert terminal.process.wait(timeout=60) is not None
+    assert terminal.process.wait(timeout=300) is not None
 
 
 def test_a_saved_run_can_be_looked_at(go_project):
@@ -160,7 +165,7 @@ def test_watch_runs_again_when_a_file_changes(go_project):
     go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
     read_until(b"waiting for a change")
     process.send_signal(2)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert b"1 passed, 1 failed" in output
     assert b"2 passed, 0 failed" in output

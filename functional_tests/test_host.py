@@ -180,5 +180,5 @@ def test_all_programs_are_asked_at_once(project, machine):
     project.recipe("local.one@r1", 'host = { "reader" }\ninstall = "touch x"')
     project.recipe("local.two@r1", 'host = { "writer" }\ninstall = "touch x"')
     project.packages("local.one@r1", "local.two@r1")
-    assert "2 installed" in project.envy("sync", "--jobs", "1", timeout=60).err
-    assert "2 cached" in project.envy("sync", trace=False, timeout=60).err
+    assert "2 installed" in project.envy("sync", "--jobs", "1", timeout=300).err
+    assert "2 cached" in project.envy("sync", trace=False, timeout=300).err

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mistakes import assert_clean, interrupt, left_running
+from mistakes import assert_clean, interrupt
 from project import envy_command
 
 # A program that starts make and lets it inherit its descriptors.
@@ -179,7 +179,7 @@ install = "touch done\"""",
 def test_one_make_gets_all_free_jobs(project, command):
     """However make is started, three of its jobs run at the same time."""
     body = build_in_lua("Makefile", rendezvous(3), 0, command)
-    project.sync_one(body, "--jobs", "3", timeout=60)
+    project.sync_one(body, "--jobs", "3", timeout=300)
     assert "jobserver" not in log_of(project, "local.one@r1")
 
 
@@ -190,7 +190,7 @@ def test_every_build_phase_shares_jobs(project, phase):
     makefile = rendezvous(2).replace("\n", "\\n").replace("\t", "\\t").replace("'", "'\\''")
     verbs[phase] += f"; printf '%b' '{makefile}' > Makefile; make"
     body = "\n".join(f"{verb} = [[{text}]]" for verb, text in verbs.items())
-    project.sync_one(body, "--jobs", "2", timeout=60)
+    project.sync_one(body, "--jobs", "2", timeout=300)
 
 
 def test_an_interactive_run_shares_jobs(project):
@@ -212,14 +212,14 @@ def test_an_interactive_run_shares_jobs(project):
     except OSError:
         pass  # the process has ended
     os.close(master)
-    assert process.wait(timeout=60) == 0, output
+    assert process.wait(timeout=300) == 0, output
     assert b"jobserver" not in output
 
 
 def test_an_explicit_make_j_is_obeyed_with_a_warning(project):
     """make -j3 runs three jobs outside of the limit, and make warns about it."""
     command = 'ctx.exec { "make", "-j3" }'
-    project.make(build_in_lua("Makefile", rendezvous(3), 0, command), timeout=60)
+    project.make(build_in_lua("Makefile", rendezvous(3), 0, command), timeout=300)
     assert "-j3 forced in submake" in log_of(project, "local.one@r1")
 
 
@@ -301,7 +301,7 @@ def test_a_cache_path_with_a_space_shares_jobs_too(tmp_path):
     from project import Project
 
     project = Project(tmp_path / "project", cache=tmp_path / "my cache")
-    project.sync_one(rendezvous_recipe(3), "--jobs", "3", timeout=60)
+    project.sync_one(rendezvous_recipe(3), "--jobs", "3", timeout=300)
     assert "jobserver" not in log_of(project, "local.one@r1")
 
 
@@ -354,9 +354,9 @@ def test_a_recipe_that_waits_for_a_job_says_so_and_gets_one(busy):
     assert "1 of 2 jobs (--jobs) are in use by tools, such as make" in report
     paths["leave1"].write_text("x\n")
     lines_until(process.stderr, "local.late@r1: completion done")
-    assert left_running(project) != []  # make still runs its other job
+    assert process.poll() is None  # make still runs its other job
     paths["leave2"].write_text("x\n")
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 0
     assert fifos(project) == []
 
@@ -377,7 +377,7 @@ def test_tokens_that_a_script_kept_are_restored(project):
         + rendezvous_recipe(3),
     )
     project.packages("local.next@r1", "local.thief@r1")
-    project.envy("sync", "--jobs", "3", timeout=60)
+    project.envy("sync", "--jobs", "3", timeout=300)
 
 
 def test_a_failing_make_leaves_nothing(project, log):
@@ -388,7 +388,7 @@ def test_a_failing_make_leaves_nothing(project, log):
     )
     project.recipe("local.good@r1", make_recipe(log))
     project.packages("local.bad@r1", "local.good@r1")
-    run = project.envy("sync", "--jobs", "3", code=1, timeout=60)
+    run = project.envy("sync", "--jobs", "3", code=1, timeout=300)
     assert project.markers() == ["local.good@r1"]
     assert "1 failed" in run.err + run.out
     assert most_at_once(log) <= 3
@@ -421,7 +421,7 @@ def test_the_fifo_of_a_killed_envy_is_removed(busy):
     assert len(fifos(project)) == 1
     paths["leave1"].write_text("x\n")
     paths["leave2"].write_text("x\n")
-    _, output = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert_clean(project, "", markers=["local.busy@r1"])
     assert fifos(project) == []
@@ -440,7 +440,7 @@ def outer_make(project, rule, *words, **variables):
         env=project.environment({"ENVY": envy_command(), **variables}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert outer.returncode == 0, outer.stderr

@@ -61,7 +61,7 @@ def synced(folder, cache, variables):
         cwd=project.root,
         env=environment,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert process.returncode == 0, process.stderr

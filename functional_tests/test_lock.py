@@ -342,7 +342,7 @@ def test_a_lock_that_is_cancelled(project, http_server, tmp_path):
 
     def hang(_request):
         asked.set()
-        ended.wait(60)
+        ended.wait(300)
         return Reply(b"late")
 
     http_server.routes["/windows.bin"] = hang
@@ -356,9 +356,9 @@ def test_a_lock_that_is_cancelled(project, http_server, tmp_path):
     scratch.mkdir()
     process = project.popen("lock", env={"TMPDIR": str(scratch)})
     try:
-        assert asked.wait(60)
+        assert asked.wait(300)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     finally:
         ended.set()
         process.kill()

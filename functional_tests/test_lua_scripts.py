@@ -70,7 +70,7 @@ def test_a_reader_that_goes_away_ends_a_script(project):
     process = project.popen("lua", "x.lua")
     assert process.stdout.readline() == b"more\n"
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -81,5 +81,5 @@ def test_ctrl_c_ends_a_script(project):
     process = project.popen("lua", "x.lua")
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode in {-signal.SIGINT, 130}

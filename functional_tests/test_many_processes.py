@@ -26,7 +26,7 @@ def plan(project, record, dependency="", install=""):
 def sync_at_once(projects):
     """Sync all projects at the same time; return the exit code and errors of each."""
     runs = [project.popen("sync", "--jobs", "2") for project in projects]
-    output = [run.communicate(timeout=120) for run in runs]
+    output = [run.communicate(timeout=300) for run in runs]
     return [(run.returncode, err.decode()) for run, (_, err) in zip(runs, output, strict=True)]
 
 
@@ -79,8 +79,8 @@ def test_a_killed_process_leaves_a_cache_that_the_next_one_continues(project, tm
     others = [project.popen("sync") for _ in range(3)]
     armed.unlink()
     victim.kill()
-    victim.communicate(timeout=30)
-    output = [other.communicate(timeout=60)[1] for other in others]
+    victim.communicate(timeout=300)
+    output = [other.communicate(timeout=300)[1] for other in others]
     assert [other.returncode for other in others] == [0, 0, 0], output
     project.envy("sync")
     assert project.markers() == names

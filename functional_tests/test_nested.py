@@ -54,7 +54,7 @@ def test_two_scripts_that_need_each_other(project, tmp_path, processes):
         project.recipe(f"local.{own}@r1", f"install = [[\n{script}\n]]")
     goals = [["local.a@r1", "local.b@r1"]] if processes == 1 else [["local.a@r1"], ["local.b@r1"]]
     runs = [project.popen("sync", "--jobs=2", *words) for words in goals]
-    said = "".join(run.communicate(timeout=120)[1].decode() for run in runs)
+    said = "".join(run.communicate(timeout=300)[1].decode() for run in runs)
     assert 1 in [run.returncode for run in runs]
     a, b = "local.a@r1", "local.b@r1"
     assert any(f"this wait would never end: {x} → {y} → {x}" in said for x, y in ((a, b), (b, a)))

@@ -277,7 +277,7 @@ def test_a_long_chain_of_links_ends_soon(tmp_path):
     project = Project(tmp_path / "project")
     links = {f"l{number}": f"-> l{number - 1}" for number in range(1, 5000)}
     project.write("recipes/chain.tar", make_tar({"l0": "end", **links}))
-    run = project.sync_one('fetch = "chain.tar"', code=1, timeout=60)
+    run = project.sync_one('fetch = "chain.tar"', code=1, timeout=300)
     assert "is a link that leads on through more than 40 links" in run.err
     assert Path(project.cache).is_dir()
 

@@ -111,7 +111,7 @@ def running(chain):
     """A run with a timeline, in the middle of a script."""
     started = chain.root / "started.fifo"
     os.mkfifo(started)
-    chain.recipe("local.low@r1", f'install = "echo x > {started}; sleep 60"')
+    chain.recipe("local.low@r1", f'install = "echo x > {started}; sleep 600"')
     path = chain.root.parent / "timeline.json"
     process = chain.popen("sync", "--profile", f"--trace=timeline:{path}")
     started.read_text()
@@ -124,7 +124,7 @@ def test_a_cancelled_run_has_a_profile_and_a_timeline(running):
     """The profile and the timeline include the interrupted phase."""
     process, path = running
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "critical path: " in err.decode()
     rows = check_timeline(json.loads(path.read_text()))
@@ -136,7 +136,7 @@ def test_a_killed_run_leaves_a_timeline_that_can_be_read(running):
     """The timeline of a killed run includes the phases that had ended."""
     process, path = running
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     rows = check_timeline(json.loads(path.read_text()))
     assert {"recipe_fetch", "check"} <= {row["name"] for row in rows}
 
@@ -177,7 +177,7 @@ def test_a_timeline_shows_who_waits_for_a_lock(project):
         pass
     leave.write_text("go\n")
     for process in (first, second):
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == 0
     rows = check_timeline(json.loads(path.read_text()))
     [wait] = [row for row in rows if row.get("cat") == "lock wait"]

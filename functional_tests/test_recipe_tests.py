@@ -4,7 +4,7 @@ import re
 import signal
 
 import pytest
-from gotests import events_of, outcomes, wait_for
+from gotests import events_of, in_time, outcomes, wait_for
 
 SETTLED = {"ENVY_TEST_SETTLE": "0"}
 
@@ -118,7 +118,8 @@ def test_hostile_tests_have_their_own_results(tested):
         "recipes/local.hello@r1_test.lua:11: t.equal: the values differ\n    found:  1\n",
     ):
         assert message in said
-    timed = envy_test(tested, "--json", "--run", "slow|right", "--timeout", "300ms", code=1)
+    words = ("--json", "--run", "slow|right", "--timeout")
+    timed = in_time(lambda limit: envy_test(tested, *words, limit, code=1), "test_slow")
     assert outcomes(timed) == {"test_slow": "fail", "test_right": "pass", "": "fail"}
     [slow] = [row for row in events_of(timed) if row.get("Test") == "test_slow"
               and row["Action"] == "fail"]  # fmt: skip
@@ -147,7 +148,7 @@ def test_mistakes(tested):
         ("game/ball_test.lua",): "beside it is no recipe ball.lua",
         ("recipes/local.hello@r1", "--run", "nope"): "--run 'nope' leaves no test",
         ("recipes", "-race"): "-race is a flag of Go, and the patterns match tests of recipes only",
-        ("recipes", "--coverage"): "--coverage is for Go and native tests",
+        ("recipes", "--coverage"): "--coverage cannot measure tests of recipes",
         ("recipes", "--sanitize=address"): "--sanitize is for native tests",
     }.items():
         wrong = words[-1] in {"-race", "--sanitize=address", "--coverage"}
@@ -165,7 +166,7 @@ def test_ctrl_c_ends_what_a_test_runs(tested):
     process = tested.popen("test", env={"TMPDIR": str(scratch)})
     wait_for(mark)
     process.send_signal(signal.SIGINT)
-    out, _err = process.communicate(timeout=60)
+    out, _err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert b"cancelled" in out
     assert list(scratch.iterdir()) == []

@@ -38,7 +38,7 @@ def test_a_pinned_recipe_is_fetched_once(project, http_server):
 
 def test_remote_recipes_are_fetched_in_parallel(project, http_server):
     """Fetches overlap however few jobs there are, since they only wait for downloads."""
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=300)
     rows = []
     for name in ("one", "two"):
         text = f'identity = "vendor.{name}@v1"\ninstall = "touch {name}"\n'
@@ -96,7 +96,7 @@ def test_many_processes_fetch_a_pinned_recipe_once(project, http_server):
     project.manifest(entry(f"{http_server.url}/tool.lua", sha256=digest_of(text)))
     runs = [project.popen("sync") for _ in range(5)]
     for run in runs:
-        run.communicate(timeout=60)
+        run.communicate(timeout=300)
     assert [run.returncode for run in runs] == [0] * 5
     assert http_server.paths() == ["/tool.lua"]
 
@@ -268,7 +268,7 @@ def test_an_orphan_of_a_custom_source_ends_before_it_runs_again(project, tmp_pat
     victim = project.popen("sync")
     orphan = int(reached.read_text())
     victim.kill()
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=300)
     armed.unlink()
     project.envy("sync")
     assert ended(orphan)
@@ -299,7 +299,7 @@ def test_an_orphaned_git_ends_before_the_source_is_fetched_again(project, tmp_pa
     victim = project.popen("sync", env=path)
     orphan = int(reached.read_text())
     victim.kill()
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=300)
     armed.unlink()
     project.envy("sync", env=path)
     assert ended(orphan)
@@ -326,7 +326,7 @@ def test_an_orphaned_program_of_git_ends_before_the_source_is_fetched_again(proj
     victim = project.popen("sync", env=env)
     orphan, git = map(int, reached.read_text().split())
     victim.kill()
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=300)
     os.kill(git, signal.SIGKILL)
     armed.unlink()
     run = project.envy("sync", code=1, env=env)

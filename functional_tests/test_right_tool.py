@@ -439,8 +439,8 @@ def test_while_another_process_builds(tmp_path, machine, word):
         running = project.popen(word, "--trace=stderr", *query, env=machine)
     report_of_lock(running)
     go.write_text("")
-    out, _ = running.communicate(timeout=60)
-    building.communicate(timeout=60)
+    out, _ = running.communicate(timeout=300)
+    building.communicate(timeout=300)
     assert (running.returncode, building.returncode) == (0, 0)
     if word == "env":
         assert printed(["sh", "-c", out.decode() + "\ntool"], project, machine) == OURS

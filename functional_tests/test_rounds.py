@@ -29,7 +29,7 @@ def run_rounds(what, folder, rounds):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60 + rounds * 30,
+        timeout=300 + rounds * 30,
     )
     assert run.returncode == 0, f"seed {seed}\n{run.stderr}"
     return json.loads(run.stdout)

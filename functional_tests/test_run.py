@@ -58,7 +58,7 @@ def test_signals_reach_the_program(tools):
     process = tools.popen("run", sys.executable, "-c", waits)
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert process.returncode == 40 + signal.SIGINT
 
 
@@ -73,7 +73,7 @@ def test_the_program_inherits_signal_handling(tools):
 def test_the_program_gets_the_standard_streams(tools):
     """The program has the standard streams of envy."""
     process = tools.popen("run", "sh", "-c", "cat; echo error >&2", stdin=subprocess.PIPE)
-    out, err = process.communicate(b"typed\n", timeout=60)
+    out, err = process.communicate(b"typed\n", timeout=300)
     assert out == b"typed\n"
     assert err.endswith(b"error\n")
 

@@ -64,7 +64,7 @@ def in_terminal(project, *words, typed="", script=None, code=0, **variables):
 
     reader = threading.Thread(target=read)
     reader.start()
-    process.wait(timeout=120)
+    process.wait(timeout=300)
     reader.join()
     os.close(master)
     text = b"".join(chunks).decode("utf-8", "replace").replace("\r\n", "\n")

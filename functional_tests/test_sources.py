@@ -80,7 +80,7 @@ def test_a_missing_file_of_a_batch_is_an_error(project, http_server):
 
 def test_a_batch_is_fetched_in_parallel(project, http_server):
     """Two downloads of one package run at the same time."""
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=300)
 
     def meet(_request):
         both.wait()

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from gotests import events_of, outcomes
+from gotests import events_of, in_time, outcomes
 from project import Project
 
 HOSTILE = """
@@ -77,7 +77,9 @@ def test_hostile_tests_of_pytest_have_their_own_results(suites):
     """Crashes, early exits, a loop and forged results harm no other test, and restarts go on."""
     suites.write("pytest.ini", "[pytest]\n")
     suites.write("tests/test_hostile.py", HOSTILE)
-    run = suites.envy_test("--json", "--timeout", "1s", code=1)
+    run = in_time(
+        lambda limit: suites.envy_test("--json", "--timeout", limit, code=1), "e_loop", seconds=1
+    )
     expected = dict.fromkeys("abcdefgh", "fail") | dict.fromkeys("agh", "pass")
     assert {name.partition("::")[2][5:6]: end for name, end in outcomes(run).items() if name} == (
         expected
@@ -240,12 +242,54 @@ def test_what_is_missing_is_named(suites):
     assert "no tests of pytest match" in suites.envy_test("pytest", "--", "-k", "x", code=4).err
 
 
+NESTED = """
+import test, { describe, it } from 'node:test';
+import assert from 'node:assert';
+describe('outer', () => {
+  it('good', () => {});
+  it('bad', () => assert.fail('x'));
+  describe('deep', () => { it('one', () => {}); it('two', () => assert.fail('y')); });
+});
+test('parent', async (t) => {
+  await t.test('a/b', () => {});
+  await t.test('c', () => { throw 1; });
+});
+test('other', () => {});
+"""
+
+
+@pytest.mark.needs("node")
+def test_subtests_of_node_are_selected_level_by_level(suites):
+    """A slash divides levels, unless a name has it; what is left out fails nothing."""
+    suites.write("package.json", '{"scripts": {"test": "node --test"}}')
+    suites.write("test/n.test.mjs", NESTED)
+
+    def ends(*words, code=0):
+        run = suites.envy_test("--json", *words, code=code)
+        return {name[12:]: end for name, end in outcomes(run).items() if name}
+
+    assert ends("--run", "outer/good") == {"outer": "pass", "outer/good": "pass"}
+    assert ends("--run", "outer/deep/^one$|other") == {
+        "outer": "pass", "outer/deep": "pass", "outer/deep/one": "pass", "other": "pass",
+    }  # fmt: skip
+    assert ends("--run", "outer|parent/a", "--skip", "outer/bad|outer/deep/two") == {
+        "outer": "pass", "outer/good": "pass", "outer/deep": "pass", "outer/deep/one": "pass",
+        "parent": "pass", "parent/a%2Fb": "pass",
+    }  # fmt: skip
+    assert ends("--run", "n.test.mjs::outer/deep", code=1)["outer/deep/two"] == "fail"
+    assert "syntax that node cannot evaluate" in (
+        suites.envy_test("--run", "outer/(?i)x", code=2).err
+    )
+
+
 @pytest.mark.needs("node")
 def test_hostile_tests_of_node_have_their_own_results(suites):
     """The eight tests, and in another file names that are equal, subtests, skips and a script."""
     suites.write("package.json", '{"scripts": {"test": "node --test"}}')
     suites.write("test/hostile.js", NODE_HOSTILE)
-    run = suites.envy_test("--json", "--timeout", "1s", code=1)
+    run = in_time(
+        lambda limit: suites.envy_test("--json", "--timeout", limit, code=1), "e loop", seconds=1
+    )
     expected = dict.fromkeys("abcdefgh", "fail") | dict.fromkeys("agh", "pass")
     found = {name.partition("::")[2][:1]: end for name, end in outcomes(run).items() if name}
     assert found == expected

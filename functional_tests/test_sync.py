@@ -66,7 +66,7 @@ def test_fail_fast_ends_what_is_running(project, tmp_path):
     project.recipe(
         "local.bad@r1", f'install = "read pid < {fifo}; echo $pid > {tmp_path}/pid; exit 3"'
     )
-    run = project.envy("sync", "--fail-fast", "--jobs", "2", code=1, timeout=60)
+    run = project.envy("sync", "--fail-fast", "--jobs", "2", code=1, timeout=300)
     assert "exited 3" in run.err
     assert project.markers() == []
     assert not is_running(int((tmp_path / "pid").read_text()))

@@ -229,7 +229,7 @@ def test_the_file_is_complete_however_the_process_ended(project, tmp_path, numbe
     process = project.popen("sync", f"--trace=file:{trace}")
     fifo.read_text()
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     text = trace.read_text()
     assert text.endswith("\n")
     events = [json.loads(row) for row in text.splitlines()]

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from casd import fetch_programs, running_casd
 from loopback.depot_server import DepotServer
 from loopback.object_store import serving_objects
 from project import Project
@@ -145,10 +146,9 @@ def places(tmp_path):
             server = stack.enter_context(RemoteServer())
             found["remote"] = (("--remote", server.url), {})
             if IS_SOAKED:
-                from loopback.casd_server import serving_casd
-
                 (tmp_path / "casd").mkdir()
-                casd = stack.enter_context(serving_casd(tmp_path / "casd"))
+                programs = fetch_programs(tmp_path / "casd")
+                casd = stack.enter_context(running_casd(programs, tmp_path / "casd/cas"))
                 found["casd"] = (("--remote", casd), {})
         yield found
 

@@ -206,7 +206,7 @@ def sync_on_terminal(project, answer):
         if shown.endswith(b"[y/N] "):
             os.write(terminal, answer + b"\n")
             shown += b"|"
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     os.close(terminal)
     return shown.decode(), process.returncode
 
@@ -369,8 +369,8 @@ def test_two_processes_install_it_once(project, machine, tmp_path):
     second = project.popen("sync", "--yes", "--trace=stderr")
     report_of_lock(second)
     go.write_text("x\n")
-    first.communicate(timeout=60)
-    _, err = second.communicate(timeout=60)
+    first.communicate(timeout=300)
+    _, err = second.communicate(timeout=300)
     assert (first.returncode, second.returncode) == (0, 0)
     assert noted(machine, "installs") == ["driver"]
     assert b"local.driver@r1: satisfied" in err
@@ -391,8 +391,8 @@ def test_exclusive_lets_one_install_at_a_time(project, machine, tmp_path):
     second = other.popen("sync", "--yes", "--trace=stderr")
     assert "exclusive/apt.lock" in report_of_lock(second)
     go.write_text("x\n")
-    first.communicate(timeout=60)
-    second.communicate(timeout=60)
+    first.communicate(timeout=300)
+    second.communicate(timeout=300)
     assert (first.returncode, second.returncode) == (0, 0)
     assert noted(machine, "installs") == ["driver", "group"]
 
@@ -414,7 +414,7 @@ def test_an_orphan_ends_before_the_next_install_of_an_exclusive_name(project, ma
             lines += told.read(100)
     orphans = [int(line) for line in lines.split()]
     first.kill()
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert all(map(is_running, orphans))
     other = Project(tmp_path / "other", cache=project.cache)
     at_work = " ".join(f"/proc/{pid}/status" for pid in orphans)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gotests import events_of, outcomes
+from gotests import events_of, in_time, outcomes
 from project import Project
 
 HOSTILE = """import { test, expect, describe } from 'vitest'
@@ -81,7 +81,11 @@ def test_every_test_has_a_result_of_its_own(vitest_project):
     (vitest_project.root / "node_modules").symlink_to(modules)
     vitest_project.write("sub/a.test.ts", HOSTILE)
     vitest_project.write("bad.test.ts", "throw new Error('at load')\n")
-    run = vitest_project.envy_test("--json", "--timeout", "2s", code=1)
+    run = in_time(
+        lambda limit: vitest_project.envy_test("--json", "--timeout", limit, code=1),
+        "e loop",
+        seconds=2,
+    )
     expected = {f"sub%2Fa.test.ts::{name}": end for name, end in ENDS.items()}
     assert outcomes(run) == {**expected, "bad.test.ts": "fail", "": "fail"}
     said = [row.get("Output") for row in events_of(run) if str(row.get("Test")).endswith("a pass")]

@@ -52,7 +52,7 @@ def test_sigusr1_reports_all_waits(stuck):
     started.read_text()
     output = report_when_all_wait(process)
     leave.write_text("go\n")
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     process.communicate()
     assert "local.tool@r1: runs install for " in output
     assert "local.app@r1: waits before check for " in output
@@ -73,7 +73,7 @@ def test_a_wait_for_a_lock_names_the_holder(stuck):
         second.send_signal(signal.SIGUSR1)
         output = lines_until(second.stderr, "local.tool@r1: ")
     leave.write_text("go\n")
-    assert (first.wait(timeout=60), second.wait(timeout=60)) == (0, 0)
+    assert (first.wait(timeout=300), second.wait(timeout=300)) == (0, 0)
     first.communicate()
     second.communicate()
     assert f"held by process {first.pid} since " in output
@@ -86,6 +86,6 @@ def test_a_cancelled_verbose_run_reports_all_waits(stuck):
     started.read_text()
     report_when_all_wait(process)
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "local.app@r1: waits before check for " in err.decode()

@@ -316,7 +316,7 @@ def test_a_pipe_instead_of_a_file_is_an_error(project):
     sync_one(project, 'loadfile("extra.lua")\nio.open("more.txt")')
     for name in ("extra.lua", "more.txt"):
         os.mkfifo(project.root / "recipes" / name)
-        assert f"{name} is not a plain file" in project.envy("sync", code=1, timeout=30).err
+        assert f"{name} is not a plain file" in project.envy("sync", code=1, timeout=300).err
         (project.root / "recipes" / name).unlink()
 
 
@@ -327,9 +327,9 @@ def test_a_phase_cannot_open_a_pipe(project, mode):
     project.packages("local.one@r1")
     path = project.root / "pipe"
     project.recipe("local.one@r1", f'fetch = function() io.open("{path}", "{mode}") end')
-    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+    assert "is a pipe" in project.envy("sync", code=1, timeout=300).err
     project.recipe("local.one@r1", f'install = function(ctx) io.open("{path}", "{mode}") end')
-    assert "is a pipe" in project.envy("sync", code=1, timeout=30).err
+    assert "is a pipe" in project.envy("sync", code=1, timeout=300).err
 
 
 @pytest.mark.parametrize("name", ["os.time", "os.date", "os.clock", "math.randomseed"])

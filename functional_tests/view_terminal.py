@@ -38,7 +38,7 @@ class Terminal:
         os.close(secondary)
         self.seen = b""
 
-    def read_until(self, text, seconds=60):
+    def read_until(self, text, seconds=300):
         """Read the output until it contains this text; later calls read newer output only."""
         ends = time.monotonic() + seconds
         while text not in self.seen:
@@ -56,7 +56,7 @@ class Terminal:
 
     def code(self):
         """Read the remaining output, and return the exit code."""
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         while time.monotonic() < ends:
             try:
                 ready, _, _ = select.select([self.primary], [], [], 1)
@@ -64,4 +64,4 @@ class Terminal:
                     break
             except OSError:
                 break
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=300)

@@ -34,14 +34,14 @@ def test_the_slot_is_taken_from_a_thread_inside_of_lua():
     slot = InterpreterSlot()
     worker = Worker(slot)
     worker.start()
-    assert worker.is_inside.wait(60)
+    assert worker.is_inside.wait(300)
     assert slot.is_in_lua()
     with slot.running():
         worker.may_come_back.set()
         assert not worker.is_back.wait(0.5)
         with released():
-            assert worker.is_back.wait(60)
-    worker.join(60)
+            assert worker.is_back.wait(300)
+    worker.join(300)
     assert not slot.is_in_lua()
     with slot.running():
         pass
@@ -72,8 +72,8 @@ def test_a_thread_that_computes_keeps_the_slot():
         thread = threading.Thread(target=take, daemon=True)
         thread.start()
         assert not got.wait(1)
-    assert got.wait(60)
-    thread.join(60)
+    assert got.wait(300)
+    thread.join(300)
 
 
 def test_a_thread_without_the_slot_goes_in_and_out():

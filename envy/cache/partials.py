@@ -21,7 +21,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -34,6 +34,7 @@ from envy.limits import CACHE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from io import FileIO
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -57,11 +58,12 @@ class PartialRecord:
 class Partial:
     """A partial download that this process alone writes; use it as a context manager.
 
-    `file` is open for reading and writing, and `record` is what an earlier process knew about its
-    content, None if it is empty. In the end it is kept if it has a record, unless it was placed.
+    `file` is open for reading and writing, without a buffer, and `record` is what an earlier
+    process knew about its content, None if it is empty. In the end it is kept if it has a record,
+    unless it was placed.
     """
 
-    def __init__(self, path: str, file: BinaryIO) -> None:
+    def __init__(self, path: str, file: FileIO) -> None:
         self.path = path
         self.file = file
         self.record = self._read_record()
@@ -86,7 +88,6 @@ class Partial:
         Raises:
             OSError: it cannot be copied.
         """
-        self.file.flush()
         self.note(None)
         try:
             if not self._is_here():
@@ -101,8 +102,6 @@ class Partial:
 
     def __exit__(self, *_: object) -> None:
         try:
-            with contextlib.suppress(OSError, ValueError):
-                self.file.flush()
             if self.record is None and self._is_here():
                 with contextlib.suppress(OSError):
                     os.unlink(self.path)
@@ -133,7 +132,11 @@ class Partial:
             )
         except (OSError, NotPlain, ValueError, TypeError, KeyError, AttributeError):
             record = None
-        if record is not None and record.version and 0 < size <= record.total:
+        if (
+            record is not None
+            and record.version
+            and 0 < size <= record.total >= record.checked >= 0
+        ):
             return record
         with contextlib.suppress(OSError):
             os.ftruncate(self.file.fileno(), 0)
@@ -153,6 +156,7 @@ def open_partial(
     if begun and not os.path.lexists(path):
         return None
     try:
+        os.makedirs(root, exist_ok=True)  # the first command may be a download
         for each in (os.path.dirname(folder), folder):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(each)
@@ -164,7 +168,7 @@ def open_partial(
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_ours(os.fstat(descriptor), path):
-            return Partial(path, os.fdopen(descriptor, "r+b"))
+            return Partial(path, os.fdopen(descriptor, "r+b", buffering=0))
     except OSError:
         pass
     os.close(descriptor)

@@ -8,9 +8,11 @@ still be patched in them; only the end of the path is elsewhere. Otherwise nothi
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from envy.cache.names import DIGITS
+from envy.cache.names import BEFORE_KEY, DIGITS
 
 _PIECE = 8  # bytes; of sixteen digits, some eight in a row are in one piece
+# However `-blake3-` is split by words, one of its halves is whole.
+_HALVES = (BEFORE_KEY[:4].encode("ascii"), BEFORE_KEY[4:].encode("ascii"))
 BEGINNING = 4  # bytes of the name of an entry, which show that its path goes on in other pieces
 
 
@@ -18,6 +20,20 @@ def pieces_of(own: str) -> tuple[bytes, ...]:
     """Return texts of which each program has one that holds the path of an entry in pieces."""
     key = own[-DIGITS:].encode("ascii", "replace")
     return tuple(key[start : start + _PIECE] for start in range(DIGITS - _PIECE + 1))
+
+
+def may_have_pieces(data: bytes) -> bool:
+    """Return whether data may hold the path of any entry, whole or in pieces; this is fast."""
+    return any(half in data for half in _HALVES)
+
+
+def has_pieces_only(data: bytes, name: str) -> bool:
+    """Return whether data has pieces of the name of an entry outside of where the name is whole.
+
+    A whole name is enough, since paths relative to a program (`$ORIGIN`) have no prefix.
+    """
+    whole = f"{BEFORE_KEY}{name[-DIGITS:]}".encode("ascii", "replace")
+    return any(data.count(piece) > data.count(whole) for piece in pieces_of(name) if piece in data)
 
 
 def cut_paths(

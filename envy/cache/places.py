@@ -20,7 +20,7 @@ from typing import Any
 
 from envy.cache.counted_strings import has_counted_string
 from envy.cache.names import ASSET, ASSETS_FOLDER, ENTRY_PATTERN
-from envy.cache.path_pieces import cut_paths, has_other_pieces
+from envy.cache.path_pieces import cut_paths, has_other_pieces, has_pieces_only
 from envy.cache.program_files import (
     from_origin,
     rpath_parts,
@@ -103,12 +103,14 @@ def places_in(
     own: str,
     hidden: str = "",
     is_text: bool = False,
+    others: Sequence[str] = (),
 ) -> Places:
     """Return the places in the content of a file that holds paths of entries.
 
     `path` is relative to the payload of the entry with the name `own`.
     `hidden` says where the file holds such a path in a form that is not plain, "" for nowhere;
     `is_text` that somebody who knows the file says it is a text in which lengths do not count.
+    `others` are entries whose paths it may hold in pieces.
     """
     at, _others = find_places(data, prefixes)
     why = hidden and f"holds it in {hidden}"
@@ -121,7 +123,10 @@ def places_in(
         return Places(MODULE, at)
     if b"\0" in data or data.startswith(_BINARY):
         cut = cut_paths(data, prefixes, own, at)
-        if not cut and is_program(data) and has_other_pieces(data, own, at):
+        if is_program(data) and (
+            (not cut and has_other_pieces(data, own, at))
+            or any(has_pieces_only(data, name) for name in others)
+        ):
             return Places(NEVER, why=_IN_PIECES)
         at = {prefix: (*at.get(prefix, ()), *cut.get(prefix, ())) for prefix in {**at, **cut}}
         relative = relative_folders(path, data, at, own=own)

@@ -31,6 +31,7 @@ from envy.cache.places import (
     places_in,
 )
 from envy.cache.python_modules import source_of_module, with_size_of_source
+from envy.cache.python_records import digest_in_record, is_record, with_new_digests
 from envy.cache.read import read_marker
 from envy.cache.rewriting import NotRewritten, new_content, new_target
 from envy.cache.trees import FILE, LINK
@@ -113,9 +114,20 @@ def relocate(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> st
         CacheError: a file cannot be read or written.
     """
     marker = read_marker(entry)
+    if marker is None or marker.key_hex != key_hex:
+        return "it is damaged"
+    return rewrite_payload(entry, key_hex, files=files)
+
+
+def rewrite_payload(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) -> str:
+    """Do the same with an entry that has its records and perhaps no marker yet.
+
+    Raises:
+        CacheError: a file cannot be read or written.
+    """
     recorded = read_fingerprint(entry)
     kept = read_key_record(entry)
-    if marker is None or marker.key_hex != key_hex or recorded is None or kept is None:
+    if recorded is None or kept is None:
         return "it is damaged"
     asset, patterns = entry.at(ASSET), _patterns(kept.notes)
     try:
@@ -249,15 +261,24 @@ def _rewrite(
     files: FileSystem,
 ) -> None:
     sizes: dict[str, tuple[int, int]] = {}  # of modules: before and after
+    records = [path for path, row in recorded.rows.items() if is_record(path) and row.kind == FILE]
+    changed: dict[str, tuple[bytes, bytes, int]] = {}  # for those records
     for path, old, new in _rewritten(below, entry, recorded, patterns):
         row = recorded.rows[path]
         if path.endswith(".py"):
             sizes[path] = len(old), len(new or b"")
+        made = new
         if new is not None and path.endswith(".pyc"):
-            before_and_after = sizes.get(source_of_module(path), (0, 0))
-            _replace(below.given, path, row, with_size_of_source(new, *before_and_after), files)
-        else:
-            _replace(below.given, path, row, new, files)
+            made = with_size_of_source(new, *sizes.get(source_of_module(path), (0, 0)))
+        _replace(below.given, path, row, made, files)
+        if records and made is not None and row.kind == FILE:
+            changed[path] = digest_in_record(old), digest_in_record(made), len(made)
+    for path in records if changed else ():
+        row = recorded.rows[path]
+        before = _content(below, path, row)
+        after = with_new_digests(path, before, changed)
+        if after != before:
+            _replace(below.given, path, row, after, files)
 
 
 def _replace(top: str, inner: str, row: Row, data: bytes | None, files: FileSystem) -> None:

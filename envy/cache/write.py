@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from envy.cache.explanation import parse_key_record
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import take_fingerprint
 from envy.cache.layout import EntryPaths
@@ -28,6 +29,7 @@ from envy.cache.marker import Marker, encode_marker
 from envy.cache.names import (
     ASSET,
     ATTEMPT,
+    BEFORE_KEY,
     DEPLOYED,
     FETCH,
     FINGERPRINT,
@@ -38,6 +40,7 @@ from envy.cache.names import (
     TMP,
     UV_FOLDER,
     WORK,
+    entry_folder,
 )
 from envy.cache.read import open_nonblocking
 from envy.cache.separate import separated_members
@@ -192,6 +195,7 @@ def seal(
         spellings=spellings,
         report=report,
         written=written,
+        others=_names_of_dependencies(entry, ingredients_json),
     )
     files.start_flushing(fingerprint.files)
     for path, mode in fingerprint.modes:
@@ -210,6 +214,18 @@ def seal(
         files.flush_dirs([entry.location, above, os.path.dirname(above)])
         files.rename(temporary_name(entry.at(MARKER)), entry.at(MARKER))
         files.flush_dirs([entry.location])
+
+
+def _names_of_dependencies(entry: EntryPaths, ingredients_json: str) -> list[str]:
+    """Return the names of the entries that an entry was made of, for its own platform."""
+    record = parse_key_record(ingredients_json)
+    if record is None:
+        return []
+    platform = entry.name.partition("/")[2].rpartition(BEFORE_KEY)[0]
+    return [
+        f"{canonical.partition('{')[0]}/{entry_folder(platform, key)}"
+        for canonical, key in record.dependencies.items()
+    ]
 
 
 def clear_away(entry: EntryPaths, files: FileSystem) -> None:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 
 import click
 
 from envy.cli.depots import ONLY_SERVERS
-from envy.cli.exit_codes import FAILURE, SUCCESS
 from envy.cli.options import envy_command
-from envy.cli.outcome import resolved
-from envy.cli.output import print_data
 from envy.cli.settings import Settings
-from envy.cli.wiring import open_session
-from envy.console.text import write_line
-from envy.masking import masked_data
+from envy.cli.stored_packages import store_packages
 
 
 @envy_command(
@@ -37,28 +30,4 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     secret key in the file that ENVY_DEPOT_KEY names. The exit code is 1 if one was not stored.
     """
     writing = dataclasses.replace(settings, depot_write=True)
-    with open_session(writing) as session:
-        goals = resolved(session, queries)
-        session.compute_keys()
-        if session.shared is None or not session.shared.written:
-            raise ONLY_SERVERS
-        if queries:
-            session.require_installed(goals)
-            recipes = [session.recipe(key) for key in session.run_closure(goals)]
-        else:
-            recipes = session.recipes()
-        found = [one for one in recipes if one.work.cached and not one.user_managed]
-        session.hold_leases(one.placement.entry for one in found)
-        stored = session.shared.store(found)
-        names = [place.shown for place in session.shared.written]
-    right = sum(one.is_stored for one in stored)
-    if as_json:
-        rows = [
-            {"key": one.recipe.key.canonical, "stored": one.is_stored, "bytes": one.size}
-            for one in sorted(stored, key=lambda one: one.recipe.key)
-        ]
-        print_data(json.dumps(masked_data({"depots": names, "packages": rows}), indent=2))
-    else:
-        noun = "package" if len(stored) == 1 else "packages"
-        write_line(sys.stdout, f"{right} of {len(stored)} {noun} are in {' and '.join(names)}")
-    return SUCCESS if right == len(stored) else FAILURE
+    return store_packages(writing, queries, nowhere=ONLY_SERVERS, as_json=as_json)

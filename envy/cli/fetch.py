@@ -81,7 +81,7 @@ def command(
     remember_address(uri)
     item = _item(uri, {"sha256": sha256, "blake3": blake3, "sha512": sha512, "ref": ref})
     target = absolute_path(dest, what="DEST") if dest is not None else current_directory()
-    is_into = target.is_dir() or dest is None or dest.endswith("/")
+    is_into = os.path.isdir(target) or dest is None or dest.endswith("/")  # noqa: PTH112
     unwind_at_signals()
     with progress_line("fetching", settings) as progress:
         context = _context(settings, progress)
@@ -168,7 +168,7 @@ def _there(item: SourceItem, place: Path, *, force: bool) -> Fetched | None:
     found = reusable(place, redacted(item.source), expected_digests(item))
     if found is not None:
         return found
-    if not force and not place.is_dir():
+    if not force and not os.path.isdir(place):  # noqa: PTH112
         raise EnvyError(
             f"{shown_path(place)} exists already"
             + (", with another digest" if expected_digests(item) else ""),

@@ -102,7 +102,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "lua": CommandEntry("envy.cli.lua:command", "Run a Lua script with envy's functions."),
     "depot": CommandEntry("envy.cli.depot:command", "Share finished packages between machines."),
     "remote": CommandEntry(
-        "envy.cli.remote:command", "Show the server that packages are shared by."
+        "envy.cli.remote:command", "Work with the server that packages are shared by."
     ),
     "doctor": CommandEntry(
         "envy.cli.doctor:command", "Show what envy runs on, and what is wrong with it."

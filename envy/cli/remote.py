@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -9,8 +10,9 @@ import time
 import click
 
 from envy.cli.options import HELP_OPTIONS, CommandGroup, common_options, envy_command
-from envy.cli.remotes import remote_server
+from envy.cli.remotes import NO_REMOTE, OFFLINE, be_patient, remote_server
 from envy.cli.settings import Settings
+from envy.cli.stored_packages import store_packages
 from envy.console.text import format_seconds, format_size, safe_line, write_data, write_line
 
 
@@ -55,19 +57,46 @@ def status(settings: Settings, *, as_json: bool) -> None:
         write_line(sys.stdout, safe_line(f"{name}: {value}"))
 
 
+@envy_command(
+    short_help="Store installed packages on the server.",
+    examples=[
+        ("envy remote push", "every package of the project that is in the cache"),
+        ("envy remote push python --remote URL", "Python and what it needs to run"),
+    ],
+)
+@click.argument("queries", nargs=-1, metavar="[QUERY]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def push(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
+    """Store packages of the project on the server: all that are in the cache, or those that QUERY
+    names with what they need to run.
+
+    What the server has already stays as it is. A package that was built with another result on
+    another machine is reported: its recipe is not reproducible. The exit code is 1 if one was not
+    stored.
+    """
+    if not settings.remote:
+        raise NO_REMOTE
+    only = dataclasses.replace(
+        settings, depots=("none",), depot_write=False, remote_read_only=False
+    )
+    if not settings.offline:
+        be_patient(settings)
+    return store_packages(only, queries, nowhere=OFFLINE, as_json=as_json)
+
+
 command = CommandGroup(
     name="remote",
-    help="""Show the server of the Remote Execution API that packages are shared by.
+    help="""Work with the server of the Remote Execution API that packages are shared by.
 
     `--remote` or ENVY_REMOTE name it. Commands that install packages take them from it, and store
     what they build there.
     """,
-    short_help="Show the server that packages are shared by.",
+    short_help="Work with the server that packages are shared by.",
     params=list(common_options()),
     context_settings=HELP_OPTIONS,
-    commands={"status": status},
+    commands={"push": push, "status": status},
 )
 command.examples = (
     ("envy remote status", "the server of ENVY_REMOTE"),
-    ("envy remote status --json", "for scripts"),
+    ("envy remote push", "store what is installed"),
 )

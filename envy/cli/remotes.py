@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NO_REMOTE = UsageError(
     "no server is named", hint="name one with --remote grpc://HOST:PORT, or in ENVY_REMOTE"
 )
+OFFLINE = UsageError(
+    "the server is not asked, since envy works offline", hint="run it without --offline"
+)
 _TRUSTED = ("ENVY_REMOTE_CA", "SSL_CERT_FILE")
 _MOST = 1 << 20  # bytes of a file with a certificate or a token
 
@@ -60,6 +63,18 @@ def remote_server(settings: Settings) -> RemoteServer:
         what = "grpcio and buildgrid-common"
         raise missing_extra(f"--remote {location.shown}", what, "remote") from error
     return _opened(location, _credentials(location, settings.environment))
+
+
+def be_patient(settings: Settings) -> None:
+    """Let the server take longer for its answers than a sync would wait.
+
+    Raises:
+        UsageError: as for `remote_server`.
+    """
+    server = remote_server(settings)
+    from envy.sharing.remote.server import PATIENT
+
+    server.patience = PATIENT
 
 
 @functools.cache

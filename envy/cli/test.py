@@ -16,12 +16,13 @@ from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_setup import RunContext, make_selector, make_views, open_context, patterns_of
+from envy.cli.test_selection import make_selector
+from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
-from envy.testing.package import NothingMatched
+from envy.testing.package import NothingMatched, Selection
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
@@ -157,6 +158,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
          help="Report the coverage in these files, from --coverage=json:FILE.")  # fmt: skip
 @_option("--sanitize", default="", metavar="KIND",
          help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
+@_option("--remote-exec", is_flag=True, help="Run tests on the server of --remote.")
+@_option("--remote-jobs", type=_POSITIVE, default=16, metavar="N",
+         help="Run N test programs there at once (16).")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
@@ -230,11 +234,13 @@ def _check(options: TestOptions) -> None:
             "reports of coverage and --min-coverage need a run of envy's own",
             hint="omit --load or --legacy",
         )
+    if options.remote_exec and (options.load or options.legacy):
+        raise UsageError("--remote-exec needs a run of envy's own", hint="omit --load or --legacy")
 
 
 def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
-    from envy.testing.patterns import select_top_level
+    from envy.testing.patterns import select_top_level, selected_tests
 
     options = context.options
     toolchains = make_toolchains(context)
@@ -248,7 +254,10 @@ def show_list(context: RunContext) -> int:
             continue
         names = package.tests if selection.names is None else selection.names
         for pattern in filter(None, (options.run, options.list_matching)):
-            kept = select_top_level(names, run=pattern, skip=options.skip)
+            if package.driver == "go":
+                kept = select_top_level(names, run=pattern, skip=options.skip)
+            else:
+                kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
             if kept is None:
                 raise UsageError(
                     f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",

@@ -22,6 +22,7 @@ from envy.cli.test_setup import (
     run_settings,
 )
 from envy.cli.test_suites import SuiteSearch, TestSuites
+from envy.declarations.test_rules import TestRule
 from envy.errors import UsageError
 from envy.host.children import Children
 from envy.host.platform import available_cores
@@ -50,6 +51,7 @@ class Toolchains:
     libraries: Libraries = NO_LIBRARIES
     suites: TestSuites | None = None
     search: Snapshot = field(default_factory=lambda: Snapshot({}))  # what decided on the suites
+    rules: tuple[TestRule, ...] = ()  # of the manifest, for single tests
     recipes: tuple[str, ...] = ()  # the patterns of tests of recipes, which need no toolchain
 
     @property
@@ -85,10 +87,14 @@ def make_toolchains(context: RunContext) -> Toolchains:
     if not go and (native or recipes or suites is not None):
         _check_flags(options, suites, "native tests" if native else "tests of recipes")
     if options.coverage and not (go or native or suites is not None):
-        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
+        raise UsageError("--coverage cannot measure tests of recipes, and no others match")
     chosen = make_toolchain(context) if go else None
+    rules = project.rules if project is not None else ()
+    known = Toolchains(
+        go=chosen, suites=suites, search=search.snapshot, recipes=tuple(recipes), rules=rules
+    )
     if not native or project is None:
-        return Toolchains(go=chosen, suites=suites, search=search.snapshot, recipes=tuple(recipes))
+        return known
     found = find_toolchain(
         project.products,
         project.environment,
@@ -97,14 +103,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
         zig_cache=_tests_folder(context) / ZIG_CACHE_FOLDER,
     )
     found = dataclasses.replace(found, package=project.package)
-    return Toolchains(
-        go=chosen,
-        native=found,
-        libraries=project.libraries,
-        suites=suites,
-        search=search.snapshot,
-        recipes=tuple(recipes),
-    )
+    return dataclasses.replace(known, native=found, libraries=project.libraries)
 
 
 def _is_native(context: RunContext, word: str) -> bool:
@@ -126,7 +125,8 @@ def open_driver(
     with contextlib.ExitStack() as closing:
         if toolchains.go is not None and go:
             scratch = closing.enter_context(context.store.build_dir())
-            drivers.append((make_driver(context, toolchains.go, flags, scratch), patterns_of(go)))
+            driver_of_go = make_driver(context, toolchains.go, flags, scratch, toolchains.rules)
+            drivers.append((driver_of_go, patterns_of(go)))
         if toolchains.native is not None and native:
             store = NativeStore(_tests_folder(context) / NATIVE_TESTS_FOLDER)
             scratch = closing.enter_context(store.build_dir())
@@ -134,7 +134,7 @@ def open_driver(
             closing.callback(driver.close)
             drivers.append((driver, native))
         if recipes:
-            drivers.append((make_recipe_driver(context), recipes))
+            drivers.append((make_recipe_driver(context, toolchains.rules), recipes))
         if suites is not None:
             words = list(patterns) or ["./..."]
             drivers += [(driver, words) for driver in closing.enter_context(suites.open(context))]
@@ -256,7 +256,7 @@ def _native_driver(
     assert toolchains.native is not None
     return NativeDriver(
         toolchains.native,
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, toolchains.rules),
         root=context.directory,
         store=store,
         scratch=scratch,
@@ -266,6 +266,7 @@ def _native_driver(
         count=options.count or 1,
         rebuild=options.no_cache,
         libraries=toolchains.libraries,
+        remote=context.remote,
     )
 
 

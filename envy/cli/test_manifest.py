@@ -13,6 +13,7 @@ from envy.cli.test_setup import RunContext
 from envy.cli.wiring import open_session
 from envy.declarations.key import RecipeKey
 from envy.declarations.manifest_search import find_manifest, global_manifest
+from envy.declarations.test_rules import TestRule
 from envy.declarations.test_settings import NO_TESTS, TestSettings
 from envy.engine.session import Session
 from envy.errors import ManifestError
@@ -33,6 +34,7 @@ class ProjectOfTests:
     products: dict[str, Path] = dataclasses.field(default_factory=dict)
     libraries: Libraries = NO_LIBRARIES
     suite_environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    rules: tuple[TestRule, ...] = ()  # of single tests
 
 
 def manifest_path(context: RunContext) -> Path | None:
@@ -93,6 +95,7 @@ def project_of_tests(
             environment=own,
             suite_environment=own,
             libraries=Libraries(path.parent, tests or NO_TESTS),
+            rules=tests.rules if tests is not None and is_own else (),
         )
         packages = session.manifest.packages
         compilers = [spec.key for spec in packages if _NAMES & {spec.key.name, spec.alias}]

@@ -13,6 +13,7 @@ from envy.cli.wiring import open_session
 from envy.declarations.manifest_search import find_manifest
 from envy.declarations.shipped import shipped_recipes_dir
 from envy.declarations.sources import Scheme, SourceItem, local_path, scheme_of
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
 from envy.testing.drivers.recipe.files import (
     find_test_files,
@@ -101,13 +102,13 @@ def _is_local(item: SourceItem) -> bool:
     return scheme_of(item.source) in {Scheme.LOCAL, Scheme.FILE}
 
 
-def make_recipe_driver(context: RunContext) -> Driver:
+def make_recipe_driver(context: RunContext, rules: tuple[TestRule, ...] = ()) -> Driver:
     """Return the driver of tests of recipes for one run."""
     from envy.testing.drivers.recipe.driver import RecipeDriver
 
     options = context.options
     return RecipeDriver(
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, rules),
         root=context.directory,
         children=context.children,
         environment=context.environment,

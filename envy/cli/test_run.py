@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
 from envy.cli.test_changed import with_changes, with_manifest
-from envy.cli.test_coverage import write_reports
+from envy.cli.test_coverage import notes_on, write_reports
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
@@ -24,7 +24,8 @@ from envy.cli.test_setup import (
 )
 from envy.console.text import say
 from envy.testing.orphans import recorded_children
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 
 
@@ -112,8 +113,12 @@ def _run_tests(
         views = [*views, *remembered.views]
     check_writable(flags.profile_path(context.directory))
     settings = with_manifest(context, settings)
+    run = dataclasses.replace(settings.run, rules=toolchains.rules)
+    settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
+        notes = tuple(notes_on(context.options, driver))
+        settings = dataclasses.replace(settings, notes=notes)
         session = TestSession(
             driver,
             settings,

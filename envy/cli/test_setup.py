@@ -15,11 +15,14 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
+from envy.cli.test_caches import remote_tests, result_cache, shared_results
 from envy.cli.test_options import TestOptions
+from envy.cli.test_selection import make_selector
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
-from envy.console.text import Streams, say
+from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest, global_manifest
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError, ManifestError, UsageError
 from envy.events import EventBus
 from envy.host.children import Children
@@ -36,13 +39,14 @@ from envy.testing.drivers.go_toolchain import (
     open_toolchain,
 )
 from envy.testing.package import NothingMatched, RunSettings
-from envy.testing.records import settle_time
+from envy.testing.remote.tests import RemoteTests
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
-from envy.testing.selection import Selector, parse_filter, parse_partition
-from envy.testing.session import View
+from envy.testing.selection import Selector
+from envy.testing.session_result import View
 from envy.testing.session_settings import SessionSettings
+from envy.testing.shared.results import SharedResults
 from envy.testing.views.json import JsonView
 from envy.testing.views.plain import PlainView, ShowOutput
 
@@ -62,6 +66,8 @@ class RunContext:
     store: BinaryStore
     last_run: LastRun
     results: ResultCache
+    shared: SharedResults | None = None
+    remote: RemoteTests | None = None
 
 
 @contextlib.contextmanager
@@ -75,6 +81,8 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
     children = Children()
     control = Control(bus, children)
     root = cache_root(settings) / TESTS_FOLDER
+    # An option that asks for a run reads no results.
+    reads = not (options.no_cache or options.rerun or options.count is not None)
     with contextlib.ExitStack() as closing:
         closing.callback(traces.close)
         closing.callback(bus.close)
@@ -90,19 +98,23 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             environment=settings.environment,
             store=BinaryStore(root / TEST_BINARIES_FOLDER),
             last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
-            results=_results(str(root), settings, options),
+            results=result_cache(
+                str(root),
+                settings,
+                reads=reads,
+                writes=not options.no_cache,
+            ),
+            shared=shared_results(settings, directory, root.parent, bus),
+            remote=remote_tests(
+                settings,
+                directory,
+                root.parent,
+                bus,
+                jobs=options.remote_jobs if options.remote_exec else 0,
+                reads=reads,
+                quiet=settings.quiet or options.json == "-",
+            ),
         )
-
-
-def _results(root: str, settings: Settings, options: TestOptions) -> ResultCache:
-    """Return the cache of results; an option that asks for a run reads none."""
-    return ResultCache(
-        root,
-        settle=settle_time(settings.environment),
-        warn=lambda text: say(sys.stderr, f"warning: {text}"),
-        reads=not (options.no_cache or options.rerun or options.count is not None),
-        writes=not options.no_cache,
-    )
 
 
 def _directory(options: TestOptions) -> Path:
@@ -210,14 +222,18 @@ def make_flags(options: TestOptions, directory: Path) -> GoFlags:
 
 
 def make_driver(
-    context: RunContext, toolchain: GoToolchain, flags: GoFlags, scratch: Path
+    context: RunContext,
+    toolchain: GoToolchain,
+    flags: GoFlags,
+    scratch: Path,
+    rules: tuple[TestRule, ...] = (),
 ) -> GoDriver:
     """Return the Go driver for one run."""
     options = context.options
     return GoDriver(
         toolchain,
         flags,
-        run_settings(context.settings, options),
+        run_settings(context.settings, options, rules),
         store=context.store,
         scratch=scratch,
         build_jobs=options.build_jobs or available_cores(),
@@ -228,11 +244,14 @@ def make_driver(
             settled=context.results.since,
         ),
         rebuild=options.no_cache,
+        remote=context.remote,
     )
 
 
-def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
-    """Return the settings for running tests."""
+def run_settings(
+    settings: Settings, options: TestOptions, rules: tuple[TestRule, ...] = ()
+) -> RunSettings:
+    """Return the settings for running tests; `rules` are those of the manifest."""
     return RunSettings(
         timeout=options.timeout,
         total_timeout=options.total_timeout,
@@ -241,6 +260,7 @@ def run_settings(settings: Settings, options: TestOptions) -> RunSettings:
         isolate=options.isolate,
         fail_fast=settings.fail_fast,
         max_failures=options.max_fails,
+        rules=rules,
     )
 
 
@@ -256,25 +276,8 @@ def session_settings(context: RunContext, *, selector: Selector | None = None) -
         measures_coverage=bool(options.coverage),
         min_coverage=options.min_coverage,
         results=None if options.build_only else context.results,
-    )
-
-
-def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
-    """Return the selector for the options.
-
-    Raises:
-        NothingMatched: --failed is given, but nothing failed in the last run.
-    """
-    failed = last_run.failed() if options.failed else None
-    if options.failed and not failed:
-        known = "nothing failed in the last run" if failed is not None else "there is no last run"
-        raise NothingMatched(f"--failed: {known}", hint="omit --failed to run all tests")
-    return Selector(
-        run=options.run,
-        skip=options.skip,
-        filter=parse_filter(options.filter) if options.filter else None,
-        partition=parse_partition(options.partition) if options.partition else None,
-        failed=failed,
+        shared=None if options.no_cache else context.shared,
+        remote=context.remote,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from envy.cache.names import TEST_LISTINGS_FOLDER
 from envy.cli.test_manifest import ProjectOfTests, manifest_path, may_have_suites
 from envy.cli.test_setup import RunContext, run_settings
+from envy.declarations.test_rules import TestRule
 from envy.declarations.test_settings import TestSettings
 from envy.errors import UsageError
 from envy.host.platform import available_cores
@@ -31,6 +32,7 @@ class TestSuites:
     suites: tuple[Suite, ...]
     environment: dict[str, str]
     folder: Path  # of the manifest, or else of the command
+    rules: tuple[TestRule, ...] = ()
 
     def may_match(self, root: Path, pattern: str) -> bool:
         """Return whether a pattern may match tests of a suite."""
@@ -56,9 +58,10 @@ class TestSuites:
                 environment=self.environment,
                 children=context.children,
                 scratch=Path(scratch),
-                settings=run_settings(context.settings, options),
+                settings=run_settings(context.settings, options, self.rules),
                 build_jobs=options.build_jobs or available_cores(),
                 arguments=options.arguments,
+                coverage=Path(scratch, "coverage") if options.coverage else None,
                 machine_path=context.environment.get("PATH", ""),
             )
             place = SuitePlace(
@@ -108,6 +111,7 @@ class SuiteSearch:
             suites=tuple(self._found.suites),
             environment=project.suite_environment,
             folder=self._folder,
+            rules=project.rules,
         )
 
     def _find(self, tests: TestSettings | None) -> None:
@@ -115,7 +119,7 @@ class SuiteSearch:
             self._context.directory,
             self._context.options.patterns,
             KINDS,
-            None if tests is None else tests.suites,
+            tests.suites if tests is not None and tests.names_suites else None,
             manifest_folder=self._folder,
             snapshot=self.snapshot,
         )

@@ -22,7 +22,8 @@ from envy.testing.package import PlannedPackage
 from envy.testing.replay import replay
 from envy.testing.results import read_run
 from envy.testing.selection import Selector
-from envy.testing.session import SessionResult, TestSession, View
+from envy.testing.session import TestSession
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 from envy.testing.views.plain import summary_line
 from envy.testing.views.tui.app import TestApp

@@ -9,7 +9,7 @@ from envy.cli.exit_codes import CANCELLED
 from envy.cli.test_setup import RunContext
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 from envy.testing.watching import Watcher
 
 

@@ -8,7 +8,7 @@ neither move the cursor nor hide a part of itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from envy.console.text import escape_controls
@@ -63,11 +63,6 @@ def rendered_spans(line: str) -> list[Span]:
     return spans
 
 
-def without_selections(text: str) -> str:
-    """Return a text without sequences that select colours; other control characters stay."""
-    return _SELECT.sub("", text)
-
-
 def without_colours(line: str) -> str:
     """Return a line as safe text that is not coloured."""
     if "\x1b" in line:
@@ -75,6 +70,18 @@ def without_colours(line: str) -> str:
         if text.isascii() and text.isprintable() and masked(text) == text:
             return text
     return "".join(text for text, _ in rendered_spans(line))
+
+
+def lines_without_colours(lines: Sequence[str]) -> list[str]:
+    """Return what `without_colours` returns for each of many lines, in a fraction of the time."""
+    text = _SELECT.sub("", "\n".join(lines))
+    found = text.split("\n")
+    if len(found) != len(lines) or masked(text) != text:
+        return [without_colours(line) for line in lines]
+    return [
+        plain if plain.isascii() and plain.isprintable() else without_colours(line)
+        for plain, line in zip(found, lines, strict=True)
+    ]
 
 
 def painted_spans(spans: list[Span]) -> str:

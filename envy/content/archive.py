@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from envy import interpreter
@@ -308,12 +308,12 @@ def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
             yield member, _named(archive, content)
 
 
-def _named(archive: Path, content: Iterator[bytes]) -> Iterator[bytes]:
+def _named(archive: Path, content: Iterable[bytes]) -> Iterator[bytes]:
     with named_errors(archive):
         yield from content
 
 
-def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterator[bytes]]]:
+def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterable[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
         raise unknown(archive)
     with (
@@ -324,7 +324,7 @@ def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterator[b
         yield from members_of(archive, chunks)
 
 
-def _extract_tar_member(job: Unpacking, member: Header, content: Iterator[bytes]) -> None:
+def _extract_tar_member(job: Unpacking, member: Header, content: Iterable[bytes]) -> None:
     mtime, kind = int(member.mtime), member.kind
     if kind == FILE:
         write_file(job, member.name, content, mode=member.mode, mtime=mtime)

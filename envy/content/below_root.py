@@ -50,6 +50,7 @@ class BelowRoot:
         self.arrivals: Arrivals | None = None  # set while several items are unpacked
         self.unpacked = UnpackedSize()
         self.digests: WrittenDigests | None = None  # of the files that archives bring
+        self.is_final = False  # true: nothing changes these files before they are published
         self._open: dict[Parts, int] = {(): os.open(self.root, _FOLDER)}
         self._real: dict[Parts, Parts] = {}  # real paths of folders; a new link may change them
 

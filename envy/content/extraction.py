@@ -72,7 +72,7 @@ def refusal(archive: Path, member: str, why: str) -> ArchiveError:
 
 def parts_of(job: Unpacking, member: str) -> Parts:
     """Return the parts of a member's name; raise if the name could lead outside the root."""
-    if member.startswith(("/", "\\")) or _DRIVE.match(member):
+    if member.startswith(("/", "\\")) or (member[1:2] == ":" and _DRIVE.match(member)):
         raise job.refuse(member, "is an absolute path")
     if ".." in member and ".." in re.split(r"[/\\]", member):
         raise job.refuse(member, 'contains ".."')
@@ -96,7 +96,7 @@ def _place(job: Unpacking, member: str) -> Parts | None:
     parts = job.place(parts_of(job, member))
     if not parts:
         return None
-    if _DRIVE.match(parts[0]) or parts[0].startswith("\\"):
+    if (parts[0][1:2] == ":" and _DRIVE.match(parts[0])) or parts[0].startswith("\\"):
         raise job.refuse(member, "is an absolute path")
     if job.select is not None and not job.select.takes(parts):
         return None
@@ -135,8 +135,9 @@ def create_file(job: Unpacking, member: str, parts: Parts, mode: int) -> int:
         mode |= 0o111
     # Only the executable bit is kept: setuid is never wanted, and a build could not patch a
     # read-only file.
+    kept = 0o755 if mode & 0o111 else 0o644
     try:
-        return job.below.create_file(parts, 0o755 if mode & 0o111 else 0o644)
+        return job.below.create_file(parts, kept & ~0o222 if job.below.is_final else kept)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
 
@@ -164,8 +165,12 @@ def write_file(
     parts = place_file(job, member)
     if parts is None:
         return
+    if isinstance(pieces, tuple):  # without a generator for each file
+        job.below.unpacked.add(sum(map(len, pieces)), job.archive)
+    else:
+        pieces = _counted(job, pieces)
     descriptor = create_file(job, member, parts, mode)
-    fill_file(job, descriptor, _counted(job, pieces), mtime)
+    fill_file(job, descriptor, pieces, mtime)
     job.count += 1
     if job.report:
         job.report(job.count, job.total)

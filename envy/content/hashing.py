@@ -7,7 +7,6 @@ Guarantees
 """
 
 # Plain os functions: these run once per file, perhaps a hundred thousand times.
-# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -109,13 +108,12 @@ def _files_below(top: str, algorithm: str) -> Iterator[FileToHash]:
             continue
         below: list[str] = []
         for entry in entries:
-            path = os.path.join(folder, entry.name)
             if entry.is_file(follow_symlinks=False):
-                yield FileToHash(path, algorithm, in_tree=True)
+                yield FileToHash(entry.path, algorithm, in_tree=True)
             elif entry.is_dir(follow_symlinks=False):
-                below.append(path)
+                below.append(entry.path)
             else:
-                yield FileToHash(path, algorithm, left_out=True)
+                yield FileToHash(entry.path, algorithm, left_out=True)
         waiting += reversed(below)
 
 
@@ -138,13 +136,16 @@ def file_hashes(
         first = memoryview(bytearray(_SMALL))
         for file in files:
             started = _begin(file, first, job)
-            if isinstance(started, _Begun):
+            if isinstance(started, FileHash):
+                if not waiting:
+                    yield started
+                    continue
+                waiting.append(started)
+            else:
                 if pool is None:
                     pool = closing.enter_context(ThreadPoolExecutor(workers, "envy-hash"))
                     closing.callback(stopped.set)  # before the pool waits for its threads
                 waiting.append(pool.submit(_finish, started, job))
-            else:
-                waiting.append(started)
             while waiting and (len(waiting) > _AHEAD or _is_done(waiting[0])):
                 yield _result(waiting.popleft())
         while waiting:

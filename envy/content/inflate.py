@@ -6,6 +6,7 @@ Owns the bound on memory: a few bytes of deflated data can hold a thousand times
 import functools
 import importlib
 import zlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 RAW, GZIP = -15, 31  # how the stream is wrapped, as zlib names it
@@ -49,6 +50,13 @@ def inflate(raw: bytes | memoryview, size: int, library: Any = None) -> bytes:
     found = inflater.decompress(raw, size + 1)
     if not inflater.eof:
         raise EOFError("a member is incomplete, or longer than it says")
+    return found
+
+
+@functools.cache
+def checksum() -> Callable[[bytes, int], int]:
+    """Return the function that computes a CRC-32: of some bytes, after those of an earlier one."""
+    found: Callable[[bytes, int], int] = inflating_library().crc32
     return found
 
 

@@ -26,20 +26,25 @@ def new_tree_for(dest: Path) -> Iterator[Path]:
     Raises:
         EnvyError: it cannot be created there.
     """
-    folder = dest if dest.is_dir() else dest.parent
+    # `Path.is_dir` raises for a name that is too long.
+    folder = dest if os.path.isdir(dest) else dest.parent  # noqa: PTH112
+    holder = Path(unique_name(str(folder / (dest.name or "envy"))))
+    try:  # before it exists: a signal may come as soon as it does
+        _make(holder, folder, dest)
+        yield holder / "new"
+    finally:
+        _remove(holder)
+
+
+def _make(holder: Path, folder: Path, dest: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        holder = Path(unique_name(str(folder / (dest.name or "envy"))))
         holder.mkdir(mode=0o700)
     except FileExistsError as error:
         raise EnvyError(f"{dest} cannot be written: {folder} is not a folder") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise EnvyError(f"{dest} cannot be written: {reason}") from error
-    try:
-        yield holder / "new"
-    finally:
-        _remove(holder)
 
 
 def _remove(holder: Path) -> None:

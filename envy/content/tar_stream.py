@@ -4,7 +4,7 @@ Owns the order of headers and contents. A damaged header is an error and not the
 not be seekable, and no header makes envy read or keep more than its limit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from envy.content.tar_header import (
@@ -44,6 +44,14 @@ class _Chunks:
         if self._at - begin == len(self._chunk):
             return self._chunk
         return self._chunk[begin : self._at]
+
+    def whole(self, size: int) -> bytes | None:
+        """Return the next `size` bytes if they are in one chunk, as most files are; else None."""
+        begin, end = self._at, self._at + size
+        if end > len(self._chunk):
+            return None
+        self._at = end
+        return self._chunk[begin:end]
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yield the next `size` bytes.
@@ -116,7 +124,9 @@ class _Headers:
             self._is_first = False
             header = parse_header(block)
             if header.type not in EXTENDED:
-                return with_extensions(header, {**self._global, **extended})
+                if self._global or extended or header.type != b"0":
+                    header = with_extensions(header, {**self._global, **extended})
+                return header
             self._extend(header, extended)
         raise ValueError("an entry has too many headers")
 
@@ -148,8 +158,8 @@ class _Headers:
             )
 
 
-def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header, Iterator[bytes]]]:
-    """Yield the members of a tar in order, each with the pieces of its content.
+def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header, Iterable[bytes]]]:
+    """Yield the members of a tar in order, each with the pieces of its content, a tuple if at hand.
 
     The content is read as far as it is taken, and the rest passed by.
 
@@ -168,10 +178,14 @@ def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header,
                 hint="pack it without the option --sparse",
             )
         size = header.content_size
-        content = stream.pieces(size)
-        yield header, content
-        for _ in content:
-            pass
+        whole = stream.whole(size)
+        if whole is not None:
+            yield header, (whole,) if whole else ()
+        else:
+            content = stream.pieces(size)
+            yield header, content
+            for _ in content:
+                pass
         stream.skip(-size % BLOCK)
     # The checksum of a compressed stream is at its end.
     while stream.piece(1 << 30):

@@ -51,6 +51,11 @@ class WrittenDigests:
 
     def write(self, descriptor: int, pieces: Iterable[bytes]) -> str:
         """Write pieces to a file; return their digest, or "" if a needle is in them."""
+        if isinstance(pieces, tuple) and len(pieces) == 1:
+            # Nearly all files of nearly all archives.
+            write_all(descriptor, pieces[0])
+            digest: str = blake3(pieces[0]).hexdigest()
+            return "" if self._holds_needle(pieces[0], b"") else digest
         hasher = blake3()
         tail = b""
         is_clean = True
@@ -76,9 +81,12 @@ class WrittenDigests:
 
     def note(self, status: os.stat_result, digest: str) -> None:
         """Record the digest of a file that is written and closed but for reading its status."""
-        self.forget(status)
+        key = _key(status)
+        self._known.pop(key, None)
         if digest and status.st_ctime_ns % _COARSE:
-            self._fresh[_key(status)] = (_identity(status), digest)
+            self._fresh[key] = (_identity(status), digest)
+        else:
+            self._fresh.pop(key, None)
 
     def forget(self, status: os.stat_result) -> None:
         """Forget a file, whose inode may be that of one that was removed."""

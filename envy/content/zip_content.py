@@ -8,12 +8,11 @@ but the descriptor, whose position is neither used nor changed.
 
 import os
 import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from envy.content.inflate import RAW, inflate, inflater
+from envy.content.inflate import RAW, checksum, inflate, inflater
 from envy.content.zip_names import raw_name
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def content_pieces(descriptor: int, member: "zipfile.ZipInfo", end: int) -> Iter
     if len(raw) < member.compress_size:
         raw = memoryview(_exactly(descriptor, member.compress_size, start))
     data = inflate(raw, member.file_size) if member.compress_type == _DEFLATED else bytes(raw)
-    _verify(member, len(data), zlib.crc32(data))
+    _verify(member, len(data), checksum()(data, 0))
     return (data,)
 
 
@@ -102,6 +101,7 @@ def _exactly(descriptor: int, size: int, at: int) -> bytes:
 
 def _large(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
     size = crc = 0
+    add = checksum()
     stored = member.compress_type == _STORED
     for data in (
         _stored(descriptor, member, start) if stored else _inflated(descriptor, member, start)
@@ -109,7 +109,7 @@ def _large(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[b
         size += len(data)
         if size > member.file_size:
             break
-        crc = zlib.crc32(data, crc)
+        crc = add(data, crc)
         yield data
     _verify(member, size, crc)
 

@@ -12,11 +12,12 @@ Guarantees
 """
 
 import contextlib
+import functools
 import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from envy.content.brought import Parts
@@ -82,7 +83,8 @@ class _Extraction:
     def take_member(self, number: int, member: "zipfile.ZipInfo") -> None:
         """Let a file wait; write another member after all files that wait."""
         job = self._job
-        name, mode, mtime = _name_of(member), _mode_of(job, member), _mtime_of(member)
+        name, mode = _name_of(member), _mode_of(job, member)
+        mtime = _mtime_of(member.date_time)
         if name.endswith("/"):
             write_folder(job, name, mtime=mtime)
         elif stat.S_ISLNK(mode):
@@ -122,7 +124,9 @@ class _Extraction:
 
 
 def _name_of(member: "zipfile.ZipInfo") -> str:
-    name = member_name(member)
+    # As for nearly all members: a name that is the same in every encoding, and no other one.
+    plain = not member.extra and member.orig_filename.isascii()
+    name = member.filename if plain else member_name(member)
     # Some programs on Windows write backslashes, against the format.
     return name.replace("\\", "/") if member.create_system == _DOS else name
 
@@ -130,16 +134,19 @@ def _name_of(member: "zipfile.ZipInfo") -> str:
 def _mode_of(job: Unpacking, member: "zipfile.ZipInfo") -> int:
     mode = member.external_attr >> 16
     # pip makes a file of a wheel executable by its mode, whatever system the wheel was zipped on.
-    is_of_wheel = job.archive.suffix == ".whl" and stat.S_ISREG(mode)
-    return 0 if member.create_system == _DOS and not is_of_wheel else mode
+    if member.create_system == _DOS and not (stat.S_ISREG(mode) and job.archive.suffix == ".whl"):
+        return 0
+    return mode
 
 
-def _mtime_of(member: "zipfile.ZipInfo") -> int:
+@functools.lru_cache(maxsize=64)
+def _mtime_of(date_time: tuple[int, ...]) -> int:
+    """Return the time of a member; many of an archive have the same."""
     import calendar
 
     # Zip has no time zone; UTC gives the same result everywhere.
     try:
-        return calendar.timegm((*member.date_time, 0, 0, 0))
+        return calendar.timegm((*date_time, 0, 0, 0))
     except ValueError:
         return 0
 
@@ -197,7 +204,7 @@ class _Work:
                     os.close(descriptor)
                     continue
                 try:
-                    fill_file(job, descriptor, self._pieces(file), file.mtime)
+                    self._fill_one(file, descriptor)
                 except Exception as error:  # noqa: BLE001 - raised by `raise_first`
                     with self._lock:
                         if not self._is_after_failure(file):
@@ -211,10 +218,21 @@ class _Work:
             for _file, descriptor in created:
                 os.close(descriptor)
 
-    def _pieces(self, file: _File) -> Iterator[bytes]:
-        for piece in content_pieces(
-            self._descriptor, file.member, self._ends[file.member.header_offset]
-        ):
+    def _fill_one(self, file: _File, descriptor: int) -> None:
+        try:
+            pieces = self._pieces(file)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        fill_file(self.job, descriptor, pieces, file.mtime)
+
+    def _pieces(self, file: _File) -> Iterable[bytes]:
+        member = file.member
+        pieces = content_pieces(self._descriptor, member, self._ends[member.header_offset])
+        return pieces if isinstance(pieces, tuple) else self._until_stopped(pieces)
+
+    def _until_stopped(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
             if self._stopped:
                 return
             yield piece

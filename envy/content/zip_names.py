@@ -20,8 +20,9 @@ _VERSION = 1
 def raw_name(member: "zipfile.ZipInfo") -> bytes:
     """Return the name of a member as it is stored."""
     name = member.orig_filename
-    is_utf_8 = member.flag_bits & _IS_UTF_8 or name.isascii()  # the same in both; utf-8 is faster
-    return name.encode("utf-8" if is_utf_8 else "cp437")
+    if name.isascii():
+        return name.encode()  # the same in both, and faster
+    return name.encode("utf-8" if member.flag_bits & _IS_UTF_8 else "cp437")
 
 
 def member_name(member: "zipfile.ZipInfo") -> str:

@@ -67,7 +67,7 @@ class SourceText:
         if table is None:
             return self._line_of_assignment(variable)
         if location.index < 0:
-            return table.fields.get(location.field, table.line)
+            return _line_in_field(table, location)
         # Elements that were computed have no entry of their own in the text.
         if len(table.elements) != location.length:
             return table.line
@@ -81,18 +81,30 @@ class SourceText:
         return self._text.count("\n", 0, found.start()) + 1 if found else 0
 
 
+def _line_in_field(table: TablePositions, location: "EntryLocation") -> int:
+    line = table.fields.get(location.field, table.line)
+    rows = table.rows.get(location.field, ())
+    if not 0 <= location.row < len(rows):
+        return line
+    row = rows[location.row]
+    return (row.fields or {}).get(location.inner, row.line)
+
+
 class EntryLocation(SourceLocation):
     """A location whose path and line are computed when they are read."""
 
-    __slots__ = ("_source", "field", "index", "length", "variable")
+    __slots__ = ("_source", "field", "index", "inner", "length", "row", "variable")
     variable: str
     length: int
     index: int
     field: str
+    row: int  # the element of a field that is an array
+    inner: str  # the field of that
 
     def __init__(
-        self, source: SourceText, variable: str, length: int, index: int = -1, field: str = ""
-    ) -> None:
+        self, source: SourceText, variable: str, length: int, index: int = -1, field: str = "",
+        *, row: int = -1, inner: str = "",
+    ) -> None:  # fmt: skip
         # The base is frozen, and its own fields are replaced by the properties below.
         assign = object.__setattr__
         assign(self, "_source", source)
@@ -100,6 +112,8 @@ class EntryLocation(SourceLocation):
         assign(self, "length", length)
         assign(self, "index", index)
         assign(self, "field", field)
+        assign(self, "row", row)
+        assign(self, "inner", inner)
 
     @property
     def path(self) -> Path:
@@ -113,16 +127,22 @@ class EntryLocation(SourceLocation):
 
     def at_element(self, index: int) -> "EntryLocation":
         """Return the location of the element with this index (from 0)."""
-        if self.index >= 0 or self.field:
-            return self
         source: SourceText = self._source  # type: ignore[attr-defined]
-        return EntryLocation(source, self.variable, self.length, index)
+        if self.index < 0 and not self.field:
+            return EntryLocation(source, self.variable, self.length, index)
+        if self.index < 0 and self.row < 0:
+            return EntryLocation(source, self.variable, self.length, field=self.field, row=index)
+        return self
 
     def at_field(self, name: str) -> "EntryLocation":
         """Return the location of the field with this name."""
+        source: SourceText = self._source  # type: ignore[attr-defined]
+        if self.row >= 0 and not self.inner:
+            return EntryLocation(
+                source, self.variable, self.length, field=self.field, row=self.row, inner=name
+            )
         if self.field:
             return self
-        source: SourceText = self._source  # type: ignore[attr-defined]
         return EntryLocation(source, self.variable, self.length, self.index, name)
 
     def __eq__(self, other: object) -> bool:

@@ -1,6 +1,7 @@
 """The table `tests` of the manifest: what `envy test` needs to know of a project.
 
-Each entry but `native` is a suite of tests, which `suite_settings` parses. `tests.native` has a
+Each entry but `settings`, which `test_rules` parses, and `native` is a suite of tests, which
+`suite_settings` parses. `tests.native` has a
 table a folder: `sources`, patterns of the library that its tests are built with, `include`, folders
 of headers, `flags` of the compiler, `link`, those of the linker, and `inputs`, files and folders
 elsewhere that the tests read. Paths are relative to the manifest. A folder `name/...` stands for
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from envy.declarations import fields
 from envy.declarations.suite_settings import SuiteSettings, parse_suite
+from envy.declarations.test_rules import TestRule, parse_rules
 from envy.errors import DeclarationError, SourceLocation
 
 _NATIVE = frozenset({"sources", "include", "flags", "inputs", "link"})
@@ -39,6 +41,8 @@ class TestSettings:
 
     native: tuple[NativeFolder, ...] = ()  # the more exact folder last
     suites: tuple[SuiteSettings, ...] = ()
+    rules: tuple[TestRule, ...] = ()
+    names_suites: bool = True  # False: there is nothing but rules, so that suites are found
 
 
 NO_TESTS = TestSettings()
@@ -54,14 +58,16 @@ def parse_tests(value: object, *, origin: SourceLocation | None) -> TestSettings
     suites = tuple(
         parse_suite(name, row, origin=fields.field_origin(origin, str(name)))
         for name, row in table.items()
-        if name != "native"
+        if name not in {"native", "settings"}
     )
+    rules = parse_rules(table.get("settings", []), origin=fields.field_origin(origin, "settings"))
     here = fields.field_origin(origin, "native")
     rows = _table("tests.native", table.get("native", {}), here)
     found = [_folder(str(name), row, fields.field_origin(here, str(name)))
              for name, row in rows.items()]  # fmt: skip
     folders = sorted(found, key=lambda one: (len(one.folder), not one.below))
-    return TestSettings(tuple(folders), suites)
+    names_suites = not table or bool(table.keys() - {"settings"})
+    return TestSettings(tuple(folders), suites, rules, names_suites)
 
 
 def _folder(name: str, value: object, origin: SourceLocation | None) -> NativeFolder:

@@ -42,7 +42,18 @@ from envy.events.scripts import (
     LuaCtxRunStart,
 )
 from envy.events.sharing import EntryNotTaken, EntryStored, EntryTaken
-from envy.events.tests import TestBuildComplete, TestBuildStart, TestPhaseComplete, TestPhaseStart
+from envy.events.tests import (
+    TestBuildComplete,
+    TestBuildStart,
+    TestExecuted,
+    TestKeptLocal,
+    TestPhaseComplete,
+    TestPhaseStart,
+    TestResultNotStored,
+    TestResultNotTaken,
+    TestResultStored,
+    TestResultTaken,
+)
 
 __all__ = [
     "CacheHit", "CacheMiss", "DependencyAdded", "DownloadProgress", "EntryNotTaken", "EntryStored",
@@ -55,7 +66,9 @@ __all__ = [
     "PhaseUnblocked", "RecipeAborted", "RecipeComplete", "RecipeRegistered",
     "ReferenceResolved", "SlotAcquired", "SlotRefused", "SlotReleased", "Stamped",
     "StandardOutput", "TargetExtended", "TestBuildComplete", "TestBuildStart",
-    "TestPhaseComplete", "TestPhaseStart", "ThreadComplete", "ThreadStart", "event_classes",
+    "TestExecuted", "TestKeptLocal",
+    "TestPhaseComplete", "TestPhaseStart", "TestResultNotStored", "TestResultNotTaken",
+    "TestResultStored", "TestResultTaken", "ThreadComplete", "ThreadStart", "event_classes",
     "fields_of",
 ]  # fmt: skip
 

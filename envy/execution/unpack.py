@@ -22,6 +22,7 @@ from envy.content.brought import LeadsOutside, Parts
 from envy.content.member_selection import MemberSelection
 from envy.content.spelling import SameToFileSystem
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.tables import StageTable
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
 from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
@@ -70,8 +71,23 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
             run.recipe.work.unpacked = below.unpacked
         below.unpacked = run.recipe.work.unpacked
         below.digests = run.recipe.work.written
+        below.is_final = _is_published_so(run)
         yield below, parts_of(inner)
         judge_links(below)
+
+
+def _is_published_so(run: PhaseRun) -> bool:
+    """Return whether files are published as they are unpacked: nothing of the recipe runs between.
+
+    Then they are created with the permissions that publishing would give them.
+    """
+    loaded = run.recipe.loaded_or_none
+    if loaded is None:
+        return False  # a function fetches the recipe itself
+    definition = loaded.definition
+    has_verbs = definition.build is not None or definition.install is not None
+    stages_itself = definition.stage is not None and not isinstance(definition.stage, StageTable)
+    return not (has_verbs or stages_itself or definition.writable)
 
 
 def _explained(error: PathConflict, first: SourceItem, second: SourceItem) -> EnvyError:

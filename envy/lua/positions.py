@@ -35,6 +35,7 @@ class TablePositions:
     line: int
     elements: tuple[ElementPosition, ...] = ()
     fields: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, tuple[ElementPosition, ...]] = field(default_factory=dict)  # in a field
 
 
 def locate_table(text: str, variable: str) -> TablePositions | None:
@@ -51,13 +52,15 @@ def locate_table(text: str, variable: str) -> TablePositions | None:
     lines = _Lines(text)
     elements: list[ElementPosition] = []
     fields: dict[str, int] = {}
+    rows: dict[str, tuple[ElementPosition, ...]] = {}
     for first, last in split_fields(tokens, start + 2, end):
         name = field_name(tokens, first, last)
         if name is not None:
             fields[name] = lines.of(tokens[first])
+            rows[name] = _rows(tokens, first, last, lines)
         elif not is_keyed(tokens, first, last):
             elements.append(_element(tokens, first, last, lines))
-    return TablePositions(lines.of(tokens[start]), tuple(elements), fields)
+    return TablePositions(lines.of(tokens[start]), tuple(elements), fields, rows)
 
 
 def count_arguments(text: str, line: int, function: str) -> int | None:
@@ -111,6 +114,18 @@ class _Lines:
 
     def of(self, token: Token) -> int:
         return bisect_left(self._ends, token.start) + 1
+
+
+def _rows(tokens: list[Token], first: int, last: int, lines: _Lines) -> tuple[ElementPosition, ...]:
+    """Return the positional elements of a field whose value is a table constructor."""
+    opening = next(at for at in range(first, last) if tokens[at].text == "=") + 1
+    if opening >= last or tokens[opening].text != "{" or matching(tokens, opening) != last - 1:
+        return ()
+    return tuple(
+        _element(tokens, inner, end, lines)
+        for inner, end in split_fields(tokens, opening, last - 1)
+        if field_name(tokens, inner, end) is None and not is_keyed(tokens, inner, end)
+    )
 
 
 def _element(tokens: list[Token], first: int, last: int, lines: _Lines) -> ElementPosition:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from envy.declarations.durations import EXAMPLES, seconds_of
 from envy.errors import UsageError
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str, *, option: str) -> float:
@@ -16,15 +12,10 @@ def parse_duration(text: str, *, option: str) -> float:
     Raises:
         UsageError: The text is not a valid duration.
     """
-    word = text.strip()
-    if word in {"0", "+0"}:
-        return 0.0
-    parts = list(_PART.finditer(word.removeprefix("+")))
-    if not parts or "".join(part.group() for part in parts) != word.removeprefix("+"):
-        raise UsageError(
-            f"{option}: {text!r} is not a valid duration", hint="such as 30s, 2m, 1h30m or 250ms"
-        )
-    return sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise UsageError(f"{option}: {text!r} is not a valid duration", hint=EXAMPLES)
+    return seconds
 
 
 def go_duration(seconds: float) -> str:

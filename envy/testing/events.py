@@ -38,6 +38,7 @@ class StreamEvent:
     path: str = ""
     driver: str = ""
     cached: bool = False
+    remote: bool = False  # the cached result is that of another machine
     attempt: int = 0  # 2 and more: a retry
     reason: str = ""  # why a test or a package failed, when the driver knows more than its output
     signal: str = ""
@@ -67,11 +68,12 @@ _NAMES = {
     "path": "Path",
     "driver": "Driver",
     "cached": "Cached",
+    "remote": "Remote",
     "attempt": "Attempt",
     "reason": "Reason",
     "signal": "Signal",
 }
-_TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "attempt"}
+_TEXTS = frozenset(_NAMES) - {"elapsed", "cached", "remote", "attempt"}
 
 
 def as_json(event: StreamEvent) -> str:
@@ -133,7 +135,7 @@ def event_of(row: Any, *, where: str) -> StreamEvent:
 def _fits(field: str, value: Any) -> bool:
     if field in _TEXTS:
         return isinstance(value, str)
-    if field == "cached":
+    if field in {"cached", "remote"}:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False

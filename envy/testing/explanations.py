@@ -71,15 +71,22 @@ def reason_of(
     """
     if run.kept_result is not None:
         since = f" since it passed; selected, because {run.cause}" if run.cause else ""
-        return f"cached, nothing changed{since}"
+        origin = run.kept_result.origin
+        return f"cached, taken from {origin}" if origin else f"cached, nothing changed{since}"
     if run.verdict is PackageVerdict.NO_TESTS:
         return "no tests"
     if run.verdict in {PackageVerdict.NOT_RUN, PackageVerdict.BUILD_FAILED}:
         return str(run.verdict.value)
     why = _why_run(run, reads=reads, earlier=earlier, changed=changed)
-    ran = f"ran, because {why}" if why else "ran"
+    ran = " ".join(["ran", run.ran_on]) if run.ran_on.startswith("on ") else run.ran_on or "ran"
+    ran += f", because {why}" if why else ""
     ran += f"; selected, because {run.cause}" if run.cause else ""
-    return f"{ran}; not kept: {run.unkept}" if run.unkept and run.unkept != why else ran
+    ran += f"; {run.not_taken}" if run.not_taken else ""
+    if run.unkept and run.unkept != why:
+        ran += f"; not kept: {run.unkept}"
+    if run.unshared and run.unshared not in run.not_taken:
+        ran += f"; not shared: {run.unshared}"
+    return ran
 
 
 def _why_run(

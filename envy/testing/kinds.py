@@ -15,6 +15,7 @@ from envy.testing.consulted import Unkept
 from envy.testing.events import StreamEvent
 from envy.testing.package import Driver, PackageRun, PackageVerdict, TestPhase
 from envy.testing.result_cache import Recording, ResultCache
+from envy.testing.shared.results import SharedResults
 
 
 class RunControl(Protocol):
@@ -22,6 +23,9 @@ class RunControl(Protocol):
 
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
+
+    def check(self) -> None:
+        """Raise Cancelled if the run is to end."""
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
         """Return the function that takes the events of this package."""
@@ -95,10 +99,20 @@ class PackageKind(_Kind):
         driver: Driver,
         pool: Pool[Coordination],
         results: ResultCache | None,
+        *,
+        shared: SharedResults | None = None,
     ) -> None:
         super().__init__(bus, driver, pool)
         self._session = session
         self._results = results
+        self._shared = shared
+        self.remote_pool: Pool[Coordination] | None = None
+
+    def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
+        """Return the pool of packages that run here, or that of those that a server runs."""
+        run: PackageRun = node.subject
+        is_remote = phase == TestPhase.RUN and run.remote is not None
+        return self.remote_pool if is_remote and self.remote_pool else super().pool(node, phase)
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """Return whether a phase has no work: discovery is over, and a build is a gate."""
@@ -173,6 +187,10 @@ class PackageKind(_Kind):
             self._results.keep(run.result_key, run.facts, recording.events)
         except Unkept as error:
             run.unkept = str(error)
+            return
+        if self._shared is not None:
+            environment = self._driver.environment
+            self._shared.note(run, recording.events, environment, self._session.check)
 
     def _report(self, run: PackageRun) -> None:
         """End the package; emit the events of a package that had nothing to run."""

@@ -11,7 +11,7 @@ from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.events import StreamEvent, parse_event
 from envy.testing.replay import runs_of
 from envy.testing.results import Recorder
-from envy.testing.session import SessionResult, View
+from envy.testing.session_result import SessionResult, View
 
 
 def run_go_test(

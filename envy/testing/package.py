@@ -8,12 +8,14 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from envy.declarations.test_rules import TestRule
 from envy.errors import EnvyError
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes, KnownReads
 from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.result_cache import KeptResult
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 Emit = Callable[[StreamEvent], None]
 
@@ -91,6 +93,14 @@ class Selection:
     skip: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteInputs:
+    """What a test program needs on another machine: files here, by their paths there."""
+
+    folder: str  # of the package
+    files: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class PackageRun:
     """One package in a session; only its worker changes it."""
@@ -110,6 +120,11 @@ class PackageRun:
     unkept: str = ""  # why its result is not kept
     facts: Sequence[Fact] = ()  # what its tests consulted
     cause: str = ""  # what changed, that made it run with --changed
+    shared: SharedKey | None = None  # of its result on other machines; None if it has none there
+    not_taken: str = ""  # why no result of another machine is used
+    unshared: str = ""  # why its result is not given to others
+    ran_on: str = ""  # which server ran its tests, or answered for them
+    remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 
 Known = Callable[[PackageRun], KnownReads]
@@ -126,6 +141,45 @@ class RunSettings:
     isolate: bool = False
     fail_fast: bool = False
     max_failures: int = 0
+    rules: tuple[TestRule, ...] = ()  # of single tests; the last that matches counts
+
+    def timeout_of(self, package: str, test: str) -> float:
+        """Return the time limit of a test."""
+        given = [rule.timeout for rule in self._of(package, test) if rule.timeout is not None]
+        return given[-1] if given else self.timeout
+
+    def longest_timeout(self, package: str, tests: Sequence[str]) -> float:
+        """Return the longest time limit of several tests; 0 if one has none."""
+        if not self.rules:
+            return self.timeout
+        limits = [self.timeout_of(package, test) for test in tests or ("",)]
+        return 0.0 if 0 in limits else max(limits)
+
+    def retries_of(self, package: str, test: str) -> int:
+        """Return how often a failed test is run again."""
+        given = [rule.retries for rule in self._of(package, test) if rule.retries is not None]
+        return given[-1] if given else self.retries
+
+    @property
+    def attempts(self) -> range:
+        """The numbers of further attempts that any test may have."""
+        most = max([self.retries, *(rule.retries or 0 for rule in self.rules)])
+        return range(2, most + 2)
+
+    def is_serial(self, package: str, test: str) -> bool:
+        """Return whether no other test may run at the same time."""
+        given = [rule.serial for rule in self._of(package, test) if rule.serial is not None]
+        return bool(given and given[-1])
+
+    @property
+    def limits_key(self) -> str:
+        """The time limits of all tests, for the keys of results."""
+        rows = [row for row in self.rules if row.timeout is not None]
+        own = (f" {row.package!r} {row.test!r} {row.timeout}" for row in rows)
+        return "".join([str(self.timeout), *own])
+
+    def _of(self, package: str, test: str) -> list[TestRule]:
+        return [rule for rule in self.rules if rule.matches(package, test)]
 
 
 class Driver(Protocol):
@@ -178,6 +232,13 @@ class Driver(Protocol):
         """Return the key of everything known before the tests run; "" if no result may be kept.
 
         Sets `unkept` in the latter case, unless there is nothing to run.
+        """
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine, apart from what the tests consult.
+
+        Raises:
+            Unshared: its results mean something on this machine only.
         """
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:

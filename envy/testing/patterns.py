@@ -98,19 +98,59 @@ def select_top_level(names: Iterable[str], *, run: str, skip: str) -> tuple[str,
 def selected_tests(names: Sequence[str], selection: Selection) -> tuple[str, ...]:
     """Return the selected tests of a package, in their order, for drivers that run no Go.
 
+    A slash in a pattern may be one that a name has, which is written `%2F` there. If no name
+    matches in this way, it divides a test from its subtests, as with Go.
+
     Raises:
         UsageError: only Go can tell which they are.
     """
     if selection.names is not None:
         wanted = set(selection.names)
         names = [name for name in names if name in wanted]
-    found = select_top_level(names, run=selection.run, skip=selection.skip)
-    if found is None:
-        raise UsageError(
-            f"--run or --skip has syntax that only Go can evaluate: "
-            f"{selection.run or selection.skip!r}"
-        )
-    return found
+    if selection.run:
+        kept = {name for one in split_alternatives(selection.run) for name in _matched(names, one)}
+        names = [name for name in names if name in kept]
+    for parts in split_alternatives(selection.skip) if selection.skip else ():
+        left_out = set(_matched(names, parts, only_whole=len(parts) > 1))
+        names = [name for name in names if name not in left_out]
+    return tuple(names)
+
+
+def subtests_of(names: Iterable[str], pattern: str) -> dict[str, list[list[str]]]:
+    """Return what a pattern says of the subtests of tests: alternatives with a part for each level.
+
+    A test that has no entry is meant as a whole.
+    """
+    names = list(names)
+    found: dict[str, list[list[str]]] = {}
+    whole: set[str] = set()
+    for parts in split_alternatives(pattern) if pattern else ():
+        is_name = len(parts) == 1 or bool(_matched(names, parts, only_whole=True))
+        for name in _matched(names, parts):
+            if is_name:
+                whole.add(name)
+            else:
+                found.setdefault(name, []).append(parts[1:])
+    return {name: rows for name, rows in found.items() if name not in whole}
+
+
+def _matched(names: Iterable[str], parts: Sequence[str], *, only_whole: bool = False) -> list[str]:
+    """Return the tests that one alternative matches; with `only_whole`, by a name with slashes."""
+    names = list(names)
+    if len(parts) > 1:
+        whole = compile_part("/".join(parts))  # None: flags within are for one level
+        found = [name for name in names if whole and whole.search(name.replace("%2F", "/"))]
+        if found or only_whole:
+            return found
+    first = _compiled(parts[0])
+    return [name for name in names if first.search(name)]
+
+
+def _compiled(part: str) -> re.Pattern[str]:
+    pattern = compile_part(part)
+    if pattern is None:
+        raise UsageError(f"--run or --skip has syntax that only Go can evaluate: {part!r}")
+    return pattern
 
 
 def exactly(names: Iterable[str], *, run: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from envy.testing.events import StreamEvent
 from envy.testing.package import PackageRun, PackageVerdict, TestPackage
 from envy.testing.results import Recorder
-from envy.testing.session import SessionResult, View
+from envy.testing.session_result import SessionResult, View
 
 
 def replay(

@@ -41,6 +41,7 @@ class KeptResult:
 
     facts: Sequence[Fact]
     events: Sequence[StreamEvent]
+    origin: str = ""  # the server that it was taken from
 
     def forget_events(self) -> None:
         """Free the memory of the events, which may be large, once they are shown."""
@@ -54,7 +55,11 @@ class KeptResult:
     def replayed(self) -> list[StreamEvent]:
         """Return the events as they are shown again, marked and with the present time."""
         now = time.time()
-        return [dataclasses.replace(event, time=now, cached=True) for event in self.events]
+        is_remote = bool(self.origin)
+        return [
+            dataclasses.replace(event, time=now, cached=True, remote=is_remote)
+            for event in self.events
+        ]
 
 
 class Recording:

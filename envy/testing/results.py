@@ -38,6 +38,7 @@ class PackageTally:
     coverage: str = ""
     leaks: bool = False
     cached: bool = False  # a remembered result
+    remote: bool = False  # that of another machine
 
     def top_level(self, outcome: str) -> list[str]:
         """Return the top-level tests with this outcome."""
@@ -56,6 +57,7 @@ class Counts:
     unbuilt: int = 0
     flaky: int = 0
     cached: int = 0  # packages
+    remote: int = 0  # of the cached packages
 
 
 class Recorder:
@@ -87,6 +89,7 @@ class Recorder:
             tally.seconds = event.elapsed or 0.0
             tally.reason = event.reason
             tally.cached = event.cached and event.action == "pass"
+            tally.remote = tally.cached and event.remote
             tally.failed_build = event.failed_build
 
     def counts(self) -> Counts:
@@ -102,6 +105,7 @@ class Recorder:
             unbuilt=sum(bool(t.failed_build) for t in tallies),
             flaky=sum(len(t.flaky) for t in tallies),
             cached=sum(t.cached for t in tallies),
+            remote=sum(t.remote for t in tallies),
         )
 
     def slowest(self, count: int) -> list[tuple[float, str, str]]:

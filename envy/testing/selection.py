@@ -160,7 +160,9 @@ class _FilterParser:
         if word == "package":
             return lambda package, _test: fnmatchcase(package, glob)
         if word == "test":
-            return lambda _package, test: fnmatchcase(test, glob)
+            return lambda _package, test: (
+                fnmatchcase(test, glob) or fnmatchcase(test.replace("%2F", "/"), glob)
+            )
         if word == "all":
             return lambda _package, _test: True
         raise self._error(f"unexpected {word!r}")

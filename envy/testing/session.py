@@ -13,16 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from envy.errors import Cancelled, EnvyError
+from envy.errors import Cancelled
 from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.measured import measured
-from envy.testing.coverage.model import PackageCoverage
+from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -35,57 +32,13 @@ from envy.testing.package import (
     TestPackage,
     TestPhase,
 )
+from envy.testing.plans import planned
+from envy.testing.remote.planning import plan_remote
 from envy.testing.results import Recorder
+from envy.testing.rules import check_rules, order_serial
 from envy.testing.selection import nearest_test, some_tests
+from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
-
-
-class View(Protocol):
-    """Shows or records a run. Called by one thread at a time; its methods must return quickly."""
-
-    def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Show the progress of the phase `discovering`, `building` or `running`."""
-
-    def on_event(self, event: StreamEvent) -> None:
-        """Take one event."""
-
-    def on_end(self, result: SessionResult) -> None:
-        """Take the result of the run."""
-
-
-@dataclass(slots=True, kw_only=True)
-class SessionResult:
-    """The result of a run."""
-
-    recorder: Recorder
-    runs: list[PackageRun] = field(default_factory=list)
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)  # seconds of each phase
-    cancelled: bool = False
-    stopped: str = ""  # why some packages did not run
-    built_only: bool = False
-    packages: Sequence[TestPackage] = ()  # all that the patterns match
-    left_out: Sequence[str] = ()  # packages that no change affects
-    coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
-    too_little: str = ""  # covered, for --min-coverage
-    error: EnvyError | None = None
-
-    @property
-    def not_run(self) -> int:
-        """The number of selected packages that did not run."""
-        return sum(run.verdict is PackageVerdict.NOT_RUN for run in self.runs)
-
-    @property
-    def exit_code(self) -> int:
-        """0: all passed, 1: a test failed, 3: a package failed to build, 130: interrupted."""
-        if self.cancelled:
-            return 130
-        verdicts = {run.verdict for run in self.runs}
-        if PackageVerdict.BUILD_FAILED in verdicts:
-            return 3
-        if PackageVerdict.FAILED in verdicts or self.stopped or self.too_little:
-            return 1
-        return 0
 
 
 class TestSession:
@@ -114,7 +67,7 @@ class TestSession:
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
-        self._result = SessionResult(recorder=Recorder())
+        self._result = SessionResult(recorder=Recorder(), notes=list(settings.notes))
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
@@ -155,6 +108,7 @@ class TestSession:
         if wanted and not (result.cancelled or result.built_only):
             least = self._settings.min_coverage
             result.coverage, result.too_little = measured(self._driver, least)
+            result.notes += notes_of(self._driver)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
@@ -164,18 +118,24 @@ class TestSession:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
         packages = self._driver.discover(patterns)
+        check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
         self._result.packages = packages
         if self.on_discovered is not None:
             self.on_discovered(packages)
-        kind = PackageKind(self, self._bus, self._driver, self._run_pool, self._settings.results)
+        results, shared = self._settings.results, self._settings.shared
+        kind = PackageKind(self, self._bus, self._driver, self._run_pool, results, shared=shared)
+        if self._settings.remote is not None:
+            kind.remote_pool = self.coordinator.new_pool("remote", self._settings.remote.jobs)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
         nodes = self._changed(nodes)
+        if shared is not None and results is not None:
+            shared.find(self._result.runs, self._driver, results, self.check)
         self._lap("discover", started)
         self._build(nodes)
         if self._settings.build_only:
@@ -184,11 +144,11 @@ class TestSession:
 
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
-        runs = []
-        for package in packages:
-            selection = selector.select(package)
-            if selection is not None:
-                runs.append(PackageRun(package=package, selection=selection))
+        runs = [
+            PackageRun(package=package, selection=selection)
+            for package in packages
+            if (selection := selector.select(package)) is not None
+        ]
         if not runs:
             raise NothingMatched("no test is selected", hint=some_tests(packages))
         return runs
@@ -245,6 +205,8 @@ class TestSession:
         self._select_again(runs)
         self._check_selection(runs)
         self._plan(runs)
+        if self._settings.remote is not None:
+            plan_remote(runs, self._driver, self._settings.remote, self.check)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
         self._positions = {run.package.name: at for at, run in enumerate(runs)}
@@ -252,11 +214,15 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
+        if self._settings.jobs > 1:
+            order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:
             self._ordering.finish_all()
             self._lap("run", started)
+        if self._settings.shared is not None:
+            self._settings.shared.flush(self.check)
 
     def _select_again(self, runs: Sequence[PackageRun]) -> None:
         """Select from the tests that the build has found, where a source did not show them all."""
@@ -268,19 +234,7 @@ class TestSession:
         """Tell what is going to run: once before the build, and once with what it has found."""
         if self.on_planned is None:
             return
-        plan = []
-        for run in runs:
-            selection = run.selection
-            tests = self._driver.select(run, selection) if run.package.tests else ()
-            plan.append(
-                PlannedPackage(
-                    name=run.package.name,
-                    directory=run.package.directory,
-                    tests=tests,
-                    whole=selection.names is None and not (selection.run or selection.skip),
-                )
-            )
-        self.on_planned(plan)
+        self.on_planned(planned(runs, self._driver))
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""
@@ -307,8 +261,7 @@ class TestSession:
             self.coordinator.raise_target(node, phase)
         self.coordinator.wait(nodes, phase)
         failure = next((node.failure for node in nodes if node.failure), None)
-        if self.coordinator.cancelled is not None:
-            raise Cancelled(str(self.coordinator.cancelled))
+        self.check()
         if failure is not None:
             raise failure
 
@@ -320,6 +273,11 @@ class TestSession:
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
+
+    def check(self) -> None:
+        """Raise Cancelled if the run is to end."""
+        if self.coordinator.cancelled is not None:
+            raise Cancelled(str(self.coordinator.cancelled))
 
     def emit_for(self, run: PackageRun) -> Callable[[StreamEvent], None]:
         """Return the function that takes the events of a package."""

@@ -5,12 +5,14 @@ and nothing incomplete ever has its final name.
 """
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy import interpreter
-from envy.declarations.sources import Scheme, SourceItem, scheme_of
+from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
+from envy.os_errors import os_error_hint, os_error_text
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
 
 __all__ = [
@@ -26,6 +28,12 @@ __all__ = [
 ]
 
 
+_HINTS = {
+    errno.ENAMETOOLONG: 'give it a shorter name: dest = "NAME", or envy fetch URI DEST',
+    errno.ENOSPC: "free some space on that disk, or move the cache with --cache-root",
+}
+
+
 def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     """Fetch one source into the folder `into`, and verify it.
 
@@ -37,12 +45,12 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
     """
     with interpreter.released():
         context.check_cancelled()
-        into.mkdir(parents=True, exist_ok=True)
-        stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
-        if stood_in is not None:
-            return stood_in
-        fetch = _fetcher(scheme_of(item.source, origin=item.origin))
-        with _saying_where(item):
+        with _saying_where(item), _explaining_system(item):
+            into.mkdir(parents=True, exist_ok=True)
+            stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
+            if stood_in is not None:
+                return stood_in
+            fetch = _fetcher(scheme_of(item.source, origin=item.origin))
             if item.sha256sums or item.sha512sums:
                 from envy.transport.checksum_file import with_listed
 
@@ -56,15 +64,20 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
 def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) -> None:
     """Verify the signature of a file, which is removed if it is not right.
 
+    It is kept aside then, like one with a wrong digest, unless it is a copy of a local file.
     Offline, the digest of the recipe or the lock is enough: the content is what was signed then.
     """
-    from envy.transport.minisign import check_signature
+    from envy.transport.minisign import WrongSignature, check_signature
 
     if context.offline and (item.has_digest or context.locked(item) is not None):
         return
     try:
         check_signature(item, fetched, _fetch_companion, context)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, WrongSignature) and scheme_of(item.source) in BY_ADDRESS:
+            from envy.transport.kept import set_aside
+
+            set_aside(fetched.path, fetched.sha256, error, context)
         if fetched.path.is_file():
             fetched.path.unlink()
         raise
@@ -82,6 +95,22 @@ def _saying_where(item: SourceItem) -> Iterator[None]:
     except Offline as error:
         error.origin = item.origin
         raise
+
+
+@contextlib.contextmanager
+def _explaining_system(item: SourceItem) -> Iterator[None]:
+    """Let an error of the system say which source it concerns, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        from envy.transport.addresses import redacted
+
+        uri = redacted(item.source)
+        raise FetchError(
+            f"could not fetch {uri}: {os_error_text(error)}",
+            uri=uri,
+            hint=_HINTS.get(error.errno or 0, "") or os_error_hint(error),
+        ) from error
 
 
 def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetched]:

@@ -108,6 +108,8 @@ def check_named(
 def _scheme_of(address: str, shown: str, by: str) -> str:
     absolute = None if _CONTROL.search(address) else joined("", address)
     parts = urlsplit(absolute or "")
-    if absolute is None or (parts.scheme in HTTP and not parts.hostname):
+    # Some programs take a backslash for a slash, and would find another host.
+    is_clear = parts.hostname and "\\" not in parts.netloc
+    if absolute is None or (parts.scheme in HTTP and not is_clear):
         raise FetchError(f"{shown}, which is not a valid address", uri=redacted(by))
     return parts.scheme

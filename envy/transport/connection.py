@@ -23,7 +23,7 @@ from envy.transport.addresses import (
 )
 from envy.transport.certificates import tls_reason
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
-from envy.transport.credentials import WITHOUT_SECRETS, netrc_authorization
+from envy.transport.credentials import WITHOUT_SECRETS, basic, netrc_authorization
 from envy.transport.idle import TooSlow, idle_seconds, silence
 from envy.transport.pools import CONNECT_SECONDS, get_once, proxy_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _REDIRECTS = 20
 _MOST_SAID = 4096
+_TRANSFERS = frozenset({"", "identity", "chunked"})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CONTENT = (200, 203)
 _CONTENT_OF_RANGE = (*_CONTENT, 206, 416)
@@ -79,6 +80,7 @@ def get(
                     raise _status_error(
                         response, requested, url, sent, context=context, signed_for=signed_for
                     )
+                _check_transfer(response, signed_for or redacted(requested))
                 yield response, url
                 return
         finally:
@@ -88,6 +90,28 @@ def get(
         f"{signed_for or redacted(requested)} redirects more than {_REDIRECTS} times",
         uri=signed_for or redacted(requested),
     )
+
+
+def _check_transfer(response: "BaseHTTPResponse", uri: str) -> None:
+    """Check that the library takes the body out of its frame: of others it returns the frame, too.
+
+    Raises:
+        Answered: the body comes in another frame.
+    """
+    coding = response.headers.get("transfer-encoding", "").strip().lower()
+    if coding not in _TRANSFERS:
+        raise Answered(
+            f"{uri} came with Transfer-Encoding {coding}, which envy does not know", uri=uri
+        )
+
+
+def is_cut(response: "BaseHTTPResponse") -> bool:
+    """Return whether an answer of which no body came may have ended within its head.
+
+    The library takes that for the end of the head. Then nothing says how long the body is.
+    """
+    headers = response.headers
+    return "content-length" not in headers and "transfer-encoding" not in headers
 
 
 def _redirected(
@@ -121,7 +145,7 @@ def _request(
     bare, credentials = without_credentials(url)
     sent = {"accept-encoding": "identity", "user-agent": "envy", **headers}
     if credentials and AUTHORIZATION not in sent:
-        sent.update(urllib3.make_headers(basic_auth=credentials))
+        sent[AUTHORIZATION] = basic(credentials)
     retries = Retries(context)
     while True:
         try:
@@ -178,7 +202,7 @@ def _status_error(
     if status == 429 or status >= 500:
         kind = NoAnswer
     error = kind(f"{where} {meaning} (HTTP {status})", uri=uri, hint=hint)
-    error.status = status
+    error.status, error.origin = status, origin_of(url)
     error.headers = {name.lower(): value for name, value in response.headers.items()}
     if signed_for:  # what such a server says is worth more than its status
         with contextlib.suppress(Exception):

@@ -14,6 +14,7 @@ from envy.content.atomic import temporary_beside
 from envy.content.unpacked_size import UnpackedSize, UnpackedTooLarge
 from envy.errors import ArchiveError, FetchError
 from envy.limits import DECODED_DOWNLOAD
+from envy.transport.context import cannot_write
 from envy.transport.digests import ExpectedDigest, Hasher
 
 _CHUNK = 1 << 18
@@ -65,7 +66,10 @@ def settle(
                 uri=uri,
                 hint=DECODED_DOWNLOAD.hint,
             ) from error
-        except (ArchiveError, zlib.error, EOFError) as error:
+        except (ArchiveError, zlib.error, EOFError, OSError) as error:
+            system = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(system, OSError) and system.errno is not None:
+                raise cannot_write(uri, decoded, system) from error
             if expected:
                 return hasher
             raise FetchError(

@@ -60,11 +60,12 @@ class Ranges:
 class Answered(FetchError):
     """The server answered with something else than the content; `status` is 0 if it has none.
 
-    `headers` are those of the answer, with names in lower case; `said` is the beginning of its body
-    if that was read.
+    `origin` is the one that answered, perhaps after redirects. `headers` are those of the answer,
+    with names in lower case; `said` is the beginning of its body if that was read.
     """
 
     status: int = 0
+    origin: tuple[str, str, int] | None = None
     headers: Mapping[str, str] = MappingProxyType({})
     said: bytes = b""
 
@@ -81,6 +82,15 @@ class Offline(FetchError):
 
 class CannotWrite(FetchError):
     """The content cannot be written on this machine, from wherever it comes."""
+
+
+def cannot_write(uri: str, path: object, error: OSError) -> CannotWrite:
+    """Return the error for content of `uri` that the system does not let be written."""
+    return CannotWrite(
+        f"cannot write the content of {uri} to {path}: {error.strerror}",
+        uri=uri,
+        hint="free some space on that disk, or move the cache with --cache-root",
+    )
 
 
 class NoAnswer(Answered):

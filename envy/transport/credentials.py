@@ -3,6 +3,7 @@
 Whatever is read here is remembered as a secret, so that nothing shows it. Opens no connection.
 """
 
+import base64
 import os.path
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -67,10 +68,13 @@ def netrc_authorization(url: str, context: FetchContext) -> str:
     found = context.memo.once(("netrc",), lambda: _read_netrc(context)).get(host)
     if found is None:
         return ""
-    import urllib3
+    return basic(":".join(found))
 
-    header: str = urllib3.make_headers(basic_auth=":".join(found))["authorization"]
-    return header
+
+def basic(credentials: str) -> str:
+    """Return the value of a header for `NAME:PASSWORD`, in UTF-8, as curl and git send it."""
+    encoded = base64.b64encode(credentials.encode("utf-8", "surrogateescape"))
+    return f"Basic {encoded.decode('ascii')}"
 
 
 def _read_netrc(context: FetchContext) -> Mapping[str, tuple[str, str]]:
@@ -91,7 +95,7 @@ def _read_netrc(context: FetchContext) -> Mapping[str, tuple[str, str]]:
         return {}
     remember([password for _, _, password in hosts.values() if password])
     return {
-        host: (login or "", password or "")
+        host.lower(): (login or "", password or "")
         for host, (login, _, password) in hosts.items()
         if host != "default"
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
 from envy.transport.addresses import origin_of, redacted
-from envy.transport.connection import get, request_error
+from envy.transport.connection import get, is_cut, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
@@ -110,7 +110,9 @@ def read_page(
     while True:
         with get(url, context, headers=headers, certificates=certificates) as (response, final):
             try:
-                body = read_body(response, redacted(final))
+                body = read_body(response, redacted(final), context)
+                if not body and is_cut(response):
+                    raise urllib3.exceptions.IncompleteRead(0, 0)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if not retries.wait():
                     raise request_error(url, error, context) from error

@@ -73,15 +73,22 @@ def kept_aside(part: Path, hasher: Hasher, context: FetchContext) -> Iterator[No
     try:
         yield
     except FetchError as error:
-        try:
-            path = context.kept.refuse(str(part), hasher.sha256) if context.kept else ""
-        except OSError as failure:
-            context.warn(f"{part.name} cannot be kept aside: {os_error_text(failure)}")
-            path = ""
-        if path:
-            error.message += f"\n  kept as  {path}"
-            error.args = (error.message,)
+        set_aside(part, hasher.sha256, error, context)
         raise
+
+
+def set_aside(path: Path, sha256: str, error: FetchError, context: FetchContext) -> None:
+    """Keep a file aside that is refused because of `error`, which says where it is then."""
+    if context.kept is None:
+        return
+    try:
+        kept = context.kept.refuse(str(path), sha256)
+    except OSError as failure:
+        context.warn(f"{path.name} cannot be kept aside: {os_error_text(failure)}")
+        return
+    if kept:
+        error.message += f"\n  kept as  {kept}"
+        error.args = (error.message,)
 
 
 class _Damaged(Exception):

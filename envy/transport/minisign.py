@@ -30,6 +30,10 @@ _SIGNATURE = 64
 _LONGEST = 1 << 16  # bytes of a signature file, of which all but the comments have a fixed size
 
 
+class WrongSignature(FetchError):
+    """A file has a signature, and it is not one of that file by the declared key."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureFile:
     """What a signature file holds; `line` is its decoded second line, which has three parts."""
@@ -194,8 +198,8 @@ def _shown(number: bytes) -> str:
     return number[::-1].hex().upper()  # as minisign prints it
 
 
-def _refused(uri: str, why: str) -> FetchError:
-    return FetchError(
+def _refused(uri: str, why: str) -> WrongSignature:
+    return WrongSignature(
         f"the signature of {uri} {why}",
         uri=uri,
         hint="the file or the signature was replaced or damaged; do not use it unless you know why",

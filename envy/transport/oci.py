@@ -14,6 +14,7 @@ from envy.declarations.source_forms import oci_parts
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
 from envy.limits import REGISTRY_VALUES
+from envy.transport.addresses import origin_of
 from envy.transport.context import Answered, FetchContext, Fetched, NotFound
 from envy.transport.digests import Hasher, wanted_digests
 from envy.transport.http import download, read_page
@@ -43,7 +44,7 @@ def fetch_oci(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
     parts = oci_parts(item.source)
     assert parts is not None, "the form was checked"
     host, repository, algorithm, digits = parts
-    registry = f"{'http' if _is_here(host) else 'https'}://{host}/v2/{repository}"
+    registry = registry_address(host, repository)
     digest = f"{algorithm}:{digits}"
 
     def transfer(request: Request, part: Path, context: FetchContext, name: str) -> Hasher:
@@ -81,7 +82,8 @@ def _transfer(
         try:
             return stream(replace(request, headers=headers), part, context, name)
         except Answered as error:
-            if error.status == 401 and not asked and AUTHORIZATION not in given:
+            is_own = error.origin == origin_of(registry)  # its storage must not ask for a token
+            if error.status == 401 and is_own and not asked and AUTHORIZATION not in given:
                 asked = True  # there was no token, or it has expired
                 challenge = error.headers.get("www-authenticate", "")
                 found = registry_authorization(challenge, registry, request.uri, context)
@@ -145,6 +147,10 @@ def _layers_of(manifest: str, headers: dict[str, str], context: FetchContext) ->
     return [*found[:_MOST_SHOWN], *more]
 
 
+def registry_address(host: str, repository: str) -> str:
+    """Return the address of a repository; a registry on this machine needs no certificate."""
+    return f"{'http' if _is_here(host) else 'https'}://{host}/v2/{repository}"
+
+
 def _is_here(host: str) -> bool:
-    """Return whether a registry is on this machine, where it needs no certificate."""
     return host.removesuffix(f":{host.rpartition(':')[2]}") in _HERE or host in _HERE

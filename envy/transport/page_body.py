@@ -8,6 +8,8 @@ from envy.content.decompression import decompressed_stream
 from envy.errors import FetchError
 from envy.limits import REGISTRY_DOCUMENT
 from envy.transport.content_encoding import encoding_of, inflated
+from envy.transport.context import FetchContext
+from envy.transport.idle import Pace, idle_seconds
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -16,15 +18,20 @@ _CHUNK = 1 << 20
 _KINDS = {"gzip": "gz", "zstd": "zst"}
 
 
-def read_body(response: "BaseHTTPResponse", uri: str) -> bytes:
+def read_body(response: "BaseHTTPResponse", uri: str, context: FetchContext) -> bytes:
     """Return the decoded body of a response.
 
     Raises:
         FetchError: it is larger than its limit, encoded or decoded, or cannot be decoded.
+        TooSlow: next to nothing has arrived within the idle timeout.
+        Cancelled: the run was cancelled.
     """
     most = REGISTRY_DOCUMENT.value
     chunks, size = [], 0
-    while data := response.read(_CHUNK, decode_content=False):
+    pace = Pace(idle_seconds(context.environment))
+    while data := response.read1(_CHUNK, decode_content=False):
+        context.check_cancelled()
+        pace.note(len(data))
         chunks.append(data)
         size += len(data)
         if size > most:

@@ -9,15 +9,16 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from blake3 import blake3
 
 from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
+from envy.content.open_file import write_all
 from envy.transport.content_encoding import encoding_of
-from envy.transport.context import CannotWrite, FetchContext
+from envy.transport.context import FetchContext, cannot_write
 from envy.transport.digests import ExpectedDigest, Hasher, HashingThread
 
 LEAST_KEPT = 1 << 20  # bytes; to fetch less again is cheaper than to keep a record of it
@@ -67,7 +68,7 @@ class PartFile:
         self._closing = closing
         self._kept = kept
         self._partial: Partial | None = None
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._checked = 0
 
     @property
@@ -134,7 +135,7 @@ class PartFile:
             self._file = self._partial.file
             self._file.truncate(0)
         else:
-            self._file = self._closing.enter_context(self._path.open("w+b"))
+            self._file = self._closing.enter_context(self._path.open("w+b", buffering=0))
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part of the content, with these headers, is what follows `done`."""
@@ -156,14 +157,9 @@ class PartFile:
         """
         assert self._file is not None, "begin() comes first"
         try:
-            self._file.write(data)
+            write_all(self._file.fileno(), data)
         except OSError as error:
-            where = Path(self._file.name if isinstance(self._file.name, str) else self._path)
-            raise CannotWrite(
-                f"cannot write the content of {self.uri} to {where}: {error.strerror}",
-                uri=self.uri,
-                hint="free some space on that disk, or move the cache with --cache-root",
-            ) from error
+            raise cannot_write(self.uri, self._path, error) from error
         (self._behind or self._hasher).update(data)
         self.done += len(data)
         if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
@@ -191,13 +187,8 @@ class PartFile:
         try:
             if self._partial is not None:
                 self._partial.place(str(self._path))
-            self._file.flush()
         except OSError as error:
-            raise CannotWrite(
-                f"cannot write the content of {self.uri} to {self._path}: {error.strerror}",
-                uri=self.uri,
-                hint="free some space on that disk, or move the cache with --cache-root",
-            ) from error
+            raise cannot_write(self.uri, self._path, error) from error
 
     def note_end(self) -> None:
         """Note how much is sound, for the next process, as the download ends without success."""
@@ -208,7 +199,6 @@ class PartFile:
     def _note(self) -> None:
         if self._partial is None or self.by_digest:
             return
-        self._partial.file.flush()
         self._checked = self.done
         self._partial.note(
             PartialRecord(
@@ -252,10 +242,11 @@ def version_of(headers: Mapping[str, str]) -> str:
     """
     if headers.get("accept-ranges", "").strip().lower() != "bytes":
         return ""
-    tag = headers.get("etag", "")
+    tag, changed = headers.get("etag", ""), headers.get("last-modified", "")
+    if not f"{tag}{changed}".isprintable():
+        return ""  # it could not be sent back as it is: a header of several lines, say
     if tag.startswith('"'):
         return tag
-    changed = headers.get("last-modified", "")
     try:
         sent = parsedate_to_datetime(headers.get("date", "")).timestamp()
         return changed if parsedate_to_datetime(changed).timestamp() < sent else ""

@@ -13,6 +13,7 @@ from envy.errors import FetchError
 from envy.transport.addresses import check_address, port_of
 from envy.transport.certificates import tls_context
 from envy.transport.context import FetchContext
+from envy.transport.credentials import basic
 from envy.transport.idle import idle_seconds
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def without_credentials(url: str) -> tuple[str, str]:
     name, _, password = user.partition(":")
     return (
         urlunsplit(urlsplit(url)._replace(netloc=host)),
-        f"{unquote(name)}:{unquote(password)}",
+        ":".join(unquote(part, errors="surrogateescape") for part in (name, password)),
     )
 
 
@@ -107,7 +108,7 @@ def _new_pool(
             uri=bare,
             hint="set https_proxy to an http:// or https:// proxy",
         )
-    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
+    headers = {"proxy-authorization": basic(credentials)} if credentials else None
     return urllib3.ProxyManager(
         bare,
         maxsize=64,

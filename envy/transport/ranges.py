@@ -17,6 +17,7 @@ from envy.errors import Cancelled, EnvyError
 from envy.transport.connection import get
 from envy.transport.content_encoding import encoding_of
 from envy.transport.context import CannotWrite, FetchContext, Ranges
+from envy.transport.idle import Pace, idle_seconds
 from envy.transport.part_file import PartFile, range_of, version_of
 from envy.transport.request import Request
 
@@ -128,8 +129,10 @@ def _piece(source: _Source, start: int, stop: int) -> bytes:
         if response.status != 206 or not _is_piece(source, headers, start, stop):
             raise _NotAsAsked
         parts, size = [], 0
+        pace = Pace(idle_seconds(context.environment))
         while data := response.read1(_CHUNK, decode_content=False):
             context.check_cancelled()
+            pace.note(len(data))
             parts.append(data)
             size += len(data)
             if size > stop - start or source.ended.is_set():

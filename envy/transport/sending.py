@@ -11,9 +11,11 @@ from envy.declarations.request_headers import AUTHORIZATION
 from envy.transport.addresses import redacted
 from envy.transport.connection import is_final, request_error
 from envy.transport.context import FetchContext
-from envy.transport.credentials import netrc_authorization
+from envy.transport.credentials import basic, netrc_authorization
 from envy.transport.pools import pool_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
+
+_MOST_READ = 1 << 16  # bytes of an answer
 
 
 def send(
@@ -35,7 +37,7 @@ def send(
     bare, credentials = without_credentials(url)
     sent = {"user-agent": "envy", **(headers or {})}
     if credentials and AUTHORIZATION not in sent:
-        sent.update(urllib3.make_headers(basic_auth=credentials))
+        sent[AUTHORIZATION] = basic(credentials)
     elif AUTHORIZATION not in sent:
         authorization = netrc_authorization(url, context)
         sent |= {AUTHORIZATION: authorization} if authorization else {}
@@ -49,8 +51,18 @@ def send(
                 if body:
                     sent["content-length"] = str(body.stat().st_size)
                 response = pool.request(
-                    method, bare, headers=sent, body=content, redirect=False, retries=False
+                    method,
+                    bare,
+                    headers=sent,
+                    body=content,
+                    preload_content=False,
+                    decode_content=False,
+                    redirect=False,
+                    retries=False,
                 )
+                closing.callback(response.close)
+                # What it says is not shown; a connection whose answer is read can be used again.
+                response.read(_MOST_READ, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context) from error

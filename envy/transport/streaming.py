@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envy.errors import FetchError
-from envy.transport.connection import get, request_error
+from envy.transport.connection import get, is_cut, request_error
 from envy.transport.content_encoding import settle
 from envy.transport.context import FetchContext
 from envy.transport.digests import Hasher, check_size
@@ -167,6 +167,8 @@ def _download_rest(
         else:
             content.adopt(response.headers)
         rate = _read(response, request, content, context, may_spread=may_spread)
+        if not content.done and is_cut(response):
+            raise IncompleteRead(0, 0)
     if rate:
         return rate
     if content.done != (content.total or content.done):

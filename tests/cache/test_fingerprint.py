@@ -51,6 +51,16 @@ def test_rows(tmp_path, asset):
     assert not taken.holds_root
 
 
+def test_a_row_is_written_as_json_writes_it(tmp_path, asset):
+    """Whatever bytes its name has, so that a fingerprint does not depend on who wrote it."""
+    for name in (b"a b", b'"\\', "é\U0001f40d".encode(), b"\xff\xfe", b"\n\t\x7f", b"<a>"):
+        (asset / os.fsdecode(name)).write_text("x")
+    taken = fingerprint(tmp_path, asset)
+    lines = taken.text.splitlines()[1:]
+    assert len(lines) == 6
+    assert lines == [json.dumps(row) for row in rows(taken)]
+
+
 def test_paths_of_entries(tmp_path, asset):
     """A file that contains paths of entries is recorded with the names of those entries."""
     own = asset.parent.relative_to(tmp_path / "assets")

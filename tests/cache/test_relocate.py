@@ -18,6 +18,7 @@ import pytest
 from envy.cache.entry_key import Ingredients, as_json, entry_key
 from envy.cache.explanation import format_key_record
 from envy.cache.layout import CacheLayout
+from envy.cache.python_records import digest_in_record
 from envy.cache.read import lookup
 from envy.cache.relocate import Relocatable, relocatable_entry, relocate, why_not_relocatable
 from envy.cache.verify import read_fingerprint, verify
@@ -75,6 +76,37 @@ class Moves:
 @pytest.fixture
 def moves(tmp_path):
     return Moves(tmp_path)
+
+
+def test_the_digests_of_a_python_package(moves):
+    """RECORD has the new digests of rewritten files; all other lines stay as they are."""
+    site = "lib/python3/site-packages"
+    script = "#!{}/bin/python\nimport tool\n"
+
+    def make(asset):
+        rows = []
+        for name, path in (
+            ("../../../bin/tool", "bin/tool"),
+            ('"../../../bin/a,b"', "bin/a,b"),
+            ("tool.py", f"{site}/tool.py"),
+        ):
+            data = (asset / path).read_bytes()
+            rows.append(f"{name},{digest_in_record(data).decode()},{len(data)}\r\n")
+        rows.append("../../../bin/other,sha256=wrong,5\n")
+        rows.append("tool-1.dist-info/RECORD,,\n")
+        (asset / f"{site}/tool-1.dist-info").mkdir()
+        (asset / f"{site}/tool-1.dist-info/RECORD").write_text("".join(rows), newline="")
+
+    files = {"bin/tool": script, "bin/a,b": script, "bin/other": script, f"{site}/tool.py": "x"}
+    moves.build(files, make)
+    before = (moves.asset / f"{site}/tool-1.dist-info/RECORD").read_bytes().splitlines()
+    assert moves.move("another") == ""
+    lines = (moves.asset / f"{site}/tool-1.dist-info/RECORD").read_bytes().splitlines()
+    for line, path in zip(lines[:3], ("bin/tool", "bin/a,b", f"{site}/tool.py"), strict=True):
+        data = (moves.asset / path).read_bytes()
+        assert line.endswith(f",{digest_in_record(data).decode()},{len(data)}".encode())
+    assert lines[2:] == before[2:]
+    assert lines[0] != before[0]
 
 
 def compiled(asset, name, code, *flags):

@@ -32,7 +32,7 @@ def test_a_second_signal_does_not_wait():
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == "asked to end\n"
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=300)
         finally:
             process.kill()
     assert (process.returncode, err) == (130, "cancelled\n")

@@ -80,8 +80,8 @@ def drawn(screens):
     """Return a function that waits for the first drawing, and returns screen and drawing."""
 
     def wait():
-        screen = screens.get(timeout=60)
-        return screen, screen.shown.get(timeout=60)
+        screen = screens.get(timeout=300)
+        return screen, screen.shown.get(timeout=300)
 
     return wait
 

@@ -47,7 +47,7 @@ def test_long_work_is_reported_while_it_runs(stamp):
     streams = Streams(io.StringIO(), Errors())
     console = PlainConsole(streams, clock=lambda: time.time() + LASTING_SECONDS)
     feed(console, stamp, STARTED)
-    assert said.wait(60)
+    assert said.wait(300)
     console.close()
     assert streams.errors.getvalue() == "installing a.b@r1\n"
 

@@ -6,6 +6,7 @@ from envy import masking
 from envy.console.renditions import (
     PLAIN_RENDITION,
     Rendition,
+    lines_without_colours,
     painted_spans,
     rendered_spans,
     without_colours,
@@ -57,5 +58,13 @@ def test_a_secret_that_colours_divide_is_masked():
     masking.remember(["hunter2hunter2"])
     try:
         assert without_colours("x hunter2\x1b[31mhunter2 y") == "x *** y"
+        assert lines_without_colours(["a", "x hunter2\x1b[31mhunter2 y"]) == ["a", "x *** y"]
     finally:
         masking.forget_all()
+
+
+def test_many_lines_at_once_are_as_one_by_one():
+    """Whatever the lines contain."""
+    lines = ["", "plain", "\x1b[31mred\x1b[m", "ü\x1b[1m\t\x1b[2K", "\r", "\x1b[", "31mx", "a\r"]
+    for some in (lines, [], [""], ["\n"], ["a\nb", "c"]):
+        assert lines_without_colours(some) == [without_colours(line) for line in some]

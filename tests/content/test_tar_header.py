@@ -66,3 +66,20 @@ def test_chunks_of_any_size(size):
     assert members(data) == [("a", b"x" * 700), ("b" * 200, b""), ("c", b"y" * 512)]
     with pytest.raises(EOFError):
         members(data[:1000])
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"n", b"\x7f", b"\x80", b"\xff"])
+def test_checksums(filler):
+    """The sum of the bytes is compared exactly, be they signed or not, and however large it is."""
+    block = bytearray(tarfile.TarInfo("f").tobuf(tarfile.USTAR_FORMAT))
+    block[:100] = block[157:257] = filler * 100
+    block[345:500] = filler * 155
+    block[148:156] = b" " * 8
+    unsigned = sum(block)
+    signed = unsigned - 256 * sum(byte > 127 for byte in block)
+    for right in {unsigned, signed}:
+        if right >= 0:
+            parse_header(bytes(block[:148] + b"%06o\0 " % right + block[156:]))
+    for wrong in (unsigned - 1, unsigned + 1, unsigned + 8, unsigned // 2):
+        with pytest.raises(DamagedHeader, match="checksum"):
+            parse_header(bytes(block[:148] + b"%06o\0 " % wrong + block[156:]))

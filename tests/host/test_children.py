@@ -11,7 +11,7 @@ from envy.host.children import Child, Children
 from envy.host.process import run_argv
 from envy.host.process_table import is_alive
 
-FAST = 120.0  # seconds; what must not be waited for takes 600
+FAST = 300.0  # seconds; what must not be waited for takes 600
 
 
 class Runner(threading.Thread):

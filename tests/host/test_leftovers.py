@@ -29,9 +29,9 @@ def test_only_what_was_started_with_the_mark_is_ended():
     with ending_leftovers() as outer:
         with ending_leftovers() as inner:
             both, other = daemon({**outer, **inner}), daemon(outer)
-        assert both.wait(timeout=60) == -9
+        assert both.wait(timeout=300) == -9
         assert is_alive(other.pid)
-    assert other.wait(timeout=60) == -9
+    assert other.wait(timeout=300) == -9
 
 
 def test_an_error_ends_them_too():
@@ -46,7 +46,7 @@ def test_an_error_ends_them_too():
     with pytest.raises(ZeroDivisionError):
         fail()
     [left] = started
-    assert left.wait(timeout=60) == -9
+    assert left.wait(timeout=300) == -9
 
 
 def test_the_mark_is_one_variable():

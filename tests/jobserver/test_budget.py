@@ -167,7 +167,7 @@ def test_a_refused_request_is_repeated_when_a_token_is_returned(make):
             assert not jobserver.cover(2)
             assert not jobserver.cover(2)
             tool.give_back()
-            assert asked.acquire(timeout=60)
+            assert asked.acquire(timeout=300)
             assert jobserver.cover(2)
         assert not asked.acquire(blocking=False)
         jobserver.close()
@@ -291,7 +291,7 @@ def test_a_token_of_an_outer_jobserver_repeats_a_refused_request(make, outer):
     assert jobserver.cover(1)
     assert not jobserver.cover(2)
     outer.put(b"z")
-    assert asked.acquire(timeout=60)
+    assert asked.acquire(timeout=300)
     assert jobserver.cover(2)
 
 
@@ -526,9 +526,9 @@ class Held(Work):
             tool = Tool(admission)
             tool.take(by_name=True)
             self.holds.set()
-            self.may_return.wait(60)
+            self.may_return.wait(300)
             tool.give_back()
-            self.may_end.wait(60)
+            self.may_end.wait(300)
 
 
 def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
@@ -541,7 +541,7 @@ def test_a_refused_node_is_granted_a_slot_when_a_token_is_returned(tmp_path):
     coordinator.add(holder)
     coordinator.add(other)
     coordinator.raise_target(holder, 0)
-    assert kind.holds.wait(60)
+    assert kind.holds.wait(300)
     coordinator.raise_target(other, 0)
     [(name, reason)] = refusals.rows
     assert (name, other.complete) == ("other", False)

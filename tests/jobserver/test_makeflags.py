@@ -92,7 +92,7 @@ def test_make_uses_the_named_jobserver(tmp_path, fifo):
         pass_fds=pair,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     for descriptor in pair:

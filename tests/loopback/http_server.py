@@ -142,6 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send(self, reply: Reply, body: bytes, status: int, extra: Mapping[str, str]) -> None:
+        end = reply.breaks_after if reply.stalls_after is None else reply.stalls_after
+        sent = body[:end]
+        if not reply.chunked:
+            # Before the head: an answer without a body is over when the client has that.
+            self.loopback.note_sent(self.path, len(sent))
         self.send_response(status)
         for name, value in extra.items():
             self.send_header(name, value)
@@ -156,9 +161,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.write(b"" if reply.breaks_after is not None else b"0\r\n\r\n")
         else:
-            end = reply.breaks_after if reply.stalls_after is None else reply.stalls_after
-            sent = body[:end]
-            self.loopback.note_sent(self.path, len(sent))
             self.wfile.write(sent)
         if reply.stalls_after is not None:
             self.connection.recv(1)  # the client closes

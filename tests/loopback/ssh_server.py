@@ -84,7 +84,7 @@ class SshServer:
             check=False,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=300,
         )
         self.log.unlink()
         return run.returncode == 0

@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -103,8 +102,9 @@ def test_the_first_failure_in_declaration_order_is_named():
 
 
 def test_no_more_nodes_work_than_there_are_slots():
-    """Three hundred nodes that sleep, four slots: never more than four at once."""
+    """Three hundred nodes that meet by fours, four slots: never more than four at once."""
     running, most, lock = 0, 0, threading.Lock()
+    four = threading.Barrier(4, timeout=300)
 
     def work(node, phase):
         nonlocal running, most
@@ -112,7 +112,7 @@ def test_no_more_nodes_work_than_there_are_slots():
             with lock:
                 running += 1
                 most = max(most, running)
-            time.sleep(0.001)
+            four.wait()
             with lock:
                 running -= 1
 
@@ -154,7 +154,7 @@ def test_cancelling_ends_the_blocked_the_queued_and_the_running():
 
     def work(node, phase):
         with released():
-            gate.wait(60)
+            gate.wait(300)
 
     coordinator, _kind, nodes = make(20, jobs=2, work=work)
     coordinator.add_gate(nodes[19], 0, nodes[:3])

@@ -13,7 +13,7 @@ from envy.scheduler.observer import SchedulerObserver, SilentObserver
 from envy.scheduler.run_state import RunState
 from envy.scheduler.waiting import Waiters
 
-LONG = 60  # seconds after which a thread is taken to sleep forever
+LONG = 300  # seconds after which a thread is taken to sleep forever
 
 
 class CountingCondition(threading.Condition):

@@ -13,7 +13,12 @@ from envy.testing.drivers.native.module_text import (
     strong_definitions,
     with_table,
 )
-from envy.testing.drivers.native.sources import find_packages, package_name, read_functions
+from envy.testing.drivers.native.sources import (
+    find_main,
+    find_packages,
+    package_name,
+    read_functions,
+)
 
 SOURCE = r"""
 // int test_comment(void) { }
@@ -28,6 +33,8 @@ static void test_hidden(void) { if (x) { } }
 void
 test_two (void) { }
 int main(int argc, char **argv) { return 0; }
+int test_old(a, b) int a; char *b[]; { return 0; }
+int test_proto(void); int x; struct s { int y; };
 """
 
 
@@ -39,7 +46,23 @@ def test_tests_are_read_from_a_source():
         ("test_hidden", 10, True),
         ("test_two", 12, False),
         ("main", 13, False),
+        ("test_old", 14, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("int x;\nint main(argc, argv) int argc; char **argv; { }", 2),
+        ("main() { }", 1),
+        ("int API main OF((int));", 1),
+        ("void Thing::main() { this->main(); thing.main(); }", None),
+        ("int domain(void); // main()", None),
+    ],
+)
+def test_the_main_of_a_library_is_found_in_any_form(text, line):
+    """Old C, macros and a missing type hide no `main`; methods of that name are none."""
+    assert [f.line for f in find_main(text)] == ([] if line is None else [line])
 
 
 def test_a_static_member_of_a_class_is_no_hidden_test():
@@ -84,6 +107,7 @@ define noundef i32 @_ZN4deep2er6test_cEv() #0 !dbg !25 {
 define i32 @test_of_library() #0 !dbg !26 {
 define i32 @_ZN1S6test_mEv() #0 !dbg !27 {
 define weak i32 @weak() #0 {
+!0 = !{i32 7, !"Dwarf Version", i32 4}
 !1 = !DIFile(filename: "p/x_test.c", directory: "/d", checksumkind: CSK_MD5, checksum: "ab")
 !2 = !DIFile(filename: "p/lib.c", directory: "/d")
 !5 = distinct !DICompileUnit(language: DW_LANG_C11, file: !1, producer: "clang (a, b)")
@@ -119,8 +143,8 @@ def test_tests_are_found_in_a_module():
 def test_strong_definitions_leave_out_what_others_may_define():
     """Weak, internal and borrowed symbols may be defined again."""
     found = strong_definitions(MODULE)
-    assert found["shared"] == 0
-    assert found["test_b"] == 9
+    assert found["shared"] == ""
+    assert found["test_b"] == "p/x_test.c:9"
     assert not {"hidden", "borrowed", "weak", "test_static.1"} & set(found)
     assert name_in_source("_ZN4deep2er6test_cEv", MODULE) == "test_c"
     assert name_in_source("plain", MODULE) == "plain"

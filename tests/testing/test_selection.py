@@ -5,7 +5,15 @@ import pytest
 from envy.errors import UsageError
 from envy.testing.durations import go_duration, parse_duration
 from envy.testing.ordering import Ordering
-from envy.testing.patterns import check_pattern, exactly, select_top_level, split_alternatives
+from envy.testing.package import Selection
+from envy.testing.patterns import (
+    check_pattern,
+    exactly,
+    select_top_level,
+    selected_tests,
+    split_alternatives,
+    subtests_of,
+)
 from envy.testing.selection import in_partition, parse_filter, parse_partition
 
 NAMES = ("TestA", "TestB", "TestAB", "ExampleA")
@@ -27,6 +35,39 @@ NAMES = ("TestA", "TestB", "TestAB", "ExampleA")
 def test_run_and_skip_leave(run, skip, left):
     """The first part of each alternative is matched against top-level tests."""
     assert select_top_level(NAMES, run=run, skip=skip) == left
+
+
+OTHERS = ("a%2Ftest_x.py::test_p[a%2Fb]", "a%2Ftest_x.py::test_q", "n.js::outer", "n.js::other")
+
+
+@pytest.mark.parametrize(
+    ("run", "skip", "left"),
+    [
+        ("a/test_x", "", OTHERS[:2]),
+        ("^a/test_x.py::test_p", "", OTHERS[:1]),
+        (r"test_p\[a/b\]$|n.js", "", (OTHERS[0], *OTHERS[2:])),
+        ("a%2Ftest", "", OTHERS[:2]),
+        ("outer/inner", "", OTHERS[2:3]),
+        ("", "a/test_x", OTHERS[2:]),
+        ("", "outer/inner", OTHERS),
+        ("", "other|a/", OTHERS[2:3]),
+    ],
+)
+def test_a_slash_may_be_one_of_the_name(run, skip, left):
+    """If no name matches a pattern with its slashes, they divide levels, as with Go."""
+    assert selected_tests(OTHERS, Selection(run=run, skip=skip)) == left
+
+
+def test_patterns_of_subtests_belong_to_the_tests_they_match():
+    """A test that another alternative means as a whole has no pattern for its subtests."""
+    assert subtests_of(OTHERS, "n.js/x|outer/y/z|a/test_x/k") == {
+        OTHERS[2]: [["x"], ["y", "z"]], OTHERS[3]: [["x"]],
+        OTHERS[0]: [["test_x", "k"]], OTHERS[1]: [["test_x", "k"]],
+    }  # fmt: skip
+    assert subtests_of(OTHERS, "outer/x|outer") == {}
+    assert subtests_of(OTHERS, "a/test_x") == {}
+    with pytest.raises(UsageError, match="only Go can evaluate"):
+        selected_tests(OTHERS, Selection(run=r"\pL"))
 
 
 def test_patterns_that_only_go_can_evaluate_are_left_to_go():

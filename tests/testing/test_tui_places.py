@@ -17,6 +17,7 @@ from envy.testing.views.tui.locations import Place, editor_command, editor_of, p
         ("./sub/x.c:3:5: error: no", ("sub/x.c", 3)),
         ('  File "sub/t.py", line 40, in test_x', ("sub/t.py", 40)),
         ("(sub/x.c:7)", ("sub/x.c", 7)),
+        ("error:sub/x.c:7", ("sub/x.c", 7)),
         ("see none.go:1 and a_test.go:2", ("a_test.go", 2)),
         ("a_test.go:99999999 a_test.go", None),
         ("http://x.go:80 nothing", None),

@@ -11,7 +11,7 @@ import pytest
 
 from envy.testing.watching import Watcher
 
-PATIENCE = 60.0  # seconds after which a wait fails its test
+PATIENCE = 300.0  # seconds after which a wait fails its test
 QUIET = 0.5  # seconds in which a change that counts would have been reported
 
 
@@ -143,10 +143,11 @@ def test_links_are_not_followed(tmp_path, watch):
     (tmp_path / "tree" / "out").symlink_to(tmp_path / "outside")
     (tmp_path / "tree" / "up").symlink_to(tmp_path / "tree")
     watcher = watch(tmp_path / "tree")
-    write(tmp_path / "tree" / "p" / "x.go", "changed")
-    assert changed(watcher)
     write(tmp_path / "outside" / "x.go", "changed")
     assert not changed(watcher, within=QUIET)
+    watcher = watch(tmp_path / "tree")
+    write(tmp_path / "tree" / "p" / "x.go", "changed")
+    assert changed(watcher)
 
 
 def test_the_root_can_be_a_link(tmp_path, watch):
@@ -218,7 +219,7 @@ def test_close_ends_the_thread_of_the_library(tmp_path):
         "watcher = Watcher(Path(sys.argv[1]))\n"
         "print(threads())\n"
         "watcher.close()\n"
-        "ends = time.monotonic() + 60\n"
+        "ends = time.monotonic() + 300\n"
         "while threads() > 1 and time.monotonic() < ends: time.sleep(0.01)\n"
         "print(threads())\n"
     )

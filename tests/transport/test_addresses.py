@@ -28,6 +28,13 @@ def test_local_page_names_files(address):
     check_named(address, by="file:///srv/simple/tool/index.html")
 
 
+@pytest.mark.parametrize("address", [r"http://host.invalid\.other/a", r"http://a\@host.invalid/a"])
+def test_hosts_that_programs_read_in_different_ways(address):
+    """A backslash is a slash for some programs, and a part of the host for others."""
+    with pytest.raises(FetchError, match="is not a valid address"):
+        check_named(address, by="http://host.invalid/")
+
+
 def test_credentials_named_by_a_server():
     """A page may not name credentials to send unencrypted."""
     with pytest.raises(FetchError, match="not encrypted"):

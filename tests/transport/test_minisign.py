@@ -4,11 +4,15 @@ The key, and the signatures of a file with the text "content", were made by mini
 """
 
 import base64
+import hashlib
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
+from loopback.http_server import Reply
 
+from envy.cache.downloads import Downloads
 from envy.declarations.signature import Signature, parse_signature
 from envy.declarations.sources import SourceItem
 from envy.errors import DeclarationError, FetchError
@@ -125,3 +129,30 @@ def test_a_file_without_a_right_signature_does_not_stay(signed, tmp_path, record
     folder = SourceItem(source="into", base_dir=tmp_path, signature=Signature(KEY))
     with pytest.raises(FetchError, match="a folder has no signature"):
         fetch_source(folder, tmp_path / "other", recorder.context())
+
+
+def test_a_download_with_a_wrong_signature_is_kept_aside(http_server, tmp_path, recorder):
+    """As with a wrong digest, the error says where it is; a copy of a local file is removed."""
+    http_server.routes["/f"] = Reply(b"another content")
+    kept = Downloads(str(tmp_path / "cache"))
+    into = tmp_path / "into"
+    item = SourceItem(
+        source=f"{http_server.url}/f", base_dir=tmp_path, signature=Signature(KEY), dest="f"
+    )
+    with pytest.raises(FetchError, match="does not exist"):
+        fetch_source(item, into, recorder.context(kept=kept))
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "cache").mkdir()
+    http_server.routes["/f.minisig"] = Reply(OF_DIGEST)
+    with pytest.raises(FetchError, match="does not fit its content") as caught:
+        fetch_source(item, into, recorder.context(kept=kept))
+    digest = hashlib.sha256(b"another content").hexdigest()
+    path = tmp_path / "cache" / "downloads" / "refused" / digest
+    assert caught.value.message.endswith(f"\n  kept as  {path}")
+    assert path.read_bytes() == b"another content"
+    path.unlink()
+    (tmp_path / "f").write_bytes(b"another content")
+    (tmp_path / "f.minisig").write_bytes(OF_DIGEST)
+    with pytest.raises(FetchError, match="does not fit its content"):
+        fetch_source(replace(item, source="f"), into, recorder.context(kept=kept))
+    assert list(into.iterdir()) == list(path.parent.iterdir()) == []

@@ -1,7 +1,6 @@
 """If one address fails, the next has the file; the digest decides which content is right."""
 
 import hashlib
-import socket
 
 import pytest
 from loopback.http_server import LoopbackServer, Reply
@@ -44,12 +43,6 @@ def fetch(tmp_path, recorder, http_server, mirror):
     return fetch
 
 
-def closed_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
@@ -75,9 +68,9 @@ def test_the_next_address(http_server, mirror, fetch, recorder, reply, says):
     assert {uri for uri, _, _ in recorder.progress} <= {f"{http_server.url}/a"}
 
 
-def test_maps_come_first(http_server, mirror, fetch, recorder):
+def test_maps_come_first(http_server, mirror, fetch, recorder, closed_port):
     """The environment's mirrors are tried before the manifest's, and these before the source."""
-    down = f"http://127.0.0.1:{closed_port()}/"
+    down = f"http://127.0.0.1:{closed_port}/"
     http_server.routes["/a"] = Reply(status=404)
     fetched = fetch(
         mirrors=(),
@@ -99,11 +92,11 @@ def test_a_host_without_an_answer_is_asked_last(http_server, mirror, fetch, reco
     assert mirror.paths() == ["/a"]
 
 
-def test_every_address_is_named(http_server, mirror, fetch):
+def test_every_address_is_named(http_server, mirror, fetch, closed_port):
     """If no address has the file, the error names each, with its reason."""
     http_server.routes["/a"] = Reply(status=404)
     mirror.routes["/a"] = Reply(b"lies")
-    down = f"http://me:hunter22@127.0.0.1:{closed_port()}/a"
+    down = f"http://me:hunter22@127.0.0.1:{closed_port}/a"
     with pytest.raises(NoAnswer) as caught:
         fetch(mirrors=(f"{mirror.url}/a", down))
     first, *rest = caught.value.message.splitlines()
@@ -141,9 +134,9 @@ def test_credentials_stay_with_their_host(http_server, mirror, fetch):
     assert "authorization" not in mirror.requests[0].headers
 
 
-def test_an_encrypted_source_has_encrypted_mirrors(mirror, fetch):
+def test_an_encrypted_source_has_encrypted_mirrors(mirror, fetch, closed_port):
     """Without a digest, a mirror of an https address has to be encrypted, too."""
-    source = f"https://127.0.0.1:{closed_port()}/a"
+    source = f"https://127.0.0.1:{closed_port}/a"
     assert fetch(source=source).sha256 == DIGEST
     with pytest.raises(FetchError, match=r"has the mirror http://\S+/a, which is not encrypted"):
         fetch(source=source, sha256="", retries=0)

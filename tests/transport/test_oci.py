@@ -9,11 +9,14 @@ from loopback.http_server import LoopbackServer, Reply
 from loopback.oci_registry import FakeOciRegistry
 
 from envy.cache.downloads import Downloads
+from envy.declarations.source_forms import oci_parts
 from envy.declarations.sources import file_name, location, parse_source_items
 from envy.errors import DeclarationError, DigestMismatch, FetchError
 from envy.masking import forget_all, masked
 from envy.transport import fetch_source
 from envy.transport.context import NotFound, Offline
+from envy.transport.oci import registry_address
+from envy.transport.oci_token import registry_authorization
 
 DIGEST = hashlib.sha256(b"content").hexdigest()
 USER = "me:hunter22"
@@ -135,6 +138,47 @@ def test_what_is_wrong(registry, fetch, http_server, tmp_path):
         with pytest.raises(FetchError):
             fetch(source)
     assert list((tmp_path / "into").iterdir()) == []
+
+
+def test_storage_that_asks_for_credentials(registry, fetch, http_server, tmp_path):
+    """A challenge counts only if it is the registry's: its storage is not told who the user is."""
+    registry.user = USER
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter22\n")
+    source = registry.add("acme/tool", b"content")
+    with LoopbackServer() as storage:
+        challenge = {"WWW-Authenticate": f'Bearer realm="{storage.url}/token"'}
+        storage.routes["/blob"] = Reply(status=401, headers=challenge)
+        moved = Reply(status=307, headers={"Location": f"{storage.url}/blob"})
+        http_server.routes[f"/v2/acme/tool/blobs/sha256:{DIGEST}"] = moved
+        with pytest.raises(FetchError, match="requires credentials for"):
+            fetch(source)
+        assert storage.paths() == ["/blob"]
+        assert "authorization" not in storage.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("localhost", "http://localhost"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("[::1]", "http://[::1]"),
+        ("host.test:5000", "https://host.test:5000"),
+        ("localhost.test:5000", "https://localhost.test:5000"),
+        ("127.0.0.1.test", "https://127.0.0.1.test"),
+    ],
+)
+def test_registries_with_a_port(tmp_path, recorder, host, address):
+    """The port is part of a registry's name; only one of this machine is asked without TLS."""
+    _, repository, algorithm, digits = oci_parts(f"oci:{host}/a/b@sha256:{DIGEST}")
+    assert registry_address(host, repository) == f"{address}/v2/a/b"
+    auths = {"auths": {host: {"auth": ENCODED}, f"{host}0": {"auth": "b3RoZXI6eA=="}}}
+    (tmp_path / "config.json").write_text(json.dumps(auths))
+    context = recorder.context({"DOCKER_CONFIG": str(tmp_path)})
+    header = registry_authorization("Basic", f"{address}/v2/a/b", "oci:", context)
+    assert header == f"Basic {ENCODED}"
+    assert (algorithm, digits) == ("sha256", DIGEST)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import threading
 import zlib
 
 import pytest
@@ -9,10 +10,13 @@ from bounded import outcome_of
 from loopback.http_server import Reply
 
 from envy.declarations.sources import SourceItem
-from envy.errors import FetchError
+from envy.errors import Cancelled, FetchError
 from envy.limits import adopt_limits
 from envy.transport import fetch_source
+from envy.transport.http import read_page
+from envy.transport.idle import VARIABLE, TooSlow
 from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
+from envy.transport.page_body import read_body
 from envy.transport.wheel_choice import WheelRequest, choose_wheel
 
 if sys.version_info >= (3, 14):
@@ -166,3 +170,36 @@ def test_an_integrity_that_is_not_ascii(http_server, recorder, tmp_path):
     context = recorder.context({"npm_config_registry": http_server.url})
     kind, text = outcome_of(fetch_source, item, tmp_path / "into", context)
     assert kind == "error", text
+
+
+class _Dripping:
+    """An answer of which a byte arrives now and then, for ever."""
+
+    def __init__(self):
+        self.bytes = 0
+
+    def read1(self, _most, *, decode_content):
+        threading.Event().wait(0.02)
+        self.bytes += 1
+        return b" "
+
+
+def test_a_document_that_hardly_arrives(recorder):
+    """A document is given up like a download, and a run that is cancelled does not wait for it."""
+    context = recorder.context({VARIABLE: "0.05"})
+    with pytest.raises(TooSlow, match="the idle timeout"):
+        read_body(_Dripping(), "https://h/x", context)
+    dripping = _Dripping()
+    context = recorder.context(cancelled=lambda: dripping.bytes == 2)
+    with pytest.raises(Cancelled):
+        read_body(dripping, "https://h/x", context)
+
+
+def test_a_document_that_breaks_off(http_server, recorder):
+    """A part of a document is never taken for the document."""
+    http_server.routes["/x"] = [Reply(b"x" * 5000, breaks_after=3000), Reply(b"y" * 5000)]
+    body, _, _ = read_page(f"{http_server.url}/x", recorder.context(), headers={})
+    assert body == b"y" * 5000
+    http_server.routes["/x"] = Reply(b"x" * 5000, breaks_after=3000)
+    with pytest.raises(FetchError, match="the connection broke before the content was complete"):
+        read_page(f"{http_server.url}/x", recorder.context(), headers={})

@@ -1,6 +1,7 @@
 """A download that was interrupted is continued by the next process, if it is still the same."""
 
 import hashlib
+import json
 import random
 
 import pytest
@@ -67,6 +68,14 @@ def test_the_next_process_transfers_the_rest(fetch, http_server, tmp_path, diges
     assert partials(tmp_path) == []
 
 
+def test_the_first_download_of_a_cache(fetch, http_server, tmp_path):
+    """It is continued as well, although there was no cache before it."""
+    (tmp_path / "cache").rmdir()
+    interrupted(fetch, http_server, tmp_path)
+    assert fetch().sha256 == DIGEST
+    assert http_server.sent == {"/a": len(BODY) - 900_000}
+
+
 def test_another_version(fetch, http_server, tmp_path):
     """If the server has another version, or no such range, the download starts over."""
     for reply in (Reply(BODY), Reply(status=416)):
@@ -94,6 +103,16 @@ def test_a_server_that_continues_something_else(fetch, http_server, tmp_path, ch
     http_server.routes["/a"] = [Reply(**fields), WHOLE]
     assert fetch().sha256 == DIGEST
     assert http_server.sent["/a"] >= len(BODY)
+
+
+@pytest.mark.parametrize("field", [{"checked": -1}, {"checked": 1 << 60}, {"version": ""}])
+def test_a_damaged_record(fetch, http_server, tmp_path, field):
+    """A record with numbers that cannot be is none, and the download begins again."""
+    interrupted(fetch, http_server, tmp_path, sha256="")
+    [path] = (tmp_path / "cache" / "downloads" / "partial").glob("*.json*")
+    path.write_text(json.dumps(json.loads(path.read_text()) | field))
+    assert fetch(sha256="").sha256 == DIGEST
+    assert http_server.sent == {"/a": len(BODY)}
 
 
 @pytest.mark.parametrize("digest", [DIGEST, ""])
@@ -262,6 +281,7 @@ DATE, EARLIER = "Wed, 01 Jan 2025 00:00:01 GMT", "Wed, 01 Jan 2025 00:00:00 GMT"
         ({"last-modified": EARLIER, "date": DATE}, EARLIER),
         ({"last-modified": DATE, "date": DATE}, ""),
         ({"last-modified": EARLIER}, ""),
+        ({"etag": '"x\r\n y"'}, ""),
         ({"last-modified": "yesterday", "date": DATE}, ""),
         ({}, ""),
     ],

@@ -7,7 +7,7 @@ do not change; their digests are remembered by the status of each file (`testing
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from blake3 import blake3
@@ -26,12 +26,22 @@ DRIVER_VERSION = "go-5"
 
 
 class KeyMaker:
-    """Computes the keys of one run, which share the digests of packages."""
+    """Computes the keys of one run, which share the digests of packages.
 
-    def __init__(self, toolchain: GoToolchain, flags: Sequence[str], memo: DigestMemo) -> None:
+    `shown` returns texts without the paths of this machine, for keys that are the same elsewhere.
+    """
+
+    def __init__(
+        self,
+        toolchain: GoToolchain,
+        flags: Sequence[str],
+        memo: DigestMemo,
+        shown: Callable[[str], str] = str,
+    ) -> None:
         programs = [f"{path} {memo.digest(path)}" for path in toolchain.programs]
         texts = [DRIVER_VERSION, toolchain.identity, *programs, *toolchain.build_facts, *flags]
-        self._base = "\0".join(texts).encode()
+        self._base = shown("\0".join(texts)).encode()
+        self._shown = shown
         self._memo = memo
         self._toolchain = toolchain
         self._compilers: str | None = None  # of C; asked once a package needs one
@@ -116,7 +126,7 @@ class KeyMaker:
         module = row.get("Module") or {}
         is_fixed = row.get("Standard") or (module.get("Version") and not module.get("Replace"))
         folder = row.get("Dir", "")
-        digest.update(f"\0{folder}\0{row.get('Error')}\0".encode())
+        digest.update(self._shown(f"\0{folder}\0{row.get('Error')}\0").encode())
         if not row["ImportPath"].endswith(".test"):  # its only file is generated from the others
             for file in built_files(row):
                 digest.update(f"{file}\0".encode())
@@ -127,7 +137,7 @@ class KeyMaker:
         if row.get("CgoFiles"):
             if self._compilers is None:
                 self._compilers = compilers_of(self._toolchain, self._memo)
-            digest.update(self._compilers.encode("utf-8", "surrogateescape"))
+            digest.update(self._shown(self._compilers).encode("utf-8", "surrogateescape"))
         if row.get("Name") == "main":
             digest.update(_content(f"{folder}/default.pgo"))
         if module.get("GoMod"):

@@ -13,6 +13,7 @@ from envy.testing.drivers.go_log import read_logs
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.evidence import FILE, REAL, Fact, digest_of, value_of
 from envy.testing.package import PackageRun, RunSettings, TestPackage
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 _VERSION = "go-result-1"
 # The test flags that change nothing outside of the test process, and whose effect is in the key.
@@ -59,14 +60,42 @@ def key_of(
     count: int,
 ) -> str:
     """Return the key of what is known before the tests of a package run."""
+    texts = _texts_of(run, run.key, flags, settings, environment, count=count)
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def shared_key_of(
+    run: PackageRun,
+    key: str,
+    toolchain: GoToolchain,
+    flags: GoFlags,
+    settings: RunSettings,
+    *,
+    places: NamedPlaces,
+    count: int,
+) -> SharedKey:
+    """Return the same for any machine; `key` is that of the binary."""
+    texts = _texts_of(run, key, flags, settings, toolchain.environment, count=count)
+    return places.key(texts, toolchain=f"go{toolchain.version_text}")
+
+
+def _texts_of(
+    run: PackageRun,
+    key: str,
+    flags: GoFlags,
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    *,
+    count: int,
+) -> list[str]:
     selection = run.selection
     names = selection.names
-    texts = [
+    return [
         _VERSION,
-        run.key,
+        key,
         run.package.name,
         str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
         "*" if names is None else f"{len(names)} {' '.join(names)}",
         selection.run,
         selection.skip,
@@ -76,7 +105,6 @@ def key_of(
         *(f"{name}={environment.get(name)}" for name in OF_THE_RUNTIME),
         *(value_of(kind, TIME_ZONE, {}) for kind in (REAL, FILE)),
     ]
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 
 
 def consulted_by(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from envy.testing.drivers.go_output import OutputConverter
@@ -25,31 +26,41 @@ class Tally:
 class Limits:
     """The time limits of a process: that of each test, and that of the session."""
 
-    def __init__(self, converter: OutputConverter, timeout: float, ends_at: float | None) -> None:
+    def __init__(
+        self,
+        converter: OutputConverter,
+        timeout_of: Callable[[str], float],
+        ends_at: float | None,
+    ) -> None:
+        """`timeout_of` returns the limit of a test, 0 for none; of "", that between tests."""
         self._progress = converter.progress
-        self._timeout = timeout
+        self._timeout_of = timeout_of
         self._ends_at = ends_at
 
     def deadline(self) -> float | None:
         """Return the next deadline by time.monotonic, given the active tests; None without one."""
         moments = [self._ends_at] if self._ends_at is not None else []
-        if self._timeout > 0:
-            begun = [since for name, since in self._progress.active.items() if "/" not in name]
-            moments.append(min(begun, default=self._progress.last_change) + self._timeout)
+        ends = self._ends()
+        idle = self._timeout_of("")
+        if ends:
+            moments.append(min(ends.values()))
+        elif idle > 0 and all("/" in name for name in self._progress.active):
+            moments.append(self._progress.last_change + idle)
         return min(moments, default=None)
 
     def exceeded(self) -> frozenset[str]:
         """Return the top-level tests that exceeded their limit; those that just started did not."""
-        if self._timeout <= 0:
-            return frozenset()
         # The output of a test that is being terminated may arrive long after its limit.
-        limit = min(self._progress.active.values(), default=0.0) + 0.05
-        over = {
-            name
-            for name, since in self._progress.active.items()
-            if "/" not in name and since <= limit and time.monotonic() - since >= self._timeout
-        }
-        return frozenset(over)
+        ends = self._ends()
+        limit = min(ends.values(), default=0.0) + 0.05
+        now = time.monotonic()
+        return frozenset(name for name, end in ends.items() if end <= limit and now >= end)
+
+    def _ends(self) -> dict[str, float]:
+        """Return when the limits of the active top-level tests that have one are over."""
+        tops = {name: since for name, since in self._progress.active.items() if "/" not in name}
+        limits = {name: self._timeout_of(name) for name in tops}
+        return {name: since + limits[name] for name, since in tops.items() if limits[name] > 0}
 
 
 def merge(tally: Tally, part: Tally) -> None:

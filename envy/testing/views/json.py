@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from envy.testing.events import StreamEvent, as_json
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 
 
 class JsonView:

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 from envy.testing.events import StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 
 # Characters that XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -92,6 +92,8 @@ class JunitView:
         if tally.cached:
             properties = SubElement(suite, "properties")
             SubElement(properties, "property", name="cached", value="true")
+            if tally.remote:
+                SubElement(properties, "property", name="remote", value="true")
         for name, outcome in tally.tests.items():
             self._add_test(suite, tally, name, outcome)
         if tally.failed_build:

@@ -20,7 +20,7 @@ from envy.testing.coverage.report import coverage_lines
 from envy.testing.events import ENDINGS, StreamEvent
 from envy.testing.excerpt import Excerpt
 from envy.testing.results import PackageTally, Recorder
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 
 _KEPT = 8 << 20  # characters of a test and its subtests, or of a package outside its tests
 _MEASURED = re.compile(r"Benchmark\S*\s+\d+\s.*/op")
@@ -148,6 +148,8 @@ class PlainView:
         if self._profile:
             self._write_profile(result)
         self._write_coverage(result)
+        for note in result.notes:
+            self._write(note)
         for line in left_out_lines(result.recorder.left_out.values()):
             self._write(line)
         failures = failed_tests(result.recorder)
@@ -278,6 +280,7 @@ def _package_line(tally: PackageTally) -> str:
         notes += f", {inner} failed inside tests" if inner else ""
         notes += ", left processes behind" if tally.leaks else ""
         notes += ", cached" if tally.cached else ""
+        notes += ", remote" if tally.remote else ""
         return f"ok    {tally.name}  {tally.seconds:.3f}s  ({counted(count, 'test')}{notes})"
     reason = f" [{tally.reason}]" if tally.reason else ""
     part = f"{len(tally.top_level('fail'))} of {counted(count, 'test')} failed"
@@ -334,6 +337,8 @@ def summary_line(result: SessionResult) -> str:
         notes.append(f"{counts.unbuilt} not built")
     if counts.cached:
         notes.append(f"{counts.cached} cached")
+    if counts.remote:
+        notes.append(f"{counts.remote} remote")
     if result.not_run:
         notes.append(f"{result.not_run} not run")
     where += f" ({', '.join(notes)})" if notes else ""

@@ -7,6 +7,8 @@ Guarantees
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import re
 import threading
@@ -21,6 +23,8 @@ from envy.errors import EnvyError
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
 from envy.interpreter import released
+from envy.testing.drivers.native.advice import ONE_EXECUTABLE, Definition, defined_twice
+from envy.testing.drivers.native.commands import Commands, DirectCommands, Way
 from envy.testing.drivers.native.module_text import (
     NativeTest,
     as_rows,
@@ -33,6 +37,7 @@ from envy.testing.drivers.native.store import Digests, NativeStore, key_of
 from envy.testing.drivers.native.toolchain import NativeToolchain
 from envy.testing.drivers.native.units import (
     BITCODE,
+    DISPATCHER,
     Unit,
     UnitState,
     is_settled,
@@ -46,6 +51,10 @@ SIGNATURE = "a test is `int NAME(void)` or `void NAME(void)`"
 
 class BuildFailed(EnvyError):
     """A package that cannot be built; its message is shown as the compiler's would be."""
+
+
+class _IsProgram(EnvyError):
+    """The package has a `main` and no tests, as only the compiler could tell."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +74,11 @@ class BuildTask:
     tests: list[list[object]] = field(default_factory=list)
     size: int = 0  # of the executable
 
+    def become_program(self) -> None:
+        """Leave out the dispatcher: the package is a program that is one test."""
+        self.has_own_main = True
+        self.units = [unit for unit in self.units if unit.source != DISPATCHER]
+
 
 class NativeBuilder:
     """Builds packages; used by several threads."""
@@ -81,6 +95,10 @@ class NativeBuilder:
         self._rebuild = rebuild
         self._environment = {**toolchain.environment, "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig")}
         self._own_paths = re.compile(re.escape(str(scratch)) + r"/native-\d+/")
+        self._commands = Commands(toolchain)
+        if toolchain.name == "zig":
+            asking = functools.partial(self._run, label="asking zig for its words")
+            self._commands = DirectCommands(toolchain, store, scratch, asking)
         self._compilers = ThreadPoolExecutor(jobs, thread_name_prefix="compiler")
         self._lock = threading.Lock()
         self._number = 0
@@ -108,6 +126,13 @@ class NativeBuilder:
             BuildFailed: A source does not compile, or the parts do not fit together.
         """
         self._compile(task)
+        try:
+            return self._finish(task)
+        except _IsProgram:
+            task.become_program()
+            return self._finish(task)
+
+    def _finish(self, task: BuildTask) -> Path:
         task.key = self.key(task)
         kept = None if self._rebuild else self._kept(task)
         if kept is not None:
@@ -177,8 +202,8 @@ class NativeBuilder:
         folder = self._folder()
         output, headers = folder / BITCODE, folder / "headers"
         started = now_ns()
-        argv = self._toolchain.to_bitcode(unit.source, output, headers, unit.flags, cxx=unit.is_cxx)
-        said = self._run(argv, unit.folder, f"compiling {unit.source}")
+        ways = self._commands.to_bitcode(unit, output, headers)
+        said = self._first(ways, unit.folder, f"compiling {unit.source}")
         if not output.exists():
             raise BuildFailed(f"{unit.source}: the compiler wrote no output\n")
         state = state_after(unit, headers, output, self._toolchain, self._digests)
@@ -193,66 +218,73 @@ class NativeBuilder:
     # -- from bitcode to an executable -----------------------------------------------------------
 
     def _link(self, task: BuildTask, files: dict[str, Path]) -> None:
-        tools, folder = self._toolchain, files[EXECUTABLE].parent
+        tools, folder = self._commands, files[EXECUTABLE].parent
         root = task.units[0].folder
-        joined, plain = folder / "joined.bc", folder / "joined.ll"
+        plain = folder / "joined.ll"
         parts = [task.parts[unit.source] for unit in task.units]
         try:
-            self._step(task, "join", tools.to_module(parts, joined), root)
+            self._step(task, "join", tools.to_module(parts, plain, root), root)
         except BuildFailed as error:
-            raise self._duplicates(task, folder) or error from error
-        self._step(task, "join", tools.to_text(joined, plain), root)
+            raise self._clash(task, folder) or error from error
         text = plain.read_text(encoding="utf-8", errors="surrogateescape")
         tests = [] if task.has_own_main else find_tests(text, task.test_sources)
         _check(tests)
         task.tests = as_rows(tests)
         text = text.partition("\n")[2]  # the first line is a comment with a path of this run
-        text = with_table(text, tests, opaque=tools.writes_opaque_pointers)
+        text = with_table(text, tests, opaque=self._toolchain.writes_opaque_pointers)
         files[MODULE].write_text(text, encoding="utf-8", errors="surrogateescape")
-        self._step(task, "codegen", tools.to_object(files[MODULE], files[OBJECT]), root)
+        self._step(task, "codegen", tools.to_object(files[MODULE], files[OBJECT], root), root)
         cxx = any(unit.is_cxx for unit in task.units)
-        argv = tools.to_executable(files[OBJECT], files[EXECUTABLE], task.link_flags, cxx=cxx)
-        said = self._step(task, "link", argv, root)
+        ways = tools.to_executable(files[OBJECT], files[EXECUTABLE], task.link_flags, cxx=cxx)
+        said = self._step(task, "link", ways, root)
         if said:
             task.messages.append(said)
         task.size = files[EXECUTABLE].stat().st_size
         known = {"tests": task.tests, "size": task.size}
         files[TESTS].write_text(json.dumps(known), encoding="utf-8")
 
-    def _step(self, task: BuildTask, step: str, argv: Sequence[str], folder: str) -> str:
+    def _step(self, task: BuildTask, step: str, ways: Sequence[Way], folder: str) -> str:
         started = time.monotonic()
-        future = self._compilers.submit(self._run, argv, folder, f"{step} of {task.name}")
+        future = self._compilers.submit(self._first, ways, folder, f"{step} of {task.name}")
         with released():
             said = future.result()
         task.seconds[step] = task.seconds.get(step, 0.0) + time.monotonic() - started
         return said
 
-    def _duplicates(self, task: BuildTask, folder: Path) -> BuildFailed | None:
-        """Return the error that names both sources of a symbol that two of them define."""
-        first: dict[str, tuple[str, int]] = {}
-        lines = []
+    def _clash(self, task: BuildTask, folder: Path) -> EnvyError | None:
+        """Return the error that names both sources of a symbol that two of them define.
+
+        A test source without tests may have got its `main` from a header or a macro.
+        """
+        first: dict[str, Definition] = {}
+        clashes, tests = [], []
         for unit in task.units:
             output = folder / "part.ll"
             self._run(self._toolchain.to_text(task.parts[unit.source], output), unit.folder, "text")
             text = output.read_text(encoding="utf-8", errors="surrogateescape")
-            for symbol, line in strong_definitions(text).items():
-                if symbol not in first:
-                    first[symbol] = (unit.source, line)
-                    continue
-                name = name_in_source(symbol, text)
-                here = f"{unit.source}:{line}" if line else unit.source
-                other, at = first[symbol]
-                there = f"{other}:{at}" if at else other
-                lines.append(f"{here}: error: `{name}` is defined in {there}, too\n")
-        if not lines:
-            return None
-        lines.append(
-            "The sources of a folder become one executable, in which a name is defined once: "
-            "rename one, or make it static.\n"
-        )
-        return BuildFailed("".join(lines))
+            tests += find_tests(text, task.test_sources)
+            for symbol, place in strong_definitions(text).items():
+                here = Definition(name_in_source(symbol, text), unit.source, place)
+                there = first.setdefault(symbol, here)
+                if there is not here:
+                    clashes.append((here, there))
+        if not tests and [(a.name, a.unit) for a, _ in clashes] == [("main", DISPATCHER)]:
+            return _IsProgram("")
+        lines = [defined_twice(here, there) for here, there in clashes]
+        return BuildFailed("".join([*lines, ONE_EXECUTABLE])) if lines else None
 
     # -- programs --------------------------------------------------------------------------------
+
+    def _first(self, ways: Sequence[Way], folder: str, label: str) -> str:
+        """Go the first way that leads to the end; return what its programs said.
+
+        Raises:
+            BuildFailed: None does; the last one says why.
+        """
+        for way in ways[:-1]:
+            with contextlib.suppress(BuildFailed):
+                return "".join([self._run(argv, folder, label) for argv in way])
+        return "".join([self._run(argv, folder, label) for argv in ways[-1]])
 
     def _run(self, argv: Sequence[str], folder: str, label: str) -> str:
         """Run a program; return what it said.
@@ -301,14 +333,12 @@ def _check(tests: Sequence[NativeTest]) -> None:
     for test in tests:
         if test.problem:
             lines.append(
-                f"{test.unit}:{test.line}: error: `{test.name}` has the wrong signature; "
-                f"{SIGNATURE}\n"
+                f"{test.place}: error: `{test.name}` has the wrong signature; {SIGNATURE}\n"
             )
         other = places.setdefault(test.name, test)
         if other is not test:
             lines.append(
-                f"{test.unit}:{test.line}: error: the test `{test.name}` is defined in "
-                f"{other.unit}:{other.line}, too\n"
+                f"{test.place}: error: the test `{test.name}` is defined in {other.place}, too\n"
             )
     if lines:
         raise BuildFailed("".join(lines))

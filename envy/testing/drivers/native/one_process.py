@@ -19,6 +19,9 @@ class ProcessOwner(Protocol):
     settings: RunSettings
     ends_at: float | None
 
+    def timeout_of(self, test: str) -> float:
+        """Return the time limit of a test, and of "", that between tests; 0: none."""
+
     def emit(
         self,
         action: str,
@@ -39,8 +42,9 @@ class ProcessOwner(Protocol):
 class NativeProcess:
     """One process: its events, and the test that it is running."""
 
-    def __init__(self, owner: ProcessOwner, attempt: int) -> None:
-        self.channel = Channel()
+    def __init__(self, owner: ProcessOwner, attempt: int, nonce: str = "") -> None:
+        """`nonce` is that of a process of another machine."""
+        self.channel = Channel(nonce=nonce) if nonce else Channel()
         self.current: int | None = None
         self.begun = time.monotonic()
         self.last_change = self.begun
@@ -61,8 +65,10 @@ class NativeProcess:
         """Return when the running test, or the process without one, is to be ended."""
         self.channel.drain()
         moments = [self._owner.ends_at] if self._owner.ends_at is not None else []
-        if self._owner.settings.timeout > 0:
-            moments.append(self.last_change + self._owner.settings.timeout)
+        running = self.running()
+        limit = self._owner.timeout_of("" if running is None else self._owner.names[running])
+        if limit > 0:
+            moments.append(self.last_change + limit)
         return min(moments, default=None)
 
     def finish(self) -> None:

@@ -14,10 +14,21 @@ from envy.cache.names import ASSET, MARKER
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
 from envy.testing.drivers.native.toolchain import NativeToolchain
-from envy.testing.drivers.native.units import UnitState
-from envy.testing.evidence import FILE, FOLDER, LISTING, NAMES, REAL, VARIABLE, Fact, digest_of
+from envy.testing.drivers.native.units import DISPATCHER, Unit, UnitState
+from envy.testing.evidence import (
+    FILE,
+    FOLDER,
+    LISTING,
+    NAMES,
+    REAL,
+    VARIABLE,
+    Fact,
+    digest_of,
+)
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.shared.evidence import content_of
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 _VERSION = "native-result-1"
 MOST_FILES = 5_000  # below a package's folder
@@ -30,28 +41,67 @@ _PASSING = frozenset(
 )
 
 
+# What is shared, and with whom, says nothing about a test either.
+_SHARING = ("ENVY_DEPOT", "ENVY_REMOTE")
+
+
 def key_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
 ) -> str:
     """Return the key of what is known before the tests of a package run."""
-    names = run.selection.names
+    texts = [run.key, *_texts_of(run, settings, environment, count=count)]
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def shared_key_of(
+    run: PackageRun,
+    units: Iterable[Unit],
+    link_flags: Sequence[str],
+    toolchain: NativeToolchain,
+    settings: RunSettings,
+    *,
+    environment: Mapping[str, str],
+    places: NamedPlaces,
+    count: int,
+) -> SharedKey:
+    """Return what decides a result on any machine before anything is built.
+
+    The contents of the sources and of what they include are part of what the result rests on.
+    """
+    programs = [toolchain.program, *([toolchain.linker] if toolchain.linker else [])]
     texts = [
+        *(f"{program} {content_of(os.path.realpath(program))}" for program in programs),
+        *toolchain.target,
+        f"{toolchain.name} {toolchain.version} {toolchain.coverage} {toolchain.sanitize}",
+        *(f"{unit.source} {' '.join(unit.flags)}" for unit in units),
+        *link_flags,
+        content_of(DISPATCHER),
+        *_texts_of(run, settings, environment, count=count),
+    ]
+    return places.key(texts, toolchain=f"{toolchain.name} {toolchain.version or ''}".strip())
+
+
+def _texts_of(
+    run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
+) -> list[str]:
+    names = run.selection.names
+    return [
         _VERSION,
-        run.key,
         run.package.name,
         str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
         "*" if names is None else f"{len(names)} {' '.join(names)}",
         run.selection.run,
         run.selection.skip,
         *(f"{name}={environment[name]}" for name in counting(environment)),
     ]
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 
 
 def counting(environment: Mapping[str, str]) -> list[str]:
     """Return the variables that a result rests on."""
-    return sorted(name for name in environment if name not in _PASSING)
+    return sorted(
+        name for name in environment if name not in _PASSING and not name.startswith(_SHARING)
+    )
 
 
 def consulted_by(

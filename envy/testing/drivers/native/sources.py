@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from envy.testing.pattern_folders import PASSED_OVER
 
@@ -30,17 +31,19 @@ _NOT_CODE = re.compile(
 _WORD = r"[A-Za-z_]\w*"
 _FUNCTION = re.compile(
     rf"(?P<static>\bstatic\s+(?:inline\s+)?)?(?P<type>\b{_WORD}[\s*]+)"
-    rf"(?P<name>test_\w*|main)\s*\((?P<parameters>[^(){{}};]*)\)\s*(?:noexcept\s*)?\{{"
+    rf"(?P<name>test_\w*|main)\s*\((?P<parameters>[^(){{}};]*)\)\s*"
+    rf"(?:noexcept\s*)?(?:{_WORD}[^(){{}}=]*;\s*)?\{{"  # the declarations are those of old C
 )
+_MAIN = re.compile(r"(?<![\w:.>])main\b\s*(?:\w+\s*)?\(")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFunction:
+class SourceFunction(NamedTuple):
     """A test, or `main`, as its source defines it."""
 
     name: str
     line: int
     is_static: bool
+    takes_nothing: bool  # as a test does; others with such a name are called by tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ def is_test_file(name: str) -> bool:
 
 def read_functions(text: str) -> list[SourceFunction]:
     """Return the tests that a source defines, and `main`, in its order."""
+    if "test_" not in text and "main" not in text:
+        return []
     code = _NOT_CODE.sub(_blank, text)
     found: list[SourceFunction] = []
     line, at = 1, 0
@@ -75,9 +80,26 @@ def read_functions(text: str) -> list[SourceFunction]:
         # In a class, a static member is no function of the file.
         inside = code.count("{", 0, at) > code.count("}", 0, at)
         found.append(
-            SourceFunction(match["name"], line, match["static"] is not None and not inside)
+            SourceFunction(
+                name=match["name"],
+                line=line,
+                is_static=match["static"] is not None and not inside,
+                takes_nothing=match["parameters"].strip() in {"", "void"},
+            )
         )
     return found
+
+
+def find_main(text: str) -> list[SourceFunction]:
+    """Return the `main` of a library's source, in whatever form it is written."""
+    if "main" not in text:
+        return []
+    code = _NOT_CODE.sub(_blank, text)
+    match = _MAIN.search(code)
+    if match is None:
+        return []
+    line = code.count("\n", 0, match.start()) + 1
+    return [SourceFunction(name="main", line=line, is_static=False, takes_nothing=False)]
 
 
 def _blank(match: re.Match[str]) -> str:

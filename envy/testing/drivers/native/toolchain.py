@@ -57,22 +57,26 @@ class NativeToolchain:
         return [str(self.program), *(["--driver-mode=g++"] if cxx else []), *self.target]
 
     def to_bitcode(
-        self, source: str, output: Path, headers: Path, flags: Sequence[str], *, cxx: bool
+        self, source: str, output: Path, headers: Path | None, flags: Sequence[str], *, cxx: bool
     ) -> list[str]:
         """Return the command that compiles one source, and lists the headers that it read."""
-        words = [*self.compiler(cxx=cxx), *self._instruments(), "-g", *flags, *self._words(cxx=cxx)]
-        # zig passes -MD to its compiler already, and fails if it is given again.
-        for word in ("-header-include-file", str(headers), "-sys-header-deps"):
+        words = [*self.compiler(cxx=cxx), *self._instruments(), *self._debug_words()]
+        words += [*flags, *self._words(cxx=cxx)]
+        for word in header_list(headers) if headers is not None else ():
             words += ["-Xclang", word]
         return [*words, "-c", "-emit-llvm", source, "-o", str(output)]
 
-    def to_module(self, parts: Sequence[Path], output: Path) -> list[str]:
-        """Return the command that joins the bitcode of a package."""
+    def to_module(self, parts: Sequence[Path], output: Path) -> list[list[str]]:
+        """Return the commands that join the bitcode of a package, and write it as text."""
         files = [str(part) for part in parts]
         if self.linker is not None:
-            return [str(self.linker), *files, "-o", str(output)]
+            return [[str(self.linker), "-S", *files, "-o", str(output)]]
+        joined = output.with_suffix(".bc")
         joining = ["ld.lld", "-r", "--plugin-opt=emit-llvm", "--lto-O0"]
-        return [str(self.program), *joining, *files, "-o", str(output)]
+        return [
+            [str(self.program), *joining, *files, "-o", str(joined)],
+            self.to_text(joined, output),
+        ]
 
     # What instruments the code has done so in the bitcode, and must not do it again.
 
@@ -108,6 +112,10 @@ class NativeToolchain:
         except ValueError as error:
             raise UsageError(f"{name} cannot be read as words: {error}") from error
 
+    def _debug_words(self) -> list[str]:
+        """Return the words for debug information: a tenth of the time goes into its columns."""
+        return ["-g"] if self.sanitize else ["-g", "-gno-column-info"]
+
     def _instruments(self) -> list[str]:
         words = []
         if self.coverage:
@@ -117,6 +125,12 @@ class NativeToolchain:
             if "undefined" in self.sanitize:
                 words.append("-fno-sanitize-recover=undefined")
         return words
+
+
+def header_list(headers: Path) -> list[str]:
+    """Return the words for clang itself that write the names of the headers that it reads."""
+    # zig passes -MD to its compiler already, and fails if it is given again.
+    return ["-header-include-file", str(headers), "-sys-header-deps"]
 
 
 _QUIET = ("-Wno-override-module", "-Wno-unused-command-line-argument")

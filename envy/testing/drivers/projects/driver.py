@@ -19,6 +19,7 @@ from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
@@ -45,6 +46,8 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.evidence import comparable
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
 
@@ -74,6 +77,8 @@ class ProjectDriver:
         self._count = count
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
+        self._ran: dict[Path, SuiteProject] = {}
+        self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
@@ -210,6 +215,8 @@ class ProjectDriver:
             count_failed=self.count_failed or (lambda: 0),
         )
         nothing = bool(picks) if tests.is_open else not names
+        with self._lock:
+            self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
         return verdict
@@ -223,20 +230,38 @@ class ProjectDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run, apart from files."""
+        run.unkept = "coverage is measured" if self.measures else ""
+        if run.unkept:
+            return ""
+        texts = self._texts_of(run)
+        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine: the files are in it, too."""
+        if self.measures:
+            raise Unshared("coverage is measured")
+        snapshot = self._snapshot_of(_detail(run).project)
+        if snapshot.unkept:
+            raise Unshared(snapshot.unkept)
+        here = places.having({"<reporters>": str(Path(__file__).parent)})
+        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        return here.key(texts, toolchain=self.name, holds_files=True)
+
+    def _texts_of(self, run: PackageRun) -> list[str]:
         settings = self._tools.settings
         names = run.selection.names
         texts = [
             self._fixed_text(_detail(run).project),
             run.package.name,
             str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.timeout}",
+            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
             "*" if names is None else f"{len(names)} {' '.join(names)}",
             run.selection.run,
             run.selection.skip,
         ]
         if _detail(run).is_partial:
             texts.append(" ".join(run.package.tests))
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return texts
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -277,7 +302,8 @@ class ProjectDriver:
             cause = causes.get(project.directory)
             if cause is None:
                 rows = self._snapshot_of(project).subjects
-                own = of_rows(self._kind.toolchain(project, self._tools), rows)
+                installed = [*self._kind.toolchain(project, self._tools), *_rests_of(project, runs)]
+                own = of_rows(installed, rows)
                 cause = causes[project.directory] = cause_in_project(
                     project,
                     [row for row in rows if row not in own],
@@ -303,6 +329,26 @@ class ProjectDriver:
         """Return the name of the unit of a package."""
         return package.name
 
+    @property
+    def measures(self) -> bool:
+        """Whether this session measures what its tests cover."""
+        return self._tools.coverage is not None and self._kind.measures
+
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests covered, for each project."""
+        found = []
+        for project in self._ran.values() if self.measures else ():
+            name = package_name(project.directory, self._tools.root)
+            try:
+                files = self._kind.covered(project, self._tools)
+            except (NotTestable, ScriptFailed) as error:
+                self.notes.append(f"coverage of {name} is not known: {error}")
+                continue
+            root = f"{self._tools.root}/"
+            own = {path.removeprefix(root): file for path, file in files.items()}
+            found.append(PackageCoverage(name=name, unit="lines", files=own))
+        return found
+
     def finish(self) -> None:
         """Do nothing: all that is kept is kept by then."""
 
@@ -321,3 +367,14 @@ def _note_failure(run: PackageRun, problem: str) -> None:
         for line in problem.splitlines()
     ]
     run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
+
+
+def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
+    """Return what the tests of a project rest on outside of it, as rows of (kind, subject)."""
+    details = (_detail(run) for run in runs)
+    return {
+        row
+        for detail in details
+        if detail.project.directory == project.directory
+        for row in detail.rests
+    }

@@ -69,6 +69,11 @@ class Snapshot:
         return list(self._rows)
 
     @property
+    def facts(self) -> list[Fact]:
+        """The rows."""
+        return list(self._rows.values())
+
+    @property
     def digest(self) -> str:
         """The digest of all values."""
         rows = sorted(f"{fact.kind} {fact.value} {fact.subject}" for fact in self._rows.values())

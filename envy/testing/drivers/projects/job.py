@@ -64,6 +64,8 @@ class SuiteJob:
     report: SuiteReport
     owner: JobOwner
     crashed: bool = False  # a test ended its process
+    run: str = ""  # patterns of tests and their subtests, for kinds that can select these
+    skip: str = ""
 
     def start(
         self,
@@ -116,6 +118,11 @@ class SuiteJob:
             judges_exit=judges_exit,
             ends_running=ends_running,
         )
+
+    @property
+    def longest_timeout(self) -> float:
+        """The longest time limit of its tests; 0 if one has none."""
+        return self.tools.settings.longest_timeout(self.name, self.tests)
 
     def fail(self, reason: str, text: str = "") -> None:
         """Fail the package, with a short reason and lines that explain it."""

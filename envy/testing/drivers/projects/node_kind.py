@@ -16,10 +16,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.errors import UsageError
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.measuring import new_file, read_traces
 from envy.testing.drivers.projects.names import test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
 from envy.testing.drivers.projects.node_installed import installed_rows
@@ -31,8 +34,12 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.report import ENDS, SuiteReport
+from envy.testing.patterns import compile_part, split_alternatives, subtests_of
 
+# What regular expressions of JavaScript do not have, or read differently.
+_NOT_IN_NODE = re.compile(r"\(\?(?!:)|\\[AzZ]")
 _OLDEST = (18, 15)
+_MEASURES = (20, 11)  # the first that writes tracefiles
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.")
 
 
@@ -40,6 +47,7 @@ class NodeRunnerKind(TestKind):
     """Packages of npm with a script that runs `node --test`."""
 
     name = "node"
+    measures = True
     project_files = frozenset({"package.json"})
     lock_files = ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml")
 
@@ -72,6 +80,20 @@ class NodeRunnerKind(TestKind):
                 data={"folder": folder},
             )
         ]
+
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that node can measure coverage, if that is asked for."""
+        if tools.coverage is not None:
+            _node(packages[0].project, tools, oldest=_MEASURES)
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        command = _command(project)
+        tests = set(test_files(project, project.settings.files or command.files))
+        return read_traces(
+            project, tools, ending=".info",
+            counts=lambda path: path not in tests and "node_modules" not in path.split("/"),
+        )  # fmt: skip
 
     def run(self, job: SuiteJob) -> None:
         """Run the files of the tests, one after another."""
@@ -132,15 +154,19 @@ def _run_file(
     told = _File(job.report, file)
     channel = EventChannel(told.take)
     variables = {}
-    if names:
+    selection = _selection(job, file, names)
+    if selection:
         place = job.tools.scratch / f"node-{id(job)}-{number}.json"
-        place.write_text(json.dumps([_own_name(name) for name in names]), encoding="utf-8")
+        place.write_text(json.dumps(selection), encoding="utf-8")
         variables["ENVY_TEST_SELECTION"] = str(place)
     is_file_only = list(names or [file]) == [file] and file in job.package.tests
     if is_file_only:
         job.report.begin(file)
         variables.pop("ENVY_TEST_SELECTION", None)
     failed = len(job.report.failed)
+    tools = job.tools
+    if tools.coverage is not None:
+        argv = [*argv, *_measuring(new_file(job.package.project, tools, ".info"))]
     try:
         completed = job.start(
             [*argv, _path_of(job.package, file)],
@@ -159,10 +185,36 @@ def _run_file(
         return
     if job.crashed or len(job.report.failed) > failed:
         return
-    if not told.done or (completed.exit_code and not names):
+    if not told.done or (completed.exit_code and not selection):
         # Tests that did not begin are reported as missing; the file says why.
         reason = failure_of(completed) or "exit 0"
         job.fail(reason, f"{file} ended early, {how_ended(completed)}")
+
+
+def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, object]:
+    """Return the tests and subtests of a file that are to run; {} for all."""
+    here = [name for name in job.tests if name.startswith(f"{file}::")]
+    inner = subtests_of(here, job.run)
+    skipped = {
+        name: [parts[1:] for parts in split_alternatives(job.skip) if _skips(parts, name)]
+        for name in (here if job.skip else ())
+    }
+    for rows in (*inner.values(), *skipped.values()):
+        for part in (part for parts in rows for part in parts):
+            if _NOT_IN_NODE.search(part):
+                raise UsageError(f"--run or --skip has syntax that node cannot evaluate: {part!r}")
+    if not names and not inner and not any(skipped.values()):
+        return {}
+    return {
+        "names": [_own_name(name) for name in names] or None,
+        "inner": {_own_name(name): rows for name, rows in inner.items()},
+        "skipped": {_own_name(name): rows for name, rows in skipped.items() if rows},
+    }
+
+
+def _skips(parts: Sequence[str], name: str) -> bool:
+    first = compile_part(parts[0])
+    return len(parts) > 1 and first is not None and first.search(name) is not None
 
 
 def _listed(
@@ -197,7 +249,15 @@ def _listed(
     return found or [_escaped(own)]
 
 
-def _node(project: SuiteProject, tools: Tools) -> str:
+def _measuring(trace: Path) -> list[str]:
+    return [
+        "--experimental-test-coverage",
+        "--test-reporter=lcov",
+        f"--test-reporter-destination={trace}",
+    ]
+
+
+def _node(project: SuiteProject, tools: Tools, *, oldest: tuple[int, int] = _OLDEST) -> str:
     node = tools.find_program("node", project)
     if node is None:
         raise NotTestable(
@@ -211,9 +271,11 @@ def _node(project: SuiteProject, tools: Tools) -> str:
         label=project.settings.name,
     ).stdout.decode("utf-8", "replace")
     version = _VERSION.match(said)
-    if version is None or (int(version[1]), int(version[2])) < _OLDEST:
+    if version is None or (int(version[1]), int(version[2])) < oldest:
+        what = "its tests need" if oldest == _OLDEST else "--coverage needs"
+        number = ".".join(map(str, oldest))
         raise NotTestable(
-            f"{node} is {said.strip() or 'not node'}, and its tests need node 18.15 or later",
+            f"{node} is {said.strip() or 'not node'}, and {what} node {number} or later",
             hint='add a later one to envy.lua: packages = { "envy.node@r1" }',
         )
     return node

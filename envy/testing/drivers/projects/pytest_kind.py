@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.host.process import Completed
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
@@ -28,6 +29,11 @@ from envy.testing.drivers.projects.project import (
     ProjectTests,
     SuiteProject,
     Tools,
+)
+from envy.testing.drivers.projects.pytest_coverage import (
+    check_coverage,
+    covered_by_pytest,
+    measuring_words,
 )
 from envy.testing.drivers.projects.python_program import (
     ADD_PYTEST,
@@ -57,6 +63,7 @@ class PytestKind(TestKind):
     """Projects with settings of pytest, or Python projects with tests where they usually are."""
 
     name = "pytest"
+    measures = True
     project_files = frozenset({*_SETTINGS, *_PYTHON, "conftest.py"})
     lock_files = ("uv.lock", "poetry.lock", "pdm.lock", "requirements.txt")
 
@@ -124,6 +131,15 @@ class PytestKind(TestKind):
             raise NotTestable("\n".join(["pytest cannot collect all tests", *collection.errors]))
         return collection.packages(project)
 
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that coverage can be measured, if that is asked for."""
+        if tools.coverage is not None:
+            check_coverage(packages[0].project, tools)
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        return covered_by_pytest(project, tools)
+
     def run(self, job: SuiteJob) -> None:
         """Run tests by pytest."""
         project = job.package.project
@@ -140,6 +156,8 @@ class PytestKind(TestKind):
             variables["ENVY_TEST_SELECTION"] = str(place)
         try:
             argv = find_pytest(project, job.tools)
+            if job.tools.coverage is not None:
+                argv = measuring_words(project, job.tools, argv)
             completed = job.start(
                 [*argv, *_plugin(), *_own_words(project, job.tools), *words],
                 cwd=project.directory,

@@ -29,7 +29,7 @@ class SuiteReport(PackageEvents):
         self.ended: dict[str, str] = {}
         self.unexpected: dict[str, None] = {}
         self.last_change = time.monotonic()
-        self._expected = frozenset(expected)
+        self.expected = frozenset(expected)
         self._limiters: dict[str, LineLimiter] = {}
         self._numbers: dict[str, int] = {}
 
@@ -57,7 +57,7 @@ class SuiteReport(PackageEvents):
             return
         self.last_change = time.monotonic()
         self.running[test] = self.last_change
-        if self._expected and test.partition("/")[0] not in self._expected:
+        if self.expected and test.partition("/")[0] not in self.expected:
             self.unexpected[test.partition("/")[0]] = None
         self.emit("run", test=test)
 

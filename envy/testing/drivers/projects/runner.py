@@ -21,6 +21,7 @@ from envy.testing.drivers.projects.project import ProjectTests, Tools
 from envy.testing.drivers.projects.report import SuiteReport
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
+from envy.testing.rules import serial_tests
 
 # Seconds until a process begins its first test, or the next one, if the limit of a test is shorter.
 LONGEST_START = 60.0
@@ -44,6 +45,7 @@ class SuiteRunner:
         assert isinstance(detail, ProjectTests)
         self._package = detail
         self._name = package_run.package.name
+        self._selection = package_run.selection
         self._emit = emit
         self._kind = kind
         self._tools = tools
@@ -83,14 +85,14 @@ class SuiteRunner:
         isolate = self._settings.isolate and self._kind.selects
         try:
             while True:
-                group = left[:1] if isolate and left else left
+                group = self._group(left, isolate=isolate)
                 job = self._job(group, report)
                 self._kind.run(job)
                 before = len(left)
                 left = [name for name in left if name not in report.ended]
                 if not left or self.must_stop(report):
                     break
-                going_on = isolate or (job.crashed and self._kind.selects)
+                going_on = isolate or len(group) < before or (job.crashed and self._kind.selects)
                 if not going_on or len(left) == before:
                     break
             self._check_complete(report, left)
@@ -102,6 +104,13 @@ class SuiteRunner:
             for name in report.failed:
                 self._failed[name] = None
 
+    def _group(self, left: list[str], *, isolate: bool) -> list[str]:
+        """Return the tests of the next process: those that run alone come last, one by one."""
+        if isolate or not self._kind.selects:
+            return left[:1] if isolate else left
+        alone = serial_tests(self._settings, self._name, left)
+        return [name for name in left if name not in alone] or alone[:1]
+
     def _job(self, group: Sequence[str], report: SuiteReport) -> SuiteJob:
         return SuiteJob(
             name=self._name,
@@ -112,6 +121,8 @@ class SuiteRunner:
             tools=self._tools,
             report=report,
             owner=self,
+            run=self._selection.run,
+            skip=self._selection.skip,
         )
 
     def _check_complete(self, report: SuiteReport, left: Sequence[str]) -> None:
@@ -129,8 +140,9 @@ class SuiteRunner:
     def _retry(self) -> None:
         if not (self._kind.selects and self._package.tests):
             return
-        for attempt in range(2, self._settings.retries + 2):
-            failed = list(self._failed)
+        for attempt in self._settings.attempts:
+            failed = [name for name in self._failed
+                      if self._settings.retries_of(self._name, name) >= attempt - 1]  # fmt: skip
             if not failed or self._tools.children.stopping or self.reason:
                 return
             for name in failed:
@@ -197,21 +209,27 @@ class SuiteRunner:
 
     def _exceeding(self, report: SuiteReport) -> list[str]:
         """Return the tests that ran longer than the limit, with their subtests."""
-        tops = {name: since for name, since in report.running.items() if "/" not in name}
-        limit = min(tops.values(), default=0.0) + 0.05
-        over = {name for name, since in tops.items() if since <= limit}
+        ends = self._ends(report)
+        limit = min(ends.values(), default=0.0) + 0.05
+        over = {name for name, end in ends.items() if end <= limit}
         return [name for name in report.running if name.partition("/")[0] in over]
+
+    def _ends(self, report: SuiteReport) -> dict[str, float]:
+        """Return when the limits of the running tests that have one are over."""
+        tops = {name: since for name, since in report.running.items() if "/" not in name}
+        limits = {name: self._settings.timeout_of(self._name, name) for name in tops}
+        return {name: since + limits[name] for name, since in tops.items() if limits[name] > 0}
 
     def deadline_of(self, report: SuiteReport, *, tells_starts: bool) -> Callable[[], float | None]:
         """Return a function that returns when the process is to be ended."""
-        limit = self._settings.timeout
+        limit = self._settings.longest_timeout(self._name, list(report.expected))
         idle = max(limit, LONGEST_START) if tells_starts else limit
 
         def deadline() -> float | None:
             moments = [self._ends_at] if self._ends_at is not None else []
-            if limit > 0:
-                begun = [since for name, since in report.running.items() if "/" not in name]
-                moments.append(min(begun) + limit if begun else report.last_change + idle)
+            moments += self._ends(report).values()
+            if limit > 0 and not any("/" not in name for name in report.running):
+                moments.append(report.last_change + idle)
             return min(moments, default=None)
 
         return deadline
@@ -244,7 +262,7 @@ class SuiteRunner:
         report.close_output(test)  # the last line may have no end yet
         if completed.timed_out:
             where = test or "the package"
-            limit = go_duration(self._settings.timeout)
+            limit = go_duration(self._settings.timeout_of(self._name, test.partition("/")[0]))
             text = (
                 "the run took too long" if self._is_over() else f"{where} ran longer than {limit}"
             )

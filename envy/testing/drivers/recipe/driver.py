@@ -23,7 +23,7 @@ from envy.testing.drivers.recipe.files import (
     written_tests,
 )
 from envy.testing.drivers.recipe.one_test import UnusableTests, load_tests
-from envy.testing.drivers.recipe.results import basis_of, facts_of
+from envy.testing.drivers.recipe.results import basis_of, facts_of, shared_key_of
 from envy.testing.drivers.recipe.results import key_of as result_key_of
 from envy.testing.drivers.recipe.runner import RecipeRunner
 from envy.testing.events import StreamEvent
@@ -39,6 +39,7 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,6 +163,11 @@ class RecipeDriver:
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run."""
         return result_key_of(run, self._settings, self._environment, count=self._count)
+
+    def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
+        """Return what decides the result on any machine."""
+        path, settings = _detail(run).path, self._settings
+        return shared_key_of(run, path, settings, self._environment, places, count=self._count)
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the files that the tests and their recipes have read."""

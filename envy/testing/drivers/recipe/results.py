@@ -17,6 +17,8 @@ from envy.testing.consulted import Unkept
 from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.shared.evidence import content_of
+from envy.testing.shared.places import NamedPlaces, SharedKey
 
 _VERSION = "recipe-result-1"
 MOST_FILES = 5_000  # that one result rests on
@@ -29,19 +31,41 @@ def key_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
 ) -> str:
     """Return the key of what is known before the tests of a file run."""
+    texts = [*_texts_of(run, settings, environment, count=count), _identity_of_envy()]
+    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def shared_key_of(
+    run: PackageRun,
+    path: Path,
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    places: NamedPlaces,
+    *,
+    count: int,
+) -> SharedKey:
+    """Return the same for any machine; `path` is the file of tests."""
+    places = places.having({"<envy>": str(Path(envy.__file__).parent)})
+    contents = [f"{name} {content_of(name)}" for name in _files_of_envy()]
+    texts = _texts_of(run, settings, environment, count=count)
+    texts += [content_of(str(path)), *contents]
+    return places.key(texts, toolchain=f"envy {envy.__version__}")
+
+
+def _texts_of(
+    run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
+) -> list[str]:
     names = run.selection.names
-    texts = [
+    return [
         _VERSION,
         run.package.name,
         str(run.package.directory),
-        f"{count} {settings.fail_fast} {settings.timeout}",
+        f"{count} {settings.fail_fast} {settings.limits_key}",
         "*" if names is None else f"{len(names)} {' '.join(names)}",
         run.selection.run,
         run.selection.skip,
         *(f"{name}={environment.get(name, '')}" for name in COUNTING),
-        _identity_of_envy(),
     ]
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 
 
 @functools.cache

@@ -72,8 +72,10 @@ class RecipeRunner:
         return bool(self._reason or too_many)
 
     def _retry(self) -> None:
-        for attempt in range(2, self._settings.retries + 2):
+        for attempt in self._settings.attempts:
             for name in list(self._failed):
+                if self._settings.retries_of(self._name, name) < attempt - 1:
+                    continue
                 if self._children.stopping or self._reason:
                     return
                 del self._failed[name]
@@ -89,7 +91,7 @@ class RecipeRunner:
         self._written = 0
         self._emit("run", test=name, attempt=attempt)
         test = OneTest(self._path, name, self._environment, lambda text: self._say(text, test=name))
-        end = test.run(self._limit(), self._children)
+        end = test.run(self._limit(name), self._children)
         self.read |= end.read
         self.trees |= end.trees
         self._explain(end, name)
@@ -105,8 +107,9 @@ class RecipeRunner:
             end.action, test=name, elapsed=round(end.seconds, 4), attempt=attempt, reason=end.reason
         )
 
-    def _limit(self) -> float | None:
-        limits = [self._settings.timeout] if self._settings.timeout > 0 else []
+    def _limit(self, name: str) -> float | None:
+        own = self._settings.timeout_of(self._name, name)
+        limits = [own] if own > 0 else []
         if self._ends_at is not None:
             limits.append(max(0.0, self._ends_at - time.monotonic()))
         return min(limits, default=None)
@@ -117,7 +120,7 @@ class RecipeRunner:
                 end.reason = self._reason = "total-timeout"
                 self._say("terminated, because the run took too long", test=name)
             else:
-                limit = go_duration(self._settings.timeout)
+                limit = go_duration(self._settings.timeout_of(self._name, name))
                 self._say(f"terminated, because {name} ran longer than {limit}", test=name)
         if end.text:
             self._say(end.text, test=name)

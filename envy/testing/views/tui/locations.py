@@ -13,9 +13,11 @@ from envy.testing.views.tui.model import RunModel
 from envy.testing.views.tui.node import Node
 from envy.testing.views.tui.tree import innermost_failures
 
-# A path with a suffix, a colon and a line: `a/b_test.go:12`; or as Python names it.
-_COLON = re.compile(r"(?P<file>(?:[A-Za-z]:)?[^\s:\"'()\[\]<>|]+\.\w{1,8}):(?P<line>\d{1,7})\b")
-_PYTHON = re.compile(r"File \"(?P<file>[^\"]{1,4096})\", line (?P<line>\d{1,7})")
+# The end of `a/b_test.go:12`, what cannot be in such a path, and a path as Python names it.
+_ENDING = re.compile(r"\.\w{1,8}:(\d{1,7})\b")
+_BEFORE = re.compile(r".*[\s:\"'()\[\]<>|]", re.DOTALL)
+_DRIVE = re.compile(r"(?:^|.*[\s:\"'()\[\]<>|])([A-Za-z]:)$", re.DOTALL)
+_PYTHON = re.compile(r"File \"([^\"]{1,4096})\", line (\d{1,7})")
 _LONGEST = 500  # characters of a line that are searched
 _MOST = 10_000  # lines that are searched
 
@@ -42,15 +44,28 @@ def place_in(lines: Iterable[str], folders: Sequence[Path]) -> Place | None:
     """Return the first place in these lines whose file exists, looking below each folder."""
     missing: set[str] = set()
     for line in lines:
-        text = line[:_LONGEST]
-        for found in (*_PYTHON.finditer(text), *_COLON.finditer(text)):
-            name = found["file"]
-            for folder in () if name in missing else folders:
+        for name, number in _named_in(line[:_LONGEST]):
+            if name in missing:
+                continue
+            for folder in folders:
                 path = folder / name
                 if _is_file(path):
-                    return Place(path.absolute(), int(found["line"]))
+                    return Place(path.absolute(), int(number))
             missing.add(name)
     return None
+
+
+def _named_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the paths and lines that a text names; it takes one look at a text without any."""
+    for found in _PYTHON.finditer(text):
+        yield found[1], found[2]
+    for found in _ENDING.finditer(text):
+        at = found.start()
+        before = _BEFORE.match(text, 0, at)
+        start = before.end() if before else 0
+        drive = _DRIVE.match(text, 0, start) if text[start - 1 : start] == ":" else None
+        if start < at:
+            yield text[drive.start(1) if drive else start : found.start(1) - 1], found[1]
 
 
 def place_named(model: RunModel, node: Node, *, at: int | None, raw: bool) -> Place | None:

@@ -9,7 +9,7 @@ from envy.events.bus import Stamped
 from envy.events.tests import TestBuildComplete, TestBuildStart
 from envy.testing.events import StreamEvent
 from envy.testing.package import PlannedPackage
-from envy.testing.session import SessionResult
+from envy.testing.session_result import SessionResult
 from envy.testing.views.tui.controller import Message
 from envy.testing.views.tui.model import RunEnd
 

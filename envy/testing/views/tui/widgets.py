@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -15,9 +16,8 @@ from envy.console.renditions import (
     PLAIN_RENDITION,
     Colour,
     Rendition,
+    lines_without_colours,
     rendered_spans,
-    without_colours,
-    without_selections,
 )
 from envy.console.text import cell_width, safe_lines
 from envy.testing.views.tui.lines import Lines
@@ -50,6 +50,8 @@ _PLAIN = Style()  # without a style, Textual's filter for NO_COLOR fails
 _FOUND = Style(color="black", bgcolor="yellow", bold=True)
 _SIDEWAYS = 8  # cells
 _LONGEST = 50_000  # characters of a line
+_CHEAP = 0.01  # seconds of processor time that an update may take at each tick
+_REST = 4  # times as long as a dearer update took, keys come first
 
 
 class TestTree(Lines):
@@ -178,10 +180,12 @@ class Log(Lines):
         self.left = 0  # cells that are scrolled out of sight
         self.search = ""
         self.lines: list[str] = []
+        self._texts: list[str] | None = None  # of all lines, once they are needed
         self._starts: list[int] = []  # the first row of each line, if lines wrap
         self._rows = 0
         self._layout: tuple[int, bool] = (0, False)
         self._version: object = None
+        self._due = 0.0  # when a log that grows is shown again, by time.monotonic
 
     def count(self) -> int:
         """Return the number of lines."""
@@ -193,7 +197,16 @@ class Log(Lines):
             self.node, self.search = node, ""
             self.cursor = self.left = 0
             self.scroll_to(y=0, animate=False, force=True)
-        self.update()
+            self._due = 0.0
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Show what has been added, unless that would leave too little time for keys."""
+        if time.monotonic() >= self._due:
+            before = time.thread_time()
+            self.update()
+            took = time.thread_time() - before
+            self._due = time.monotonic() + _REST * took if took > _CHEAP else 0.0
 
     def update(self) -> None:
         """Show what has been added; a cursor at the end stays there."""
@@ -205,19 +218,19 @@ class Log(Lines):
         at_end = self.cursor > 0 and self.cursor == len(self.lines) - 1
         lines = self.model.log(node, raw=self.raw) if node is not None else []
         self.lines = [part for line in lines for part in _divided(line)] or ["(no output)"]
-        self._layout = (0, False)
+        self._layout, self._texts = (0, False), None
         self.resized()
         if at_end:
             self.action_last()
 
-    def text_of(self, index: int) -> str:
-        """Return a line as safe text without colours."""
-        line = self.lines[index]
-        return safe_lines(line)[0] if self.raw else without_colours(line)
-
     def texts(self) -> list[str]:
         """Return all lines as safe text without colours."""
-        return [self.text_of(index) for index in range(len(self.lines))]
+        if self._texts is None:
+            if self.raw:
+                self._texts = [safe_lines(line)[0] for line in self.lines]
+            else:
+                self._texts = lines_without_colours(self.lines)
+        return self._texts
 
     def _spans(self, index: int) -> list[tuple[str, Rendition]]:
         line = self.lines[index]
@@ -250,12 +263,10 @@ class Log(Lines):
             self._rows = len(self.lines)
             return
         self._starts, row = [], 0
-        text = "\n".join(self.lines)
-        lines = self.lines if self.raw else without_selections(text).split("\n")
-        for index, line in enumerate(lines):
+        for line in self.texts():
             self._starts.append(row)
             plain = line.isascii() and line.isprintable()
-            cells = len(line) if plain else cell_width(self.text_of(index))
+            cells = len(line) if plain else cell_width(line)
             row += max(1, -(-cells // width))
         self._rows = row
 
@@ -299,9 +310,10 @@ class Log(Lines):
         if not self.search or not self.lines:
             return False
         wanted = self.search.lower()
-        for step in range(0 if from_here else 1, len(self.lines) + 1):
-            index = (self.cursor + by * step) % len(self.lines)
-            if wanted in self.text_of(index).lower():
+        texts = self.texts()
+        for step in range(0 if from_here else 1, len(texts) + 1):
+            index = (self.cursor + by * step) % len(texts)
+            if wanted in texts[index].lower():
                 self.move(index)
                 return True
         return False

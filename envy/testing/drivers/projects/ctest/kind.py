@@ -144,16 +144,25 @@ class CTestKind(TestKind):
 
 
 def _run_by_ctest(job: SuiteJob) -> None:
-    """Run tests by CTest, which ends those that take too long, and read its report."""
+    """Run tests by CTest: those of each time limit by one call, which ends what takes longer."""
+    groups: dict[float, list[str]] = {}
+    for name in job.tests:
+        groups.setdefault(job.tools.settings.timeout_of(job.name, name), []).append(name)
+    for limit, names in groups.items():
+        if not job.must_stop():
+            _call_ctest(job, names, limit, is_whole=job.is_whole and len(groups) == 1)
+
+
+def _call_ctest(job: SuiteJob, names: Sequence[str], limit: float, *, is_whole: bool) -> None:
     settings = job.tools.settings
     numbers = json.loads(job.package.data[_NUMBERS])
-    wanted = [name for name in job.tests if name in numbers]
+    wanted = [name for name in names if name in numbers]
     report = job.tools.scratch / f"ctest-{time.monotonic_ns()}.xml"
     argv = [_program(job.package.project, job.tools, "ctest"), "--output-junit", str(report)]
     argv += ["--test-output-size-passed", _OUTPUT, "--test-output-size-failed", _OUTPUT]
-    argv += ["--timeout", f"{settings.timeout or 1e9:g}", "--no-tests=error"]
+    argv += ["--timeout", f"{limit or 1e9:g}", "--no-tests=error"]
     argv += ["--stop-on-failure"] if settings.fail_fast else []
-    argv += [] if job.is_whole else ["-I", numbers_of(sorted(numbers[name] for name in wanted))]
+    argv += [] if is_whole else ["-I", numbers_of(sorted(numbers[name] for name in wanted))]
     patience = float(job.package.data[_LONGEST]) + _GRACE
 
     def on_line(_: bytes) -> None:
@@ -179,7 +188,7 @@ def _run_by_ctest(job: SuiteJob) -> None:
         return
     finally:
         report.unlink(missing_ok=True)
-    asked = set(job.tests)
+    asked = set(names)
     for case in cases:
         name = test_name(case.name)
         if name in asked:  # CTest also runs the fixtures that a test needs

@@ -13,10 +13,26 @@ const [descriptor, nonce] = given.split(':');
 if (nonce && process.argv[1]) {
   const write = fs.writeSync;
   const stringify = JSON.stringify;
+  const selected = selection ? JSON.parse(fs.readFileSync(selection, 'utf8')) : {};
+  const expressions = (rows) => Object.fromEntries(Object.entries(rows ?? {}).map(
+    ([name, alternatives]) => [name, alternatives.map((levels) => levels.map((one) => new RegExp(one)))],
+  ));
+  const inner = expressions(selected.inner);
+  const skipped = expressions(selected.skipped);
+  const matches = (levels, path) => path.every((name, at) => at >= levels.length || levels[at].test(name));
   const state = {
     current: '',
+    path: [], // of the subtest that runs, below the current test
     lists: process.env.ENVY_TEST_LISTS === '1',
-    wanted: selection ? new Set(JSON.parse(fs.readFileSync(selection, 'utf8'))) : null,
+    wanted: selected.names ? new Set(selected.names) : null,
+    // Whether a subtest runs: patterns match it level by level; what is below a match runs, too.
+    isWantedInside(name, path) {
+      const kept = inner[name];
+      if (kept && !kept.some((levels) => matches(levels, path))) return false;
+      return !(skipped[name] ?? []).some(
+        (levels) => path.length >= levels.length && matches(levels, path),
+      );
+    },
     isWanted(name) { return !this.lists && (this.wanted === null || this.wanted.has(name)); },
     tell(event) {
       // What a test has written there by itself is a line of its own, and no event.
@@ -35,6 +51,8 @@ if (nonce && process.argv[1]) {
   const { beforeEach } = require('node:test');
   beforeEach(async () => {
     await new Promise((resolve) => setImmediate(resolve));
-    if (!state.isWanted(state.current)) throw new Error('envy: not selected');
+    if (!state.isWanted(state.current) || !state.isWantedInside(state.current, state.path)) {
+      throw new Error('envy: not selected');
+    }
   });
 }
