@@ -181,6 +181,9 @@ def test_servers_that_fail(native_project):
     assert how(gone) == {"lib": ("here", False)}
     refused = native_project.envy("test", "--remote-exec", code=2)
     assert "--remote-exec needs a server" in refused.err
+    env = {"ENVY_REMOTE_PLATFORM": "linux"}
+    refused = native_project.envy("test", *remote, env=env, code=2)
+    assert "ENVY_REMOTE_PLATFORM has 'linux', which is not a list" in refused.err
     refused = native_project.envy("test", *remote, "--legacy", code=2)
     assert "--remote-exec needs a run of envy's own" in refused.err
     refused = native_project.envy(*words, "--offline", code=2)
