@@ -114,18 +114,18 @@ def unpacked_entries(
         ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
     """
     with contextlib.closing(tar_members(exported)) as stream:
-        expected, rest = opened_export(exported, scratch, stream, accept)
+        is_one = only is not None
+        expected, rest = opened_export(exported, scratch, stream, accept, is_one=is_one)
         if only is not None:
-            _check_only(exported, list(expected.values()), *only)
-        for row in expected.values():
-            row.written = WrittenDigests(roots)
-        yield from _entries_of(exported, expected, rest)
+            _check_is(exported, next(iter(expected.values())), *only)
+        yield from _entries_of(exported, expected, rest, roots)
 
 
 def _entries_of(
     exported: Path,
     expected: dict[str, UnpackedEntry],
     stream: Iterator[tuple[Header, Iterator[bytes]]],
+    roots: Sequence[bytes],
 ) -> Generator[UnpackedEntry]:
     current: UnpackedEntry | None = None
     try:
@@ -140,6 +140,7 @@ def _entries_of(
                     raise _refusal(
                         exported, member.name, "does not belong to an entry in its index"
                     )
+                current.written = WrittenDigests(roots)
             _unpack(exported, current, rest, member, content)
     except BaseException:
         if current is not None:
@@ -156,8 +157,12 @@ def opened_export(
     scratch: str,
     stream: Iterator[tuple[Header, Iterator[bytes]]],
     accept: Accept | None,
+    *,
+    is_one: bool = False,
 ) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
     """Read the index and the signature; return the entries to expect, and the rest of the file.
+
+    `is_one`: it may have one entry only.
 
     Raises:
         ArchiveError: it is not an export file, or is damaged; what `accept` raises.
@@ -168,7 +173,7 @@ def opened_export(
             f"{exported} was not written by envy export", archive=exported, hint="see envy export"
         )
     index = record_of(exported, *first)
-    rows = _parse_index(exported, index, scratch)
+    rows = _parse_index(exported, index, scratch, is_one=is_one)
     signature, second = b"", next(stream, None)
     if second is not None and second[0].name == SIGNATURE and second[0].kind == FILE:
         signature = record_of(exported, *second)
@@ -181,14 +186,11 @@ def opened_export(
     return {row.name: row for row in rows}, stream
 
 
-def _check_only(exported: Path, rows: Sequence[UnpackedEntry], name: str, key_hex: str) -> None:
-    """Raise unless an index has one entry, with this name and key."""
-    if len(rows) != 1:
-        found = "several entries" if rows else "no entry"
-        raise ArchiveError(f"{exported} has {found}", archive=exported)
-    if (rows[0].name, rows[0].key_hex) != (name, key_hex):
+def _check_is(exported: Path, row: UnpackedEntry, name: str, key_hex: str) -> None:
+    """Raise unless the entry of an index has this name and key."""
+    if (row.name, row.key_hex) != (name, key_hex):
         raise ArchiveError(
-            f"{exported} has {rows[0].name} with the key {rows[0].key_hex[:16]}, and not {name}",
+            f"{exported} has {row.name} with the key {row.key_hex[:16]}, and not {name}",
             archive=exported,
         )
 
@@ -210,7 +212,7 @@ def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes
     return b"".join(content)
 
 
-def _parse_index(exported: Path, data: bytes, scratch: str) -> list[UnpackedEntry]:
+def _parse_index(exported: Path, data: bytes, scratch: str, *, is_one: bool) -> list[UnpackedEntry]:
     try:
         row = parse_json(data)
         if row["format"] != FORMAT:
@@ -219,6 +221,9 @@ def _parse_index(exported: Path, data: bytes, scratch: str) -> list[UnpackedEntr
                 archive=exported,
                 hint="import it with the version of envy that wrote it, or a newer one",
             )
+        if is_one and len(row["entries"]) != 1:  # of a million, none is even looked at
+            found = "several entries" if row["entries"] else "no entry"
+            raise ArchiveError(f"{exported} has {found}", archive=exported)
         return [
             UnpackedEntry(
                 str(entry["name"]),
@@ -341,7 +346,8 @@ def checked_entry(
     for parts, row in sorted(rows.items(), reverse=True):
         if row.kind != LINK and parts not in unpacked.has_mode:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
-    unpacked.written.settle()
+    if unpacked.written is not None:
+        unpacked.written.settle()
     asset = os.path.join(unpacked.directory, ASSET)
     damage = compare(asset, recorded, written=unpacked.written)
     if damage:

@@ -46,7 +46,7 @@ class UnpackedEntry:
     payload: BelowRoot | None = None
     made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
     folders: set[Parts] = field(default_factory=set)
-    written: WrittenDigests = field(default_factory=WrittenDigests)  # of its files
+    written: WrittenDigests | None = None  # the digests of its files
     has_mode: set[Parts] = field(default_factory=set)  # the files that have theirs
 
     def close(self) -> None:
@@ -62,6 +62,7 @@ class UnpackedEntry:
             OSError: it cannot be written; what `pieces` raise.
         """
         assert self.payload is not None
+        assert self.written is not None
         row = self.recorded.rows.get("/".join(parts)) if self.recorded else None
         descriptor = self.payload.create_file(parts, 0o666)
         try:

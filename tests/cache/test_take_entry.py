@@ -281,6 +281,46 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     assert not entry.asset_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "target", "said"),
+    [
+        ("asset/../../../out", tarfile.REGTYPE, "", "is outside of its entry"),
+        ("/out", tarfile.REGTYPE, "", "does not belong to an entry"),
+        ("asset/device", tarfile.CHRTYPE, "", "is not a file, directory or link"),
+        ("asset/absolute", tarfile.SYMTYPE, "/etc/passwd", "is not in the fingerprint"),
+        ("asset/bin/x/y", tarfile.REGTYPE, "", "is outside of its entry"),
+    ],
+)
+def test_hostile_members(tmp_path, exported, name, kind, target, said):
+    """What does not belong into an entry is refused by name, and nothing of the entry stays."""
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        for member, data in exported_members(exported):
+            member.size = len(data or b"")
+            tar.addfile(member, io.BytesIO(data or b""))
+            own = "/".join(member.name.split("/")[:2])
+        info = tarfile.TarInfo(name if name.startswith("/") else f"{own}/{name}")
+        info.type, info.linkname = kind, target
+        tar.addfile(info)
+    with pytest.raises(ArchiveError, match=said):
+        take(tmp_path, hostile)
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not entry.directory.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_index_of_a_million(tmp_path, exported):
+    """It is refused before its rows are looked at."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            data = b'{"format": 1, "entries": [' + b"0," * 999_999 + b"0]}"
+        return member.name, data
+
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, changed(exported, change))
+
+
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
 def test_a_record_twice(tmp_path, exported, record):
     """Only one of two records could be the signed one, so neither is believed."""

@@ -57,6 +57,10 @@ _MEANINGS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "did not answer in time",
     grpc.StatusCode.UNAVAILABLE: "cannot be reached",
 }
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_HOW_TO_TRUST = (
+    "if it has not expired, set ENVY_REMOTE_CA to a file with the certificate of its authority"
+)
 _HINTS = {
     grpc.StatusCode.UNAUTHENTICATED: "set ENVY_REMOTE_TOKEN_FILE to a file with a valid token",
     grpc.StatusCode.INVALID_ARGUMENT: "check the instance: --remote grpc://HOST:PORT/INSTANCE",
@@ -257,9 +261,13 @@ class RemoteServer:
         """Return the error of a call as one of envy."""
         code = code_of(error)
         details = str(getattr(error, "details", lambda: "")() or "").partition("\n")[0]
-        reason = f": {details[:_LONGEST_REASON]}" if details else ""
         name = code.name if code is not None else type(error).__name__
         meaning = _MEANINGS.get(code, "failed") if code is not None else "failed"
+        hint = _HINTS.get(code, "") if code is not None else ""
+        if _UNTRUSTED in details:  # behind addresses and numbers of lines of the library
+            details = details[details.index(_UNTRUSTED) :]
+            meaning, hint = "has a certificate that is not valid or not trusted here", _HOW_TO_TRUST
+        reason = f": {details[:_LONGEST_REASON]}" if details else ""
         message = f"{self.shown} {meaning} ({name}{reason})"
         kind: type[FetchError] = FetchError
         if code is grpc.StatusCode.NOT_FOUND:
@@ -268,7 +276,6 @@ class RemoteServer:
             kind = NoAnswer
         elif code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
             kind = Refused
-        hint = _HINTS.get(code, "") if code is not None else ""
         return kind(message, uri=self.shown, hint=hint)
 
 

@@ -127,8 +127,8 @@ class NativeDriver:
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
         functions = {}
-        for names, read in ((source.tests, read_functions), (source.library, find_main)):
-            for file in names:
+        for files, read in ((source.tests, read_functions), (source.library, find_main)):
+            for file in files:
                 path = source.directory / file
                 digest = self._digests.of(str(path))
                 functions[file] = functions_of(path, digest, record, scans, read)
