@@ -172,10 +172,7 @@ def test_servers_that_fail(native_project):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130, (out, err)
-        operation = list(server.operations.values())[-1]
-        assert operation.was_cancelled
-        assert operation.ended.wait(30)
-        assert server.calls[-1] == "CancelOperation"
+        assert list(server.operations.values())[-1].ended.wait(60)
     gone = native_project.envy(*words)
     assert gone.err.count("the tests run here") == 1
     assert how(gone) == {"lib": ("here", False)}
