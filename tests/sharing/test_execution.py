@@ -5,6 +5,9 @@ import pytest
 pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
 pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
 
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
+    remote_execution_pb2 as reapi,
+)
 from loopback.executing_server import EXECUTION_FAULTS, ExecutingServer
 from loopback.remote_server import RemoteServer as LoopbackServer
 
@@ -76,6 +79,16 @@ def test_answers(server, execution, action):
     uploaded = len(server.uploaded)
     assert len(set(server.uploaded)) == uploaded  # nothing twice
     assert not execution.execute(action(timeout=60.0), go_on).timed_out
+
+
+def test_platforms(server, action):
+    """The properties of a worker are part of an action, in order."""
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    RemoteExecution(connection, [("b", "2"), ("a", "1")]).execute(action(), go_on)
+    connection.close()
+    [name] = server.results
+    found = reapi.Action.FromString(server.blobs[name]).platform
+    assert [(row.name, row.value) for row in found.properties] == [("a", "1"), ("b", "2")]
 
 
 def test_time_limits(server, execution, action, tmp_path):
