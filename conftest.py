@@ -2,6 +2,7 @@
 
 import compileall
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,9 @@ def pytest_configure(config: pytest.Config) -> None:
     What a service that runs builds sets, and what a developer prefers, changes what envy prints.
     A test that needs a setting makes it.
 
+    Signals that the caller ignores, as shells let background jobs ignore Ctrl-C, are not ignored by
+    the programs that tests start: a handler, unlike SIG_IGN, is not inherited.
+
     Without its bytecode, each of the thousands of processes that tests start takes twice as long.
     Temporary folders lie in memory where they can: a quarter of the time went to flushes.
     """
@@ -109,6 +113,9 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     for name in SETTINGS_OF_CALLERS:
         os.environ.pop(name, None)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent / "envy", quiet=2)
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder_for_tests())

@@ -257,7 +257,7 @@ def check_attempts(place, killed):
 def resume(place, rounds, random_source):
     """Kill a sync at a random time and restart it until it completes; then reset and repeat."""
     started = time.monotonic()
-    assert wait_for(place.start(), 60) == 0, (place.root / "output.log").read_text()
+    assert wait_for(place.start(), 300) == 0, (place.root / "output.log").read_text()
     usual = time.monotonic() - started
     place.check_whole()
     place.reset()
@@ -285,7 +285,7 @@ def resume(place, rounds, random_source):
         if status == 0:
             place.reset()
             killed = set()
-    assert wait_for(place.start(), 60) == 0
+    assert wait_for(place.start(), 300) == 0
     place.check_whole()
     return counts
 
@@ -293,7 +293,7 @@ def resume(place, rounds, random_source):
 def crowd(place, rounds, random_source):
     """Sixteen syncs at once on an empty cache, about half of them killed, then a last one."""
     started = time.monotonic()
-    assert wait_for(place.start(), 60) == 0, (place.root / "output.log").read_text()
+    assert wait_for(place.start(), 300) == 0, (place.root / "output.log").read_text()
     usual = time.monotonic() - started
     counts = collections.Counter()
     for _ in range(rounds):
@@ -310,7 +310,7 @@ def crowd(place, rounds, random_source):
             children.discard(child)
         for child in children:
             assert wait_for(child, 120) == 0, (place.root / "output.log").read_text()[-3000:]
-        assert wait_for(place.start(), 60) == 0, (place.root / "output.log").read_text()[-3000:]
+        assert wait_for(place.start(), 300) == 0, (place.root / "output.log").read_text()[-3000:]
         assert place.check_whole() == 2
         counts["installs"] += check_attempts(place, killed)
         counts["rounds"] += 1

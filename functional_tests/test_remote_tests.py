@@ -117,9 +117,13 @@ def test_go_in_a_sandbox(go_project, executor):
     again = go_project.envy(*words, code=1)
     assert how(again) == {**how(there), **dict.fromkeys(names, ("remote", True))}
     assert outcomes(again) == outcomes(here)
-    text = go_project.envy("test", "--remote", executor, "--remote-exec", "--rerun", code=1)
+    words = ("test", "--remote", executor, "--remote-exec", "--explain")
+    text = go_project.envy(*words, code=1, trace=False)
     assert "alone runs here: no inputs are declared" in text.err
-    assert not any(row["cached"] for row in text.named("test_executed"))
+    assert f"p0: answered by the action cache of {executor}" in text.out
+    assert f"panics: ran on {executor}" in text.out
+    again = go_project.envy("test", "--remote", executor, "--remote-exec", "--rerun", code=1)
+    assert not any(row["cached"] for row in again.named("test_executed"))
 
 
 @pytest.mark.network
@@ -177,5 +181,7 @@ def test_servers_that_fail(native_project):
     assert how(gone) == {"lib": ("here", False)}
     refused = native_project.envy("test", "--remote-exec", code=2)
     assert "--remote-exec needs a server" in refused.err
+    refused = native_project.envy("test", *remote, "--legacy", code=2)
+    assert "--remote-exec needs a run of envy's own" in refused.err
     refused = native_project.envy(*words, "--offline", code=2)
     assert "--offline uses none" in refused.err

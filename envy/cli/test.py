@@ -234,6 +234,8 @@ def _check(options: TestOptions) -> None:
             "reports of coverage and --min-coverage need a run of envy's own",
             hint="omit --load or --legacy",
         )
+    if options.remote_exec and (options.load or options.legacy):
+        raise UsageError("--remote-exec needs a run of envy's own", hint="omit --load or --legacy")
 
 
 def show_list(context: RunContext) -> int:

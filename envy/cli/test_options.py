@@ -41,9 +41,9 @@ class TestOptions:
     min_coverage: float = 0.0
     merge_coverage: bool = False
     sanitize: str = ""
-    changed: str = ""  # a revision of git
     remote_exec: bool = False
     remote_jobs: int = 16
+    changed: str = ""  # a revision of git
     watch: bool = False
     legacy: bool = False
     go_flags: tuple[tuple[str, str | None], ...] = ()

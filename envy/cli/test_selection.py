@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from envy.cli.test_options import TestOptions
 from envy.testing.package import NothingMatched
 from envy.testing.results import LastRun
 from envy.testing.selection import Selector, parse_filter, parse_partition
 
 
-class SelectionWords(Protocol):
-    """The options that select tests."""
-
-    @property
-    def run(self) -> str:
-        """The pattern of --run."""
-
-    @property
-    def skip(self) -> str:
-        """The pattern of --skip."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether those that failed last are selected."""
-
-    @property
-    def filter(self) -> str:
-        """The expression of --filter."""
-
-    @property
-    def partition(self) -> str:
-        """The part of --partition."""
-
-
-def make_selector(options: SelectionWords, last_run: LastRun) -> Selector:
+def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
     """Return the selector for the options.
 
     Raises:

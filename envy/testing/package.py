@@ -50,6 +50,7 @@ class TestPackage:
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
+    is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
     detail: Any = None
 
 
@@ -122,6 +123,7 @@ class PackageRun:
     shared: SharedKey | None = None  # of its result on other machines; None if it has none there
     not_taken: str = ""  # why no result of another machine is used
     unshared: str = ""  # why its result is not given to others
+    ran_on: str = ""  # which server ran its tests, or answered for them
     remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 

@@ -19,7 +19,7 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.measured import measured
+from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -67,7 +67,7 @@ class TestSession:
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
-        self._result = SessionResult(recorder=Recorder())
+        self._result = SessionResult(recorder=Recorder(), notes=list(settings.notes))
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
@@ -108,6 +108,7 @@ class TestSession:
         if wanted and not (result.cancelled or result.built_only):
             least = self._settings.min_coverage
             result.coverage, result.too_little = measured(self._driver, least)
+            result.notes += notes_of(self._driver)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
@@ -213,7 +214,8 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
-        order_serial(self.coordinator, nodes, self._settings.run)
+        if self._settings.jobs > 1:
+            order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:

@@ -23,6 +23,7 @@ class SessionSettings:
     stop_on_build_error: bool = False
     measures_coverage: bool = False
     min_coverage: float = 0.0  # per cent
+    notes: tuple[str, ...] = ()  # about the options, for readers
     results: ResultCache | None = None  # None: results are neither kept nor shown again
     changed: ChangedOnly | None = None  # None: whatever has changed, all run
     shared: SharedResults | None = None  # with other machines

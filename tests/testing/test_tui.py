@@ -404,6 +404,29 @@ def test_no_color_is_respected(monkeypatch, refused):
     assert see(["n"], colours, size=(140, 20)) is not refused
 
 
+def test_a_large_log_that_grows_leaves_time_for_keys():
+    """It is shown again when it is due, at once if it is another one, and whole at the end."""
+
+    def grow(app):
+        log, seen = app.log_view, [len(app.log_view.lines)]
+        log._due = float("inf")  # as after an update that took long
+        app.messages.append(
+            lambda model: model.on_event(event("output", "m/a", "TestTwo/sub", output="more\n"))
+        )
+        app.take_messages()
+        seen.append(len(log.lines))
+        log._due = 0.0
+        app.take_messages()
+        seen.append(len(log.lines))
+        log._due = float("inf")
+        app.action_next(1)
+        return [*seen, log.texts()[0]]
+
+    few, same, more, other = see(["n"], grow, size=(140, 20))
+    assert (same, more) == (few, few + 1)
+    assert other == "bad.go:3: undefined: x"
+
+
 def test_messages_of_a_session_are_applied():
     """Messages from another thread are applied in their order."""
 

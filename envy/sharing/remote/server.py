@@ -112,6 +112,7 @@ class RemoteServer:
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._capabilities = services.CapabilitiesStub(self._channel)
         self._known: reapi.ServerCapabilities | None = None
+        self._broken: FetchError | None = None
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -125,9 +126,15 @@ class RemoteServer:
             FetchError: the server cannot be reached, or cannot be used.
         """
         with self._lock:
+            if self._broken is not None:  # who asks next does not wait again
+                raise self._broken
             if self._known is None:
                 request = reapi.GetCapabilitiesRequest(instance_name=self.instance)
-                found = self.call(self._capabilities.GetCapabilities, request)
+                try:
+                    found = self.call(self._capabilities.GetCapabilities, request)
+                except FetchError as error:
+                    self._broken = error
+                    raise
                 functions = self.functions(found)
                 if "SHA256" not in functions:
                     names = ", ".join(functions) or "nothing"

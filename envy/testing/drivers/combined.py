@@ -38,6 +38,11 @@ class CombinedDriver:
         self._count_failed: Callable[[], int] | None = None
 
     @property
+    def drivers(self) -> list[Driver]:
+        """The drivers, as they were given."""
+        return list(self._drivers.values())
+
+    @property
     def ends_at(self) -> float | None:
         """The session's deadline."""
         return self._ends_at

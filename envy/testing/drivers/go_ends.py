@@ -19,7 +19,7 @@ class ProcessResult:
 
 
 def reason_of(process: ProcessResult, *, is_total: bool) -> str:
-    """Return why a process failed in a word or two; `is_total` says that the whole run is limited."""
+    """Return why a process failed; `is_total` says that the whole run has a time limit."""
     if process.completed.timed_out:
         return "timeout" if process.limited or not is_total else "total-timeout"
     if process.completed.signal is not None:

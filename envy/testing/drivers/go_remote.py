@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from envy.host.process import Completed, ProcessSpec
+from envy.host.process import Completed, ProcessSpec, run
 from envy.sharing.actions import Executed
 from envy.testing.drivers.go_basis import OF_THE_RUNTIME, testdata_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_results import why_unkept
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
-from envy.testing.package import PackageRun, RemoteInputs
+from envy.testing.package import PackageRun, RemoteInputs, RunSettings
 from envy.testing.remote.inputs import StaysHere, files_below, folder_of, libraries_of
-from envy.testing.remote.tests import RemotePackage, completed_of
+from envy.testing.remote.tests import RemotePackage, completed_of, limit_of
 from envy.testing.shared.places import NamedPlaces
 
 _TIMED_OUT = b"panic: test timed out after "
@@ -24,7 +24,7 @@ _WRITES = ("-test.outputdir=", "-test.timeout=", "-test.testlogfile=")
 
 
 def remote_inputs(
-    run: PackageRun, flags: GoFlags, toolchain: GoToolchain, places: NamedPlaces
+    package_run: PackageRun, flags: GoFlags, toolchain: GoToolchain, places: NamedPlaces
 ) -> RemoteInputs:
     """Return what the binary of a package needs: its `testdata`, and the libraries it loads.
 
@@ -34,37 +34,64 @@ def remote_inputs(
     why = why_unkept(flags, toolchain)
     if why:
         raise StaysHere(why)
-    folder = folder_of(run.package.directory, places)
-    tops = [Path(path) for path in testdata_of(run.package)]
+    folder = folder_of(package_run.package.directory, places)
+    tops = [Path(path) for path in testdata_of(package_run.package)]
     if not tops:
         raise StaysHere("no inputs are declared: there is no folder `testdata`")
-    assert run.binary is not None
+    assert package_run.binary is not None
     files = files_below(tops, places)
-    files |= libraries_of(run.binary, toolchain.environment, toolchain.children)
+    files |= libraries_of(package_run.binary, toolchain.environment, toolchain.children)
     return RemoteInputs(folder, files)
 
 
-def execute(
-    remote: RemotePackage, spec: ProcessSpec, binary: str, seconds: float, *, reads: bool
-) -> tuple[Completed, bytes] | None:
-    """Run a test binary on another machine; return its end and its output.
+Feed = Callable[[bytes], None]
+Start = Callable[[ProcessSpec, Feed, Sequence[str], int], Completed]
 
-    None means that it has to run here. `reads` allows a former success as the answer.
-    """
-    executed = remote.execute(
-        list(_words(spec.argv, seconds)),
-        binary,
-        seconds=seconds,
-        environment=_variables(spec.environment),
-        is_pass=_is_pass if reads else None,
-    )
-    if executed is None:
-        return None
-    completed = completed_of(executed)
-    if completed.exit_code == _PANICKED and _TIMED_OUT in executed.stderr:
-        completed = replace(completed, timed_out=True)
-    # Both streams are one here. What a test that panics writes belongs to the last one.
-    return completed, executed.stdout + executed.stderr
+
+def start_here(spec: ProcessSpec, feed: Feed, tests: Sequence[str], attempt: int) -> Completed:
+    """Run a process on this machine; its output is passed on as `spec` says."""
+    del feed, tests, attempt
+    return run(spec)
+
+
+class RemoteStart:
+    """Runs the processes of a package on another machine, as long as that can be reached."""
+
+    def __init__(
+        self, remote: RemotePackage, package: str, settings: RunSettings, ends_at: float | None
+    ) -> None:
+        self._remote = remote
+        self._package = package
+        self._settings = settings
+        self._ends_at = ends_at
+
+    @property
+    def was_used(self) -> bool:
+        """Whether a process ran there."""
+        return self._remote.was_used
+
+    def __call__(
+        self, spec: ProcessSpec, feed: Feed, tests: Sequence[str], attempt: int
+    ) -> Completed:
+        """Run a process, and pass its output to `feed` when it has ended."""
+        limits = [self._settings.timeout_of(self._package, name) for name in tests or [""]]
+        seconds = limit_of(limits, self._ends_at)
+        executed = self._remote.execute(
+            list(_words(spec.argv, seconds)),
+            spec.argv[0],
+            seconds=seconds,
+            environment=_variables(spec.environment),
+            is_pass=None if attempt else _is_pass,
+        )
+        if executed is None:
+            return self._remote.here(lambda: run(spec))
+        # Both streams are one here. What a test that panics writes belongs to the last one.
+        feed(executed.stdout)
+        feed(executed.stderr)
+        completed = completed_of(executed)
+        if completed.exit_code == _PANICKED and _TIMED_OUT in executed.stderr:
+            completed = replace(completed, timed_out=True)
+        return completed
 
 
 def _is_pass(executed: Executed) -> bool:

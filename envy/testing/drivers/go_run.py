@@ -17,19 +17,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
-from envy.host.process import Completed, ProcessSpec, run
+from envy.host.process import Completed, ProcessSpec
 from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_dump import folder_to_cut
 from envy.testing.drivers.go_ends import ProcessResult, culprits, reason_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
-from envy.testing.drivers.go_remote import execute
+from envy.testing.drivers.go_remote import Start, start_here
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.package_events import PackageEvents
-from envy.testing.remote.tests import RemotePackage, limit_of
 from envy.testing.rules import serial_tests
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
@@ -50,9 +49,8 @@ class PackageRunner:
         ends_at: float | None,
         scratch: Callable[[str], Path],
         count_failed: Callable[[], int],
-        remote: RemotePackage | None = None,
+        start: Start = start_here,
     ) -> None:
-        """`remote` runs the binary on another machine, as long as that can be reached."""
         self._toolchain = toolchain
         self._flags = flags
         self._settings = settings
@@ -66,7 +64,7 @@ class PackageRunner:
         self._count_failed = count_failed  # the failed tests of the session so far
         self.logs: list[Path] = []  # what each process consulted
         self.unkept = ""  # why the result proves nothing about another run
-        self._remote = remote
+        self._start = start
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
@@ -201,7 +199,8 @@ class PackageRunner:
             looks_for_leftovers=True,
         )
         try:
-            completed = self._start(spec, converter, names, attempt=attempt)
+            tests = package.tests if names is None else names
+            completed = self._start(spec, converter.feed, tests, attempt)
         except ScriptFailed as error:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))
@@ -226,28 +225,6 @@ class PackageRunner:
     def _timeout_of(self, name: str) -> float:
         # As with `go test`, only -fuzztime limits fuzzing.
         return 0.0 if self._flags.fuzz else self._settings.timeout_of(self._name, name)
-
-    def _start(
-        self,
-        spec: ProcessSpec,
-        converter: OutputConverter,
-        names: Sequence[str] | None,
-        *,
-        attempt: int,
-    ) -> Completed:
-        """Run a process here, or on another machine."""
-        if self._remote is None:
-            return run(spec)
-        tests = (self._run.package.tests if names is None else names) or [""]
-        seconds = limit_of([self._timeout_of(name) for name in tests], self._ends_at)
-        found = execute(self._remote, spec, str(self._run.binary), seconds, reads=not attempt)
-        if found is None:
-            with self._remote.running_here():
-                return run(spec)
-        self.unkept = "it ran on a server"
-        completed, output = found
-        converter.feed(output)
-        return completed
 
     def _argv(self, names: Sequence[str] | None) -> list[str]:
         argv = argv_of(
@@ -282,16 +259,16 @@ class PackageRunner:
                 self._report_exit(process)
             return False
         reason = reason_of(process, is_total=self._ends_at is not None)
-        culprits = culprits(process)
-        if culprits or code or process.completed.timed_out:
+        caused_by = culprits(process)
+        if caused_by or code or process.completed.timed_out:
             self._report_exit(process)
-        if process.completed.timed_out and not culprits:
+        if process.completed.timed_out and not caused_by:
             tally.reason = reason
             self._say("no test was running")
         elif code and not (progress.open or progress.ended or progress.summary):
             tally.reason = f"{reason} before its tests"
-        self._end_open(process.converter, culprits, reason)
-        tops = {name.partition("/")[0] for name in culprits}
+        self._end_open(process.converter, caused_by, reason)
+        tops = {name.partition("/")[0] for name in caused_by}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
         tally.failed |= dict.fromkeys(sorted(tops))
         tally.remaining = [name for name in tally.remaining if name not in tops]
@@ -300,7 +277,7 @@ class PackageRunner:
         )
         if code and not tally.failed:
             tally.failed_outside = True
-        return bool(code or culprits or process.completed.timed_out)
+        return bool(code or caused_by or process.completed.timed_out)
 
     def _settle_open(self, converter: OutputConverter) -> None:
         """Pass open tests of an old Go, whose unmarked end may follow other text on a line."""

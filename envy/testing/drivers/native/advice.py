@@ -80,11 +80,6 @@ def defined_twice(here: Definition, there: Definition) -> str:
         place = there.place or there.unit
         if here.name != OWN_MAIN:
             return f"{place}: error: `{here.name}` is a name of envy's own; rename it\n"
-        if not place.startswith(os.path.normpath(there.unit)):
-            return (
-                f"{place}: error: {there.unit} includes this `main`, and the one that runs tests "
-                "is generated; a program that is one test has its `main` in its own file\n"
-            )
         return f"{place}: error: {_MAIN_BESIDE_TESTS}"
     if here.place and here.place == there.place:
         return (

@@ -145,8 +145,7 @@ class NativeRunner:
             return self._process_here(indexes, attempt=attempt)
         left = self._process_elsewhere(self._remote, indexes, attempt=attempt)
         if left is None:
-            with self._remote.running_here():
-                return self._process_here(indexes, attempt=attempt)
+            return self._remote.here(lambda: self._process_here(indexes, attempt=attempt))
         return left
 
     def _process_elsewhere(

@@ -154,9 +154,9 @@ class TestApp(App[int]):
         if self.model.changes != self._seen:
             self._seen = self.model.changes
             self.test_tree.update()
-            if self.log_view.display:
-                self._follow()
-                self.log_view.update()
+            self._follow()
+        if self.log_view.display:
+            self.log_view.catch_up()
         if was_active and self.model.end is not None and self._may_show_failure():
             self.test_tree.seek(by=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -49,6 +50,8 @@ _PLAIN = Style()  # without a style, Textual's filter for NO_COLOR fails
 _FOUND = Style(color="black", bgcolor="yellow", bold=True)
 _SIDEWAYS = 8  # cells
 _LONGEST = 50_000  # characters of a line
+_CHEAP = 0.01  # seconds of processor time that an update may take at each tick
+_REST = 4  # times as long as a dearer update took, keys come first
 
 
 class TestTree(Lines):
@@ -182,6 +185,7 @@ class Log(Lines):
         self._rows = 0
         self._layout: tuple[int, bool] = (0, False)
         self._version: object = None
+        self._due = 0.0  # when a log that grows is shown again, by time.monotonic
 
     def count(self) -> int:
         """Return the number of lines."""
@@ -193,7 +197,16 @@ class Log(Lines):
             self.node, self.search = node, ""
             self.cursor = self.left = 0
             self.scroll_to(y=0, animate=False, force=True)
-        self.update()
+            self._due = 0.0
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Show what has been added, unless that would leave too little time for keys."""
+        if time.monotonic() >= self._due:
+            before = time.thread_time()
+            self.update()
+            took = time.thread_time() - before
+            self._due = time.monotonic() + _REST * took if took > _CHEAP else 0.0
 
     def update(self) -> None:
         """Show what has been added; a cursor at the end stays there."""
