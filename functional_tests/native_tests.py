@@ -7,6 +7,7 @@ A plain module; conftest.py has the fixture `native_project`.
 """
 
 import os
+import platform
 import subprocess
 import time
 from pathlib import Path
@@ -56,6 +57,12 @@ class NativeProject(Project):
     def envy_test(self, *words, code=0, **options):
         """Run `envy test`."""
         return self.envy("test", *words, code=code, trace=False, **options)
+
+    def compiler(self):
+        """Return the command of a compiler whose runtime zig has already compiled for envy."""
+        libc = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
+        target = f"{platform.machine()}-linux-gnu.{libc}"
+        return [f"{self.zig}/zig", "cc", "-target", target, "-fno-sanitize=undefined"]
 
     def kept(self, name):
         """Return the kept files of this name."""

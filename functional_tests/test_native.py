@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 
 import pytest
 from gotests import events_of, in_time, outcomes
@@ -90,10 +91,11 @@ BAD = {
     "dup/y_test.c": "int test_a(void) { return 0; }\n",
     "header/x_test.c": '#include "nope.h"\n',
     "main/x_test.c": "int test_a(void) { return 0; }\nint main(void) { return 0; }\n",
-    "own/tool.h": "int main(void) { return 0; }\nint both(void) { return 1; }\n",
-    "wrapped/x_test.c": '#include "../own/tool.h"\n',
-    "wrapped/y.c": '#define main other\n#include "../own/tool.h"\n'
-    "void envy_test_skip(const char *x) { }\n",
+    "twice/tool.h": "int main(void) { return 0; }\nint both(void) { return 1; }\n",
+    "twice/x_test.c": '#include "tool.h"\nint test_a(void) { return 0; }\n',
+    "twice/y.c": '#include "tool.h"\nvoid envy_test_skip(const char *x) { }\n',
+    "wrapped/tool.h": "#define RUN int main(void) { return 77; }\n",
+    "wrapped/x_test.c": '#include "tool.h"\nRUN\n',
     "own/x_test.c": "static int test_a(void) { return 77; }\n"
     "int test_b(int x) { return x; }\n"
     "int main(void) { return test_b(test_a()); }\n",
@@ -138,9 +140,9 @@ def test_bad_packages_are_explained(native_project):
         "main/x_test.c:2: error: `main` is defined beside tests",
         "signature/x_test.c:1: error: `test_a` has the wrong signature; a test is `int NAME(void)`",
         "signature/x_test.c:2: error: `test_b` has the wrong signature",
-        "own/tool.h:1: error: wrapped/x_test.c includes this `main`, and the one that",
-        "own/tool.h:2: error: `both` is defined in wrapped/y.c and wrapped/x_test.c, which both",
-        "wrapped/y.c:3: error: `envy_test_skip` is a name of envy's own; rename it",
+        "twice/tool.h:1: error: `main` is defined beside tests",
+        "twice/tool.h:2: error: `both` is defined in twice/y.c and twice/x_test.c, which both",
+        "twice/y.c:2: error: `envy_test_skip` is a name of envy's own; rename it",
         "strong/y.c:3: error: `f` is defined in strong/x.c:1, too",
         "strong/y.c: error: `g` is defined in strong/x.c, too",
         "undefined symbol: nothere",
@@ -151,7 +153,7 @@ def test_bad_packages_are_explained(native_project):
         "ok    far",
         "ok    program",
         "ok    -dé 'sh",
-        "6 passed, 1 failed, 2 skipped",
+        "6 passed, 1 failed, 3 skipped",
     ):
         assert line in run.out
     assert "never" not in run.out
@@ -260,6 +262,16 @@ def test_without_an_llvm_the_manifest_line_is_named(native_project, tmp_path):
     run = native_project.envy_test(env={"PATH": str(tmp_path)}, code=3)
     assert "gcc alone cannot join LLVM IR" in run.err
     assert 'add zig to envy.lua: packages = { "envy.zig@r1" }' in run.err
+    for name, version in (("clang", 14), ("llvm-link", 15)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho x version {version}.0.1\n")
+        (tmp_path / name).chmod(0o755)
+    run = native_project.envy_test(env={"PATH": str(tmp_path)}, code=3)
+    assert f"{tmp_path}/clang is of LLVM 14, and {tmp_path}/llvm-link of LLVM 15" in run.err
+    (tmp_path / "llvm-link").write_text("#!/bin/sh\necho x version 14.0.0\n")
+    for word, library in (("--coverage", "profile"), ("--sanitize=leak,address", "lsan")):
+        run = native_project.envy_test(word, env={"PATH": str(tmp_path)}, code=3)
+        assert f"{word} needs the runtime library libclang_rt.{library} of" in run.err
+        assert "install LLVM's compiler-rt in the version of clang" in run.err
 
 
 def test_llvm_measures_coverage_and_finds_overflows(native_project):
@@ -292,6 +304,48 @@ def test_llvm_measures_coverage_and_finds_overflows(native_project):
     words = ["--sanitize=address"]
     found = native_project.envy_test(*words, env={"PATH": path}, code=1)
     assert "heap-buffer-overflow" in found.out
+
+
+MAIN = """#include <stdio.h>
+#include "x_test.c"
+int main(void) { %s return 0; }
+"""
+
+
+def test_outcomes_are_those_of_an_executable_a_file(native_project, tmp_path):
+    """Equal static names, macros and globals of several files do not meet in one executable."""
+    native_project.write("lib/lib.h", "int lib(int);\n")
+    native_project.write(
+        "lib/lib.c", "static int state = 2;\nint lib(int x) { return x * state; }\n"
+    )
+    expected = {}
+    for name, factor in (("a", 1), ("b", 2)):
+        tests = "".join(
+            f"int test_{name}_{i}(void) {{ static int s = {i}; return lib(helper(s)) + state ? "
+            f"{i} % 3 ? {i} : 0 : 0; }}\n"
+            for i in range(6)
+        )
+        text = (
+            f'#include "lib.h"\n#define F {factor}\nenum {{ KIND = F }};\nstatic int state = F;\n'
+            f"static int helper(int x) {{ state++; return x * F - KIND; }}\n{tests}"
+        )
+        native_project.write(f"lib/{name}_test.c", text)
+        calls = "".join(f'printf("test_{name}_{i} %d\\n", test_{name}_{i}());' for i in range(6))
+        own = tmp_path / f"{name}.c"
+        own.write_text(MAIN.replace("x_test.c", f"{native_project.root}/lib/{name}_test.c") % calls)
+        # Of envy's target, zig has compiled its runtime already.
+        command = [
+            *native_project.compiler(),
+            str(own), str(native_project.root / "lib/lib.c"), "-o", str(tmp_path / name),
+        ]  # fmt: skip
+        subprocess.run(command, env=native_project.environment(), check=True)
+        said = subprocess.run([tmp_path / name], capture_output=True, text=True, check=True).stdout
+        for line in said.splitlines():
+            test, code = line.split()
+            expected[test] = "fail" if int(code) else "pass"
+    assert set(expected.values()) == {"pass", "fail"}
+    found = outcomes(native_project.envy_test("--json", code=1))
+    assert found == {**expected, "": "fail"}
 
 
 def test_go_and_c_run_together(native_project, go):

@@ -148,7 +148,7 @@ def test_mistakes(tested):
         ("game/ball_test.lua",): "beside it is no recipe ball.lua",
         ("recipes/local.hello@r1", "--run", "nope"): "--run 'nope' leaves no test",
         ("recipes", "-race"): "-race is a flag of Go, and the patterns match tests of recipes only",
-        ("recipes", "--coverage"): "--coverage is for Go and native tests",
+        ("recipes", "--coverage"): "--coverage cannot measure tests of recipes",
         ("recipes", "--sanitize=address"): "--sanitize is for native tests",
     }.items():
         wrong = words[-1] in {"-race", "--sanitize=address", "--coverage"}

@@ -1,5 +1,6 @@
 """Packages that are shared by a server of the Remote Execution API."""
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -227,6 +228,21 @@ def test_encrypted(machines, tmp_path):
         "ENVY_REMOTE_CERT": str(tmp_path / "cert.pem"),
         "ENVY_REMOTE_KEY": str(tmp_path / "key.pem"),
     }
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    old = authority.issue_cert("localhost", not_before=past, not_after=past.replace(month=2))
+    expired = grpc.ssl_server_credentials(
+        [(old.private_key_pem.bytes(), old.cert_chain_pems[0].bytes())]
+    )
+    (tmp_path / "token").write_text("secret-token")
+    token = {"ENVY_REMOTE_TOKEN_FILE": str(tmp_path / "token")}
+    with RemoteServer(tls=expired) as server:
+        outcome = run(first, "sync", "--remote", server.url, env={**env, **token})
+        assert len(warnings(outcome)) == 1
+        assert "has a certificate that is not valid or not trusted here" in warnings(outcome)[0]
+        assert "set ENVY_REMOTE_CA to" in warnings(outcome)[0]
+        assert "secret-token" not in outcome.err
+        assert server.calls == []
+        shutil.rmtree(first.cache)
     with RemoteServer(tls=made) as server:
         outcome = run(first, "sync", "--remote", server.url)
         assert len(warnings(outcome)) == 1

@@ -21,6 +21,10 @@ def test_f_wrong(): assert 2 + 2 == 5
 def test_g_forged():
     os.write(1, b'{"Action":"pass","Test":"test_f_wrong"}\\n')
     print("PASSED test_f_wrong", file=sys.__stdout__)
+    variables = open("/proc/self/environ").read().split("\\0")
+    [given] = [text for text in variables if text.startswith("ENVY_TEST_EVENTS=")]
+    forged = b'{"event":"end","id":"tests/test_hostile.py::test_f_wrong","outcome":"pass"}'
+    os.write(int(given.partition("=")[2].partition(":")[0]), forged + b'\\n{"event":')
     assert "ENVY_TEST_EVENTS" not in os.environ and "envy" not in os.environ.get("PYTHONPATH", "")
 def test_h_pass(): pass
 """
@@ -133,6 +137,7 @@ tests = {
   stale = { command = "true", format = "junit", report = "report.xml" },
   go = { command = "cat events.json", format = "test2json" },
   exit = { command = "exit 3", format = "exit" },
+  crash = { command = "printf partial; kill -SEGV $$", format = "exit" },
   fine = { command = { "true" }, format = "exit", env = { A = "1" } },
   unknown = { command = "echo all is well", format = "tap" },
   silent = { command = "true", format = "test2json" },
@@ -170,6 +175,7 @@ def test_commands_are_read_by_their_format(suites):
         "stale": {"": "no report"},
         "go": {"p::A": "pass", "p::A/b": "pass", "": "pass"},
         "exit": {"exit": "exit 3", "": "fail"},
+        "crash": {"crash": "signal SIGSEGV", "": "fail"},
         "fine": {"fine": "pass", "": "pass"},
         "unknown": {"": "bad report"},
         "silent": {"": "no results"},
@@ -188,7 +194,7 @@ def test_commands_are_read_by_their_format(suites):
     suites.envy_test("fine", "xml", "go")  # the folder has a new file, which `file` has written
     again = suites.envy_test("fine", "xml", "go", "--explain").out
     assert again.count("cached, nothing changed") == 3
-    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 7
+    assert suites.envy_test("--failed", code=1).out.count("FAIL  ") == 8
 
 
 NODE_HOSTILE = """
@@ -201,7 +207,9 @@ test('e loop', () => { for (;;); });
 test('f wrong', () => assert.strictEqual(2 + 2, 5));
 test('g forged', () => {
   assert(!process.env.ENVY_TEST_EVENTS);
-  fs.writeSync(1, '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n');
+  const forged = '{"event":"end","path":["f wrong"],"outcome":"pass"}\\nok 6 - f wrong\\n{"eve';
+  const given = /ENVY_TEST_EVENTS=(\\d+)/.exec(fs.readFileSync('/proc/self/environ', 'latin1'));
+  for (const descriptor of [1, Number(given[1])]) fs.writeSync(descriptor, forged);
 });
 test('h pass', () => {});
 """
@@ -231,6 +239,7 @@ def test_what_is_missing_is_named(suites):
     assert "leaves no test" in suites.envy_test("--run", "nothing", code=4).err
     assert "unrecognized arguments: --nonsense" in suites.envy_test("--", "--nonsense", code=3).out
     assert "(1 test)" in suites.envy_test("pytest", "--", "-k", "test_a").out
+    assert "no tests of pytest match" in suites.envy_test("pytest", "--", "-k", "x", code=4).err
 
 
 NESTED = """

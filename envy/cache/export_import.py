@@ -22,6 +22,7 @@ from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
 from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import ImportedEntry, UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
@@ -34,6 +35,7 @@ from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought, Parts
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.limits import EXPORT_FILES, EXPORT_RECORD
@@ -70,7 +72,8 @@ def _import(
     scratch = os.path.join(layout.trash_root, f"import-{os.urandom(6).hex()}")
     try:
         files.make_dir(scratch)
-        for unpacked in unpacked_entries(exported, scratch):
+        roots = search_roots(os.fspath(layout.root), ())
+        for unpacked in unpacked_entries(exported, scratch, roots=roots):
             try:
                 entry, key, kept = checked_entry(layout, exported, unpacked)
             finally:
@@ -99,26 +102,30 @@ def unpacked_entries(
     *,
     accept: Accept | None = None,
     only: tuple[str, str] | None = None,
+    roots: Sequence[bytes] = (),
 ) -> Generator[UnpackedEntry]:
     """Unpack the entries of an export file below a folder, one by one; yield each, to be closed.
 
     `accept` is called before anything is unpacked, and raises an error if the file is not wanted.
-    `only` is the name and the full key of the entry that must be the only one of its index.
+    `only` is the name and the full key of the entry that must be the only one of its index, `roots`
+    are those of this cache (`search_roots`).
 
     Raises:
         ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
     """
     with contextlib.closing(tar_members(exported)) as stream:
-        expected, rest = opened_export(exported, scratch, stream, accept)
+        is_one = only is not None
+        expected, rest = opened_export(exported, scratch, stream, accept, is_one=is_one)
         if only is not None:
-            _check_only(exported, list(expected.values()), *only)
-        yield from _entries_of(exported, expected, rest)
+            _check_is(exported, next(iter(expected.values())), *only)
+        yield from _entries_of(exported, expected, rest, roots)
 
 
 def _entries_of(
     exported: Path,
     expected: dict[str, UnpackedEntry],
     stream: Iterator[tuple[Header, Iterator[bytes]]],
+    roots: Sequence[bytes],
 ) -> Generator[UnpackedEntry]:
     current: UnpackedEntry | None = None
     try:
@@ -133,6 +140,7 @@ def _entries_of(
                     raise _refusal(
                         exported, member.name, "does not belong to an entry in its index"
                     )
+                current.written = WrittenDigests(roots)
             _unpack(exported, current, rest, member, content)
     except BaseException:
         if current is not None:
@@ -149,8 +157,12 @@ def opened_export(
     scratch: str,
     stream: Iterator[tuple[Header, Iterator[bytes]]],
     accept: Accept | None,
+    *,
+    is_one: bool = False,
 ) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
     """Read the index and the signature; return the entries to expect, and the rest of the file.
+
+    `is_one`: it may have one entry only.
 
     Raises:
         ArchiveError: it is not an export file, or is damaged; what `accept` raises.
@@ -161,7 +173,7 @@ def opened_export(
             f"{exported} was not written by envy export", archive=exported, hint="see envy export"
         )
     index = record_of(exported, *first)
-    rows = _parse_index(exported, index, scratch)
+    rows = _parse_index(exported, index, scratch, is_one=is_one)
     signature, second = b"", next(stream, None)
     if second is not None and second[0].name == SIGNATURE and second[0].kind == FILE:
         signature = record_of(exported, *second)
@@ -174,14 +186,11 @@ def opened_export(
     return {row.name: row for row in rows}, stream
 
 
-def _check_only(exported: Path, rows: Sequence[UnpackedEntry], name: str, key_hex: str) -> None:
-    """Raise unless an index has one entry, with this name and key."""
-    if len(rows) != 1:
-        found = "several entries" if rows else "no entry"
-        raise ArchiveError(f"{exported} has {found}", archive=exported)
-    if (rows[0].name, rows[0].key_hex) != (name, key_hex):
+def _check_is(exported: Path, row: UnpackedEntry, name: str, key_hex: str) -> None:
+    """Raise unless the entry of an index has this name and key."""
+    if (row.name, row.key_hex) != (name, key_hex):
         raise ArchiveError(
-            f"{exported} has {rows[0].name} with the key {rows[0].key_hex[:16]}, and not {name}",
+            f"{exported} has {row.name} with the key {row.key_hex[:16]}, and not {name}",
             archive=exported,
         )
 
@@ -203,7 +212,7 @@ def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes
     return b"".join(content)
 
 
-def _parse_index(exported: Path, data: bytes, scratch: str) -> list[UnpackedEntry]:
+def _parse_index(exported: Path, data: bytes, scratch: str, *, is_one: bool) -> list[UnpackedEntry]:
     try:
         row = parse_json(data)
         if row["format"] != FORMAT:
@@ -212,6 +221,9 @@ def _parse_index(exported: Path, data: bytes, scratch: str) -> list[UnpackedEntr
                 archive=exported,
                 hint="import it with the version of envy that wrote it, or a newer one",
             )
+        if is_one and len(row["entries"]) != 1:  # of a million, none is even looked at
+            found = "several entries" if row["entries"] else "no entry"
+            raise ArchiveError(f"{exported} has {found}", archive=exported)
         return [
             UnpackedEntry(
                 str(entry["name"]),
@@ -234,12 +246,18 @@ def _unpack(
     content: Iterator[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
+        if path in entry.texts:  # only one of them would be judged
+            raise _refusal(exported, member.name, "is in it twice")
         entry.texts[path] = record_of(exported, member, content)
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
         entry.payload = open_below(os.path.join(entry.directory, ASSET))
         entry.folders.add(())
+        entry.recorded = parse_fingerprint(
+            entry.texts.get(FINGERPRINT, b"").decode("ascii", "replace"),
+            most_rows=EXPORT_FILES.value,
+        )
         return
     parts = tuple(inner)
     # Members are only created in directories that this import created, so no link is on the way.
@@ -271,10 +289,7 @@ def _unpack(
         brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
     elif member.kind == FILE:
-        with open(entry.payload.create_file(parts, 0o666), "wb") as file:
-            file.writelines(_counted(content, entry.payload, exported))
-            file.flush()
-            os.utime(file.fileno(), (member.mtime, member.mtime))
+        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
     else:
         raise _refusal(exported, member.name, "is not a file, directory or link")
 
@@ -329,9 +344,12 @@ def checked_entry(
         if blake3(texts.get(record, b"")).hexdigest() != digest:
             raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
     for parts, row in sorted(rows.items(), reverse=True):
-        if row.kind != LINK:
+        if row.kind != LINK and parts not in unpacked.has_mode:
             unpacked.payload.set_mode(parts, row.mode & 0o777)
-    damage = compare(os.path.join(unpacked.directory, ASSET), recorded)
+    if unpacked.written is not None:
+        unpacked.written.settle()
+    asset = os.path.join(unpacked.directory, ASSET)
+    damage = compare(asset, recorded, written=unpacked.written)
     if damage:
         raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text

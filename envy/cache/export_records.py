@@ -40,11 +40,9 @@ def read_records(exported: Path, *, accept: Accept) -> Records:
         ArchiveError: it is not such a file, or is damaged; what `accept` raises.
     """
     with contextlib.closing(tar_members(exported)) as members:
-        rows, rest = opened_export(exported, "", members, accept)
-        row = next(iter(rows.values()), None)
-        wanted = {f"{row.name}/{name}": name for name in (INGREDIENTS, FINGERPRINT)} if row else {}
-        if row is None or len(rows) > 1:
-            raise ArchiveError(f"{exported} is not the export of one entry", archive=exported)
+        rows, rest = opened_export(exported, "", members, accept, is_one=True)
+        [row] = rows.values()
+        wanted = {f"{row.name}/{name}": name for name in (INGREDIENTS, FINGERPRINT)}
         for member, content in rest:
             name = wanted.pop(member.name, None)
             if name is not None:
@@ -86,9 +84,7 @@ def read_head(exported: Path, size: int, scratch: Path, *, accept: Accept) -> He
     with exported.open("rb") as file:
         beginning.write_bytes(_decompressed(exported, file.read(size)))
     with contextlib.closing(tar_members(beginning)) as members:
-        rows, _rest = opened_export(beginning, "", members, accept)
-    if len(rows) != 1:
-        raise ArchiveError(f"{beginning} is not the export of one entry", archive=beginning)
+        rows, _rest = opened_export(beginning, "", members, accept, is_one=True)
     [row] = rows.values()
     fingerprint = None
     with contextlib.suppress(ArchiveError):  # the rest of it is elsewhere

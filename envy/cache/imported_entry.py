@@ -6,7 +6,7 @@ Guarantees
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envy.cache.filesystem import FileSystem
@@ -14,7 +14,6 @@ from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.read import is_same_root
 from envy.cache.relocate import rewrite_payload
-from envy.cache.trees import FILE, members
 from envy.cache.verify import RecordedFingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.below_root import BelowRoot
@@ -47,21 +46,36 @@ class UnpackedEntry:
     payload: BelowRoot | None = None
     made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
     folders: set[Parts] = field(default_factory=set)
+    written: WrittenDigests | None = None  # the digests of its files
+    has_mode: set[Parts] = field(default_factory=set)  # the files that have theirs
 
     def close(self) -> None:
         if self.payload is not None:
             self.payload.close()
 
+    def write(self, parts: Parts, pieces: Iterable[bytes], *, mtime: float | None = None) -> None:
+        """Create a file of the payload.
 
-def _compared(asset: str, recorded: RecordedFingerprint) -> WrittenDigests:
-    """Return the digests of the files that were compared just now, so that none is read again."""
-    written = WrittenDigests()
-    for member in members(asset):
-        row = recorded.rows.get(member.relative)
-        if row is not None and row.kind == FILE and not row.holds:
-            written.note(member.status, row.digest)
-    written.settle()
-    return written
+        Its digest is noted while it is written, so that it need not be read for that.
+
+        Raises:
+            OSError: it cannot be written; what `pieces` raise.
+        """
+        assert self.payload is not None
+        assert self.written is not None
+        row = self.recorded.rows.get("/".join(parts)) if self.recorded else None
+        descriptor = self.payload.create_file(parts, 0o666)
+        try:
+            digest = self.written.write(descriptor, pieces)
+            if row is not None:
+                os.fchmod(descriptor, row.mode & 0o777)
+                self.has_mode.add(parts)
+            if mtime is not None:
+                os.utime(descriptor, (mtime, mtime))
+            if row is not None and not row.holds:  # where it holds a path, only a search tells
+                self.written.note(os.fstat(descriptor), digest)
+        finally:
+            os.close(descriptor)
 
 
 def put_in_place(
@@ -88,7 +102,7 @@ def put_in_place(
             kept,
             writable=recorded.writable,
             files=files,
-            written=_compared(entry.at(ASSET), recorded),
+            written=unpacked.written,
         )
         return ImportedEntry(name=entry.name, key=key)
     # It has no marker before everything is rewritten and on the disk.

@@ -156,6 +156,7 @@ def open_partial(
     if begun and not os.path.lexists(path):
         return None
     try:
+        os.makedirs(root, exist_ok=True)  # the first command may be a download
         for each in (os.path.dirname(folder), folder):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(each)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envy.cache.export_import import Accept, checked_entry, unpacked_entries
 from envy.cache.filesystem import REAL, FileSystem, explained
+from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, TMP, WORK
@@ -43,8 +44,8 @@ def take_exported(
     """
 
     def unpack(folder: str) -> UnpackedEntry:
-        only = (entry.name, key_hex)
-        entries = unpacked_entries(exported, folder, accept=accept, only=only)
+        only, roots = (entry.name, key_hex), search_roots(entry.root, ())
+        entries = unpacked_entries(exported, folder, accept=accept, only=only, roots=roots)
         with contextlib.closing(entries) as found:
             first = next(found)  # which the index has
             try:

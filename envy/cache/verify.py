@@ -13,9 +13,10 @@ from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, ASSETS_FOLDER, FINGERPRINT
 from envy.cache.places import BELOW, Places, parse_places
-from envy.cache.trees import DIRECTORY, LINK, Member, chunks, members
+from envy.cache.trees import DIRECTORY, FILE, LINK, Member, chunks, members
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
+from envy.content.written_digests import WrittenDigests
 from envy.errors import CacheError
 from envy.limits import CACHE_FILE
 
@@ -156,14 +157,18 @@ def check_sound(entry: EntryPaths, *, doing: str) -> None:
         )
 
 
-def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
+def compare(
+    asset: str, recorded: RecordedFingerprint, *, written: WrittenDigests | None = None
+) -> Sequence[Damage]:
     """Return the differences between a payload and a fingerprint.
+
+    `written` has the digests of files that were written just now, which are not read.
 
     Raises:
         CacheError: the payload cannot be read.
     """
     try:
-        return list(_differences(asset, recorded))
+        return list(_differences(asset, recorded, written))
     except FileNotFoundError as error:
         return [Damage("", f"{error.filename} is missing")]
     except CacheError as error:
@@ -172,7 +177,9 @@ def compare(asset: str, recorded: RecordedFingerprint) -> Sequence[Damage]:
         raise explained(error, doing="verify an entry of the cache", path=asset) from error
 
 
-def _differences(asset: str, recorded: RecordedFingerprint) -> Iterator[Damage]:
+def _differences(
+    asset: str, recorded: RecordedFingerprint, written: WrittenDigests | None
+) -> Iterator[Damage]:
     missing = dict(recorded.rows)
     for member in members(asset):
         row = missing.pop(member.relative, None)
@@ -181,14 +188,14 @@ def _differences(asset: str, recorded: RecordedFingerprint) -> Iterator[Damage]:
             if not recorded.writable:
                 yield Damage(member.relative, "was added after publishing")
             continue
-        what = _difference(member, row, writable=recorded.writable)
+        what = _difference(member, row, written, writable=recorded.writable)
         if what:
             yield Damage(member.relative, what)
     for path in missing:
         yield Damage(path, "is missing")
 
 
-def _difference(member: Member, row: Row, *, writable: bool) -> str:
+def _difference(member: Member, row: Row, written: WrittenDigests | None, *, writable: bool) -> str:
     if member.kind != row.kind:
         return f"was a {row.kind} and is a {member.kind}"
     mode = stat.S_IMODE(member.status.st_mode)
@@ -196,11 +203,15 @@ def _difference(member: Member, row: Row, *, writable: bool) -> str:
     if member.kind != DIRECTORY:
         if member.kind != LINK and member.status.st_size != row.size:
             found.append(f"changed: its size was {row.size} bytes and is {member.status.st_size}")
-        elif digest_of(member) != row.digest:
+        elif (_digest_when_written(member, written) or digest_of(member)) != row.digest:
             found.append("changed: its content differs")
     if member.kind != LINK and mode != row.mode and not writable:
         found.append(f"its mode was {row.mode:o} and is {mode:o}")
     return "; ".join(found)
+
+
+def _digest_when_written(member: Member, written: WrittenDigests | None) -> str | None:
+    return written.find(member.status) if written is not None and member.kind == FILE else None
 
 
 def digest_of(member: Member) -> str:

@@ -10,7 +10,7 @@ import time
 import click
 
 from envy.cli.options import HELP_OPTIONS, CommandGroup, common_options, envy_command
-from envy.cli.remotes import NO_REMOTE, OFFLINE, remote_server
+from envy.cli.remotes import NO_REMOTE, OFFLINE, be_patient, remote_server
 from envy.cli.settings import Settings
 from envy.cli.stored_packages import store_packages
 from envy.console.text import format_seconds, format_size, safe_line, write_data, write_line
@@ -79,6 +79,8 @@ def push(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> int:
     only = dataclasses.replace(
         settings, depots=("none",), depot_write=False, remote_read_only=False
     )
+    if not settings.offline:
+        be_patient(settings)
     return store_packages(only, queries, nowhere=OFFLINE, as_json=as_json)
 
 

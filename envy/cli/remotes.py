@@ -65,6 +65,18 @@ def remote_server(settings: Settings) -> RemoteServer:
     return _opened(location, _credentials(location, settings.environment))
 
 
+def be_patient(settings: Settings) -> None:
+    """Let the server take longer for its answers than a sync would wait.
+
+    Raises:
+        UsageError: as for `remote_server`.
+    """
+    server = remote_server(settings)
+    from envy.sharing.remote.server import PATIENT
+
+    server.patience = PATIENT
+
+
 @functools.cache
 def _opened(location: RemoteLocation, credentials: Credentials) -> RemoteServer:
     from envy.sharing.remote.server import RemoteServer

@@ -16,7 +16,8 @@ from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_setup import RunContext, make_selector, make_views, open_context, patterns_of
+from envy.cli.test_selection import make_selector
+from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
@@ -157,6 +158,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
          help="Report the coverage in these files, from --coverage=json:FILE.")  # fmt: skip
 @_option("--sanitize", default="", metavar="KIND",
          help="Check native tests with a sanitizer: address, undefined, thread.")  # fmt: skip
+@_option("--remote-exec", is_flag=True, help="Run tests on the server of --remote.")
+@_option("--remote-jobs", type=_POSITIVE, default=16, metavar="N",
+         help="Run N test programs there at once (16).")  # fmt: skip
 @_option("--watch", is_flag=True, help="Run again when a file changes.")
 @_option("--legacy", is_flag=True, help="Run plain `go test -json`.")
 def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
@@ -230,6 +234,8 @@ def _check(options: TestOptions) -> None:
             "reports of coverage and --min-coverage need a run of envy's own",
             hint="omit --load or --legacy",
         )
+    if options.remote_exec and (options.load or options.legacy):
+        raise UsageError("--remote-exec needs a run of envy's own", hint="omit --load or --legacy")
 
 
 def show_list(context: RunContext) -> int:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from envy.cli.settings import Settings
 from envy.console.text import say
+from envy.errors import UsageError
 from envy.events import EventBus
 from envy.limits import TEST_RESULT
 from envy.testing.records import settle_time
+from envy.testing.remote.tests import RemoteTests
 from envy.testing.result_cache import ResultCache
 from envy.testing.shared.places import places_of
 from envy.testing.shared.results import SharedResults
 
 if TYPE_CHECKING:
+    from envy.testing.remote.tests import Executor
     from envy.testing.shared.results import ResultShelf
 
 
@@ -47,6 +50,54 @@ def shared_results(
     parse_location(settings.remote, what="--remote")
     places = places_of(str(directory), str(cache), settings.environment)
     return SharedResults(lambda: _open(settings), places, events)
+
+
+def remote_tests(
+    settings: Settings,
+    directory: Path,
+    cache: Path,
+    events: EventBus,
+    *,
+    jobs: int,
+    reads: bool,
+    quiet: bool,
+) -> RemoteTests | None:
+    """Return the server that tests run on; None without `jobs`.
+
+    `reads` allows a former success as the answer.
+
+    `quiet` does not tell which tests run here.
+
+    Raises:
+        UsageError: none is named, or it may not be used.
+    """
+    if not jobs:
+        return None
+    if settings.offline:
+        raise UsageError("--remote-exec needs the server, and --offline uses none")
+    if not settings.remote:
+        raise UsageError(
+            "--remote-exec needs a server", hint="name one with --remote grpc://HOST:PORT"
+        )
+    return RemoteTests(
+        lambda: _open_executor(settings),
+        places_of(str(directory), str(cache), settings.environment),
+        events,
+        jobs=jobs,
+        here=settings.jobs or 1,
+        reads=reads,
+        warn=_warn,
+        say=(lambda _text: None) if quiet else (lambda text: say(sys.stderr, text)),
+    )
+
+
+def _open_executor(settings: Settings) -> Executor:
+    from envy.cli.remotes import remote_server
+
+    server = remote_server(settings)
+    from envy.sharing.remote.execution import RemoteExecution
+
+    return RemoteExecution(server)
 
 
 def _open(settings: Settings) -> ResultShelf:

@@ -38,7 +38,10 @@ def with_changes(context: RunContext, settings: SessionSettings, ref: str) -> Se
     Raises:
         UsageError: git cannot tell.
     """
-    changes = find_changes(ref, context.directory, context.environment, context.children)
+    # A clone without all objects asks its server for those that it needs.
+    offline = {"GIT_ALLOW_PROTOCOL": "file", "GIT_NO_LAZY_FETCH": "1"}
+    environment = {**context.environment, **(offline if context.settings.offline else {})}
+    changes = find_changes(ref, context.directory, environment, context.children)
     return dataclasses.replace(settings, changed=ChangedOnly(changes, context.results))
 
 

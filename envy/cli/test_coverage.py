@@ -12,6 +12,7 @@ from envy.cli.test_setup import check_writable
 from envy.console.text import safe_lines, write_line
 from envy.errors import EnvyError, UsageError
 from envy.testing.coverage.lcov import lcov_of
+from envy.testing.coverage.measured import not_measured, parts_of
 from envy.testing.coverage.model import PackageCoverage, merged, merged_files
 from envy.testing.coverage.page import page_of
 from envy.testing.coverage.report import coverage_lines, missing_coverage
@@ -47,6 +48,17 @@ def check_reports(options: TestOptions) -> None:
     """
     for _name, path in report_files(options.coverage):
         check_writable(path)
+
+
+def notes_on(options: TestOptions, driver: object) -> Iterator[str]:
+    """Yield what --coverage and --sanitize have no effect on, by the names of drivers."""
+    unmeasured = not_measured(driver) if options.coverage else []
+    if unmeasured:
+        yield f"--coverage has no effect on tests of {', '.join(unmeasured)}"
+    names = [str(getattr(part, "name", "")) for part in parts_of(driver)]
+    others = [name for name in names if name != "native"]
+    if options.sanitize and others:
+        yield f"--sanitize has no effect on tests of {', '.join(others)}"
 
 
 def write_reports(

@@ -87,7 +87,7 @@ def make_toolchains(context: RunContext) -> Toolchains:
     if not go and (native or recipes or suites is not None):
         _check_flags(options, suites, "native tests" if native else "tests of recipes")
     if options.coverage and not (go or native or suites is not None):
-        raise UsageError("--coverage is for Go and native tests, and the patterns match neither")
+        raise UsageError("--coverage cannot measure tests of recipes, and no others match")
     chosen = make_toolchain(context) if go else None
     rules = project.rules if project is not None else ()
     known = Toolchains(
@@ -266,6 +266,7 @@ def _native_driver(
         count=options.count or 1,
         rebuild=options.no_cache,
         libraries=toolchains.libraries,
+        remote=context.remote,
     )
 
 

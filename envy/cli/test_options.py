@@ -41,6 +41,8 @@ class TestOptions:
     min_coverage: float = 0.0
     merge_coverage: bool = False
     sanitize: str = ""
+    remote_exec: bool = False
+    remote_jobs: int = 16
     changed: str = ""  # a revision of git
     watch: bool = False
     legacy: bool = False

@@ -179,7 +179,7 @@ class RememberedRun:
                 why = str(error)
         if why and explains:
             self._say([f"the whole run cannot be answered at once: {why}"])
-        text = "" if why or self._text is None else self._text.finished()
+        text = "" if why or self._text is None else self._text.finished(result.notes)
         record = RunRecord(
             form=NOTHING if why else self._form(),
             last=str(self._context.last_run.path),
@@ -234,10 +234,15 @@ class RememberedRun:
 
     def _why_unanswered(self, result: SessionResult) -> str:
         """Return why the run cannot be answered without running anything; "" if it can."""
-        if self._context.options.failed:
-            return "--failed depends on the last run"
-        if self._context.options.changed:
-            return "--changed depends on git"
+        options = self._context.options
+        reasons = (
+            (options.failed, "--failed depends on the last run"),
+            (options.changed, "--changed depends on git"),
+            (options.coverage, "coverage is measured"),
+        )
+        for is_given, why in reasons:
+            if is_given:
+                return why
         if result.stopped or result.exit_code:
             return "not all tests passed"
         for run in result.runs:
@@ -327,9 +332,11 @@ class AnswerText:
     def on_end(self, result: SessionResult) -> None:
         """Ignore the result: that of the answer follows from the events."""
 
-    def finished(self) -> str:
-        """Return the text, apart from the time at its end."""
-        self._view.on_end(SessionResult(recorder=self._recorder, runs=runs_of(self._recorder)))
+    def finished(self, notes: Sequence[str]) -> str:
+        """Return the text apart from the time at its end; `notes` are about the options."""
+        result = SessionResult(recorder=self._recorder, runs=runs_of(self._recorder))
+        result.notes += notes
+        self._view.on_end(result)
         before, blank, _time = self._stream.getvalue().rpartition(" ")
         return before + blank
 

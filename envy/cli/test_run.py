@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
 from envy.cli.test_changed import with_changes, with_manifest
-from envy.cli.test_coverage import write_reports
+from envy.cli.test_coverage import notes_on, write_reports
 from envy.cli.test_drivers import Toolchains, make_toolchains, open_driver
 from envy.cli.test_results import RememberedRun
 from envy.cli.test_setup import (
@@ -117,6 +117,8 @@ def _run_tests(
     settings = dataclasses.replace(settings, run=run)
     asked = patterns_of(patterns)
     with open_driver(context, toolchains, patterns) as driver:
+        notes = tuple(notes_on(context.options, driver))
+        settings = dataclasses.replace(settings, notes=notes)
         session = TestSession(
             driver,
             settings,
@@ -140,5 +142,16 @@ def _run_tests(
         if remembered is not None:
             remembered.finish(result, driver)
     if not result.built_only:
-        context.last_run.save(result.recorder)
+        is_all = asked == patterns_of([]) and result.exit_code in {0, 1} and not result.cancelled
+        context.last_run.save(result.recorder, present=_tests_of(result), is_all=is_all)
     return result
+
+
+def _tests_of(result: SessionResult) -> dict[str, Collection[str] | None]:
+    """Return the tests that each package of a run has; None if they are not known."""
+    found: dict[str, Collection[str] | None] = {one.name: None for one in result.packages}
+    for run in result.runs:
+        package = run.package
+        if package.tests and not (package.is_open or package.is_partial or run.failed_build):
+            found[package.name] = frozenset(package.tests)
+    return found

@@ -15,8 +15,9 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, can_draw, make_listeners
 from envy.cli.settings import Settings
-from envy.cli.test_caches import result_cache, shared_results
+from envy.cli.test_caches import remote_tests, result_cache, shared_results
 from envy.cli.test_options import TestOptions
+from envy.cli.test_selection import make_selector
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
 from envy.console.text import Streams
@@ -38,10 +39,11 @@ from envy.testing.drivers.go_toolchain import (
     open_toolchain,
 )
 from envy.testing.package import NothingMatched, RunSettings
+from envy.testing.remote.tests import RemoteTests
 from envy.testing.result_cache import ResultCache
 from envy.testing.results import LastRun
 from envy.testing.run_record import ToolchainSource, manifest_for
-from envy.testing.selection import Selector, parse_filter, parse_partition
+from envy.testing.selection import Selector
 from envy.testing.session_result import View
 from envy.testing.session_settings import SessionSettings
 from envy.testing.shared.results import SharedResults
@@ -65,6 +67,7 @@ class RunContext:
     last_run: LastRun
     results: ResultCache
     shared: SharedResults | None = None
+    remote: RemoteTests | None = None
 
 
 @contextlib.contextmanager
@@ -78,6 +81,8 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
     children = Children()
     control = Control(bus, children)
     root = cache_root(settings) / TESTS_FOLDER
+    # An option that asks for a run reads no results.
+    reads = not (options.no_cache or options.rerun or options.count is not None)
     with contextlib.ExitStack() as closing:
         closing.callback(traces.close)
         closing.callback(bus.close)
@@ -96,11 +101,19 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             results=result_cache(
                 str(root),
                 settings,
-                # An option that asks for a run reads no results.
-                reads=not (options.no_cache or options.rerun or options.count is not None),
+                reads=reads,
                 writes=not options.no_cache,
             ),
             shared=shared_results(settings, directory, root.parent, bus),
+            remote=remote_tests(
+                settings,
+                directory,
+                root.parent,
+                bus,
+                jobs=options.remote_jobs if options.remote_exec else 0,
+                reads=reads,
+                quiet=settings.quiet or options.json == "-",
+            ),
         )
 
 
@@ -231,6 +244,7 @@ def make_driver(
             settled=context.results.since,
         ),
         rebuild=options.no_cache,
+        remote=context.remote,
     )
 
 
@@ -263,25 +277,7 @@ def session_settings(context: RunContext, *, selector: Selector | None = None) -
         min_coverage=options.min_coverage,
         results=None if options.build_only else context.results,
         shared=None if options.no_cache else context.shared,
-    )
-
-
-def make_selector(options: TestOptions, last_run: LastRun) -> Selector:
-    """Return the selector for the options.
-
-    Raises:
-        NothingMatched: --failed is given, but nothing failed in the last run.
-    """
-    failed = last_run.failed() if options.failed else None
-    if options.failed and not failed:
-        known = "nothing failed in the last run" if failed is not None else "there is no last run"
-        raise NothingMatched(f"--failed: {known}", hint="omit --failed to run all tests")
-    return Selector(
-        run=options.run,
-        skip=options.skip,
-        filter=parse_filter(options.filter) if options.filter else None,
-        partition=parse_partition(options.partition) if options.partition else None,
-        failed=failed,
+        remote=context.remote,
     )
 
 

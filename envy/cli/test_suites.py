@@ -61,6 +61,7 @@ class TestSuites:
                 settings=run_settings(context.settings, options, self.rules),
                 build_jobs=options.build_jobs or available_cores(),
                 arguments=options.arguments,
+                coverage=Path(scratch, "coverage") if options.coverage else None,
                 machine_path=context.environment.get("PATH", ""),
             )
             place = SuitePlace(

@@ -57,6 +57,7 @@ class SharedEntries:
         self._engine = engine
         self._sharing = sharing
         self._asked: set[str] = set()  # entry keys
+        self._is_patient = False
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
         """Take every missing entry that the goals want and a depot has.
@@ -154,11 +155,12 @@ class SharedEntries:
         if self._sharing.writes:
             self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
 
-    def store(self, recipes: Iterable[Recipe]) -> list[StoredEntry]:
+    def store(self, recipes: Iterable[Recipe], *, patiently: bool = False) -> list[StoredEntry]:
         """Store complete entries in the places that are written to, each once.
 
-        What cannot be stored is a warning.
+        What cannot be stored is a warning. A server is given up soon, unless `patiently`.
         """
+        self._is_patient = patiently
         rows = {one.entry_key: one for one in recipes if not one.user_managed}
         return self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
 
@@ -167,8 +169,8 @@ class SharedEntries:
         events = RecipeEvents(recipe, self._engine.services.events)
         is_stored, sent = True, 0
         for place in self._sharing.writes:
-            if place.is_off:
-                is_stored = False  # which was said when it was switched off
+            if place.is_off or place.takes_nothing:
+                is_stored = False  # which was said when that was found
                 continue
             started = time.monotonic()
             try:
@@ -188,8 +190,10 @@ class SharedEntries:
         return StoredEntry(recipe=recipe, is_stored=is_stored, size=sent)
 
     def _context(self, recipe: Recipe) -> FetchContext:
-        """Return a context that soon gives a server up."""
+        """Return a context that soon gives a server up, unless this is to be patient."""
         context = fetch_context(recipe, self._engine)
+        if self._is_patient:
+            return replace(context, kept=None)
         environment = {IDLE: _SILENCE, **context.environment}
         return replace(context, kept=None, retries=_RETRIES, environment=environment)
 

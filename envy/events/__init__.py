@@ -45,6 +45,8 @@ from envy.events.sharing import EntryNotTaken, EntryStored, EntryTaken
 from envy.events.tests import (
     TestBuildComplete,
     TestBuildStart,
+    TestExecuted,
+    TestKeptLocal,
     TestPhaseComplete,
     TestPhaseStart,
     TestResultNotStored,
@@ -64,6 +66,7 @@ __all__ = [
     "PhaseUnblocked", "RecipeAborted", "RecipeComplete", "RecipeRegistered",
     "ReferenceResolved", "SlotAcquired", "SlotRefused", "SlotReleased", "Stamped",
     "StandardOutput", "TargetExtended", "TestBuildComplete", "TestBuildStart",
+    "TestExecuted", "TestKeptLocal",
     "TestPhaseComplete", "TestPhaseStart", "TestResultNotStored", "TestResultNotTaken",
     "TestResultStored", "TestResultTaken", "ThreadComplete", "ThreadStart", "event_classes",
     "fields_of",

@@ -83,3 +83,26 @@ class TestPhaseComplete(Event):
     package: str
     phase: str
     duration_ms: int
+
+
+@event
+class TestExecuted(Event):
+    """A server has executed a test program, or answered with a former success (`cached`)."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package}: executed by {server} in {duration_ms} ms: exit {exit_code}"
+    package: str
+    server: str
+    exit_code: int
+    cached: bool
+    duration_ms: int
+
+
+@event
+class TestKeptLocal(Event):
+    """The tests of a package run here, although a server executes tests."""
+
+    __test__: ClassVar[bool] = False
+    text: ClassVar[str] = "{package} runs here: {reason}"
+    package: str
+    reason: str

@@ -32,8 +32,8 @@ from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchErr
 from envy.limits import EXPORT_RECORD
 from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
 from envy.sharing.place import OtherPayload, Taken, differing_paths
-from envy.sharing.shelf import Shelf, StoredObject
-from envy.transport.context import Answered, FetchContext, NotFound
+from envy.sharing.shelf import ReadOnly, Shelf, StoredObject
+from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
 from envy.transport.minisign import verify_text
 
 _MOST_DAMAGED = 3
@@ -48,12 +48,13 @@ class OpenDepot:
 
     def __init__(self, shelf: Shelf, keys: Sequence[Signature]) -> None:
         self.shown = shelf.shown
+        self.takes_nothing = False
         self._shelf = shelf
         self._keys = keys
         self._lock = threading.Lock()
         self._why_off = ""
         self._damaged = 0
-        self._has_warned = False
+        self._warned: set[type[EnvyError]] = set()
 
     @property
     def is_off(self) -> bool:
@@ -90,7 +91,9 @@ class OpenDepot:
                 if not _is_refused(error):
                     return Taken(missed=self._why_missed(name, error, context))
                 # Some servers answer so for what they do not have.
-                self._warn_once(f"{error.message}; what it refuses counts as missing", context)
+                self._warn_once(
+                    Answered, f"{error.message}; what it refuses counts as missing", context
+                )
                 missed = "it refused to answer"
         return Taken(missed=missed)
 
@@ -161,9 +164,10 @@ class OpenDepot:
             context.warn(f"{error.message}{hint}; the depot is not used in this run")
         return self._why_off
 
-    def _warn_once(self, message: str, context: FetchContext) -> None:
+    def _warn_once(self, what: type[EnvyError], message: str, context: FetchContext) -> None:
         with self._lock:
-            is_first, self._has_warned = not self._has_warned, True
+            is_first = what not in self._warned
+            self._warned.add(what)
         if is_first:
             context.warn(message)
 
@@ -173,8 +177,11 @@ class OpenDepot:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
+        elif isinstance(error, NoAnswer):
+            self._switch_off(error, context)
         elif isinstance(error, FetchError):
-            self._warn_once(f"not stored: {message}", context)
+            self.takes_nothing = self.takes_nothing or isinstance(error, ReadOnly)
+            self._warn_once(type(error), f"not stored: {message}", context)
         else:  # it is about this entry
             context.warn(f"not stored: {message}")
 

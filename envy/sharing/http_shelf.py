@@ -29,7 +29,6 @@ _REFUSED = {
     405: "takes no objects: it serves files only",
     501: "takes no objects: it serves files only",
     507: "is full",
-    413: "does not take objects of this size",
 }
 
 
@@ -115,4 +114,10 @@ class HttpShelf:
             hint = self._how_to if status in {401, 403} else ""
             message = f"the depot {self.shown} {_REFUSED[status]} (HTTP {status})"
             return ReadOnly(message, uri=self.shown, hint=hint)
+        if status == 413:  # which is about this object
+            return FetchError(
+                f"the depot {self.shown} takes no objects of this size: {doing} was refused "
+                "(HTTP 413)",
+                uri=self.shown,
+            )
         return FetchError(f"the depot {self.shown} refused {doing} (HTTP {status})", uri=self.shown)

@@ -38,9 +38,11 @@ class EntryPlace(Protocol):
 
     shown: str  # its URL without credentials
 
+    takes_nothing: bool  # whether it has said that it stores nothing for this user, or is full
+
     @property
     def is_off(self) -> bool:
-        """Whether it is not asked again in this run."""
+        """Whether it is not asked again in this run, nor stored in."""
 
     def ask_ahead(self, wanted: Sequence[tuple[EntryPaths, str]], context: FetchContext) -> None:
         """Prepare for questions about entries, with their full keys."""
@@ -73,7 +75,10 @@ class EntryPlace(Protocol):
         """
 
     def report(self, error: EnvyError, context: FetchContext) -> None:
-        """Warn that an entry could not be stored; that the place takes nothing, only once."""
+        """Warn that an entry could not be stored; that the place takes nothing, only once.
+
+        A place that does not answer is off from then on: each further entry would take as long.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,8 @@ def reason_of(
     if run.verdict in {PackageVerdict.NOT_RUN, PackageVerdict.BUILD_FAILED}:
         return str(run.verdict.value)
     why = _why_run(run, reads=reads, earlier=earlier, changed=changed)
-    ran = f"ran, because {why}" if why else "ran"
+    ran = " ".join(["ran", run.ran_on]) if run.ran_on.startswith("on ") else run.ran_on or "ran"
+    ran += f", because {why}" if why else ""
     ran += f"; selected, because {run.cause}" if run.cause else ""
     ran += f"; {run.not_taken}" if run.not_taken else ""
     if run.unkept and run.unkept != why:

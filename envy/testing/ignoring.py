@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LARGEST = 1 << 20  # bytes of a .gitignore
+_CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"
 # What tools write beside sources, whether git is told so or not.
 ALWAYS = frozenset(
     {
@@ -47,7 +48,8 @@ class IgnoreRules:
 def unignored(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[tuple[str, bool]]:
     """Return (name, is a folder) of what git does not ignore in a folder, sorted.
 
-    A link is not a folder. `above` are the rules of the folders above, which are read if not given.
+    A link is not a folder, and a folder that says that it is a cache is left out. `above` are the
+    rules of the folders above, which are read if not given.
 
     Raises:
         OSError: the folder cannot be read.
@@ -60,10 +62,22 @@ def unignored(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[t
             if name in ALWAYS or name.endswith(_COMPILED):
                 continue
             is_folder = entry.is_dir(follow_symlinks=False)
-            if not rules or not is_ignored(f"{folder}/{name}", rules, is_folder=is_folder):
+            path = f"{folder}/{name}"
+            if rules and is_ignored(path, rules, is_folder=is_folder):
+                continue
+            if not (is_folder and is_cache(path)):
                 found.append((name, is_folder))
     found.sort()
     return found
+
+
+def is_cache(folder: str) -> bool:
+    """Return whether a folder has the tag of caches, as `target` of cargo has."""
+    try:
+        with open(f"{folder}/CACHEDIR.TAG", "rb") as file:
+            return file.read(len(_CACHE_TAG)) == _CACHE_TAG
+    except OSError:
+        return False
 
 
 def rules_of(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[IgnoreRules]:

@@ -106,6 +106,13 @@ class PackageKind(_Kind):
         self._session = session
         self._results = results
         self._shared = shared
+        self.remote_pool: Pool[Coordination] | None = None
+
+    def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
+        """Return the pool of packages that run here, or that of those that a server runs."""
+        run: PackageRun = node.subject
+        is_remote = phase == TestPhase.RUN and run.remote is not None
+        return self.remote_pool if is_remote and self.remote_pool else super().pool(node, phase)
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """Return whether a phase has no work: discovery is over, and a build is a gate."""

@@ -50,6 +50,7 @@ class TestPackage:
     tests: tuple[str, ...] = ()  # top-level tests, in the order in which they run
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
+    is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
     detail: Any = None
 
 
@@ -92,6 +93,14 @@ class Selection:
     skip: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteInputs:
+    """What a test program needs on another machine: files here, by their paths there."""
+
+    folder: str  # of the package
+    files: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class PackageRun:
     """One package in a session; only its worker changes it."""
@@ -114,6 +123,8 @@ class PackageRun:
     shared: SharedKey | None = None  # of its result on other machines; None if it has none there
     not_taken: str = ""  # why no result of another machine is used
     unshared: str = ""  # why its result is not given to others
+    ran_on: str = ""  # which server ran its tests, or answered for them
+    remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
 
 Known = Callable[[PackageRun], KnownReads]

@@ -11,8 +11,9 @@ from envy.testing.package import Emit
 class PackageEvents:
     """Emits events of a package that have its name and the time; the first names its driver."""
 
-    def __init__(self, emit: Emit, package: str, driver: str) -> None:
+    def __init__(self, emit: Emit, package: str, driver: str, *, attempt: int = 0) -> None:
         self._emit = emit
+        self._attempt = attempt  # of all events that name no other
         self._package = package
         self._driver = driver
 
@@ -37,7 +38,7 @@ class PackageEvents:
                 output=output,
                 output_type=output_type,
                 elapsed=elapsed,
-                attempt=attempt,
+                attempt=attempt or self._attempt,
                 reason=reason,
                 driver=self._driver if action == "start" else "",
             )

@@ -8,7 +8,7 @@ Guarantees
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,22 +171,38 @@ class LastRun:
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return None
 
-    def save(self, recorder: Recorder) -> None:
-        """Update the record with a run; tests that did not run keep their previous state."""
+    def save(
+        self,
+        recorder: Recorder,
+        *,
+        present: Mapping[str, Collection[str] | None] | None = None,
+        is_all: bool = False,
+    ) -> None:
+        """Update the record with a run; tests that did not run keep their previous state.
+
+        `present` are the tests that a package has, None if they are not known; failures of others
+        are forgotten. With `is_all`, there are no other packages.
+        """
+        present = present or {}
         failed = dict(self.failed() or {})
+        for name in [name for name in failed if is_all and name not in present]:
+            del failed[name]
         for name, tally in recorder.packages.items():
             if tally.outcome:
-                remembered = _still_failed(tally, failed.pop(name, None))
+                remembered = _still_failed(tally, failed.pop(name, None), present.get(name))
                 if remembered is not None:
                     failed[name] = remembered
         self.path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(str(self.path), json.dumps({"failed": failed}, indent=1).encode("utf-8"))
 
 
-def _still_failed(tally: PackageTally, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _still_failed(
+    tally: PackageTally, before: tuple[str, ...] | None, present: Collection[str] | None
+) -> tuple[str, ...] | None:
     failed = [] if tally.outcome == "pass" else tally.top_level("fail")
     if before:
-        failed += [name for name in before if name not in tally.tests]
+        left = [name for name in before if name not in tally.tests]
+        failed += [name for name in left if present is None or name in present]
     if failed:
         return tuple(sorted(set(failed)))
     return () if tally.outcome == "fail" else None

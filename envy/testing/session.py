@@ -19,7 +19,7 @@ from envy.events import EventBus
 from envy.host.children import Children
 from envy.scheduler.coordination import Coordination
 from envy.scheduler.coordinator import Coordinator
-from envy.testing.coverage.measured import measured
+from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
 from envy.testing.ordering import Ordering
@@ -32,6 +32,8 @@ from envy.testing.package import (
     TestPackage,
     TestPhase,
 )
+from envy.testing.plans import planned
+from envy.testing.remote.planning import plan_remote
 from envy.testing.results import Recorder
 from envy.testing.rules import check_rules, order_serial
 from envy.testing.selection import nearest_test, some_tests
@@ -65,7 +67,7 @@ class TestSession:
         self.coordinator = Coordinator()
         self._build_pool = self.coordinator.new_pool("build", driver.build_width)
         self._run_pool = self.coordinator.new_pool("run", settings.jobs)
-        self._result = SessionResult(recorder=Recorder())
+        self._result = SessionResult(recorder=Recorder(), notes=list(settings.notes))
         self._ran = 0
         self._to_run = 0
         self._ordering: Ordering | None = None
@@ -106,6 +108,7 @@ class TestSession:
         if wanted and not (result.cancelled or result.built_only):
             least = self._settings.min_coverage
             result.coverage, result.too_little = measured(self._driver, least)
+            result.notes += notes_of(self._driver)
         self._notify_all(lambda view: view.on_end(self._result))
         return self._result
 
@@ -123,6 +126,8 @@ class TestSession:
             self.on_discovered(packages)
         results, shared = self._settings.results, self._settings.shared
         kind = PackageKind(self, self._bus, self._driver, self._run_pool, results, shared=shared)
+        if self._settings.remote is not None:
+            kind.remote_pool = self.coordinator.new_pool("remote", self._settings.remote.jobs)
         nodes = [Coordination(run.package.name, kind, run) for run in runs]
         for node in nodes:
             self.coordinator.add(node)
@@ -200,6 +205,8 @@ class TestSession:
         self._select_again(runs)
         self._check_selection(runs)
         self._plan(runs)
+        if self._settings.remote is not None:
+            plan_remote(runs, self._driver, self._settings.remote, self.check)
         if self._settings.stop_on_build_error and any(run.failed_build for run in runs):
             self._result.stopped = "a package failed to build (--stop-on-build-error)"
         self._positions = {run.package.name: at for at, run in enumerate(runs)}
@@ -207,7 +214,8 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
-        order_serial(self.coordinator, nodes, self._settings.run)
+        if self._settings.jobs > 1:
+            order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)
         finally:
@@ -226,19 +234,7 @@ class TestSession:
         """Tell what is going to run: once before the build, and once with what it has found."""
         if self.on_planned is None:
             return
-        plan = []
-        for run in runs:
-            selection = run.selection
-            tests = self._driver.select(run, selection) if run.package.tests else ()
-            plan.append(
-                PlannedPackage(
-                    name=run.package.name,
-                    directory=run.package.directory,
-                    tests=tests,
-                    whole=selection.names is None and not (selection.run or selection.skip),
-                )
-            )
-        self.on_planned(plan)
+        self.on_planned(planned(runs, self._driver))
 
     def _check_selection(self, runs: Sequence[PackageRun]) -> None:
         """Raise NothingMatched if --run and --skip leave no test at all."""

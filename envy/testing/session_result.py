@@ -41,6 +41,7 @@ class SessionResult:
     left_out: Sequence[str] = ()  # packages that no change affects
     coverage: Sequence[PackageCoverage] | None = None  # None: it was not measured
     too_little: str = ""  # covered, for --min-coverage
+    notes: list[str] = field(default_factory=list)  # about the options of the run
     error: EnvyError | None = None
 
     @property

@@ -4,6 +4,7 @@ Owns the environment and the settings of every git command. What decides how a r
 reached stays the user's: credential helpers, `insteadOf`, proxies, certificates and ssh.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from envy.masking import masked, remember_address
 from envy.transport.addresses import redacted
 from envy.transport.context import FetchContext, NoAnswer
 from envy.transport.git_ssh import ssh_command, ssh_hint
+from envy.transport.idle import VARIABLE, idle_seconds
 
 # git sets some of these for its hooks: with them, a command would use the repository of the hook.
 # The others change what is checked out, or what the commands here mean.
@@ -111,7 +113,7 @@ def run_git(
     context.check_cancelled()
     options = [
         word
-        for name, value in (_SETTINGS | dict(settings or {})).items()
+        for name, value in (_SETTINGS | _patience(context) | dict(settings or {})).items()
         for word in ("-c", f"{name}={value}")
     ]
     try:
@@ -126,6 +128,13 @@ def run_git(
             uri="git",
             hint="git sources need git; install git and try again",
         ) from error
+
+
+def _patience(context: FetchContext) -> dict[str, str]:
+    """Return the settings with which git gives up an HTTP server that sends nothing any more."""
+    # A server that is still counting sends five bytes now and then: with 1, that is enough.
+    seconds = math.ceil(idle_seconds(context.environment))
+    return {"http.lowSpeedLimit": "1", "http.lowSpeedTime": str(seconds)}
 
 
 def check_repository(address: str, context: FetchContext) -> None:
@@ -168,6 +177,8 @@ def without_protocols(allowed: str, *refused: str) -> str:
 def _hint_of(text: str, address: str) -> str:
     if "Authentication failed" in text or "terminal prompts disabled" in text:
         return "the repository requires credentials; configure a credential helper, or use ssh"
+    if "Operation too slow" in text:
+        return f"the server sent nothing within the idle timeout; {VARIABLE} sets another one"
     if hint := ssh_hint(text, address):
         return hint
     missing = ("not found", "does not exist", "does not appear to be a git repository")

@@ -33,10 +33,12 @@ QUICK = (
     "transports",
     "archives",
     "packages",
+    "arrivals",
     "hashing",
     "publish",
 )
-PARTS = (*QUICK, "schedules")  # slow, because the scripts of a schedule sleep
+# `native` installs and starts zig, and the scripts of a schedule sleep.
+PARTS = (*QUICK, "native", "schedules")
 KEPT = HERE.parent.parent / ".bench"
 MEMORY = Path("/dev/shm")
 CACHE = "cache"

@@ -28,6 +28,8 @@ CHAIN_GROWTH = 12.0  # the ratio of 10,000 recipes to 1,000
 JOBS_GROWTH = 1.3  # the ratio of CPU with 16 jobs to CPU with one
 # (files, bytes of each): the wall time of `envy hash` to that of b3sum.
 HASH_TO_B3SUM = {(1000, 1_000_000): 1 / 0.8, (20_000, 3000): 1.5}
+# Wall time to that of `curl | tar` and b3sum, start-up not counted.
+ARRIVAL, ARRIVAL_OF_SMALL_FILES = 1.0, 1.1
 DOWNLOAD_TO_CURL = 1 / 0.9  # wall time, start-up not counted
 EXTRA_THREADS = 8  # beyond the slots
 EXTRA_FILES = 1024  # the usual limit of a process

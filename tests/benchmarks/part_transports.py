@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import marks
+from serving import served
 from trees import write_tree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -66,36 +66,31 @@ def _curl(bench, report):
     curl = shutil.which("curl")
     if curl is None:
         return
-    dest, served = bench.folder / "fetched", bench.fresh("served")
+    dest, folder = bench.folder / "fetched", bench.fresh("served")
     large, many = bench.choose(1024, 64), bench.choose(200, 50)
-    with (served / "large").open("wb") as file:
+    with (folder / "large").open("wb") as file:
         for _ in range(large):
             file.write(os.urandom(1 << 20))
     for number in range(many):
-        (served / str(number)).write_bytes(os.urandom(50_000))
-    (served / "little").write_bytes(b"x")
-    serving = [sys.executable, Path(__file__).with_name("file_server.py"), served]
-    with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-            cases = {
-                f"http beside curl, one file of {large} MiB": [f"{url}/large"],
-                f"http beside curl, {many} files of 50 kB": [f"{url}/{n}" for n in range(many)],
+        (folder / str(number)).write_bytes(os.urandom(50_000))
+    (folder / "little").write_bytes(b"x")
+    with served(folder) as url:
+        cases = {
+            f"http beside curl, one file of {large} MiB": [f"{url}/large"],
+            f"http beside curl, {many} files of 50 kB": [f"{url}/{n}" for n in range(many)],
+        }
+        for case, urls in cases.items():
+            commands = {
+                "curl": [curl, *_CURL, *_outputs(dest, urls)],
+                "curl, start-up": [curl, *_CURL, *_outputs(dest, [f"{url}/little"])],
+                "urllib3 alone": bench.work("fetch-by-urllib3", dest, *urls),
+                "urllib3 alone, start-up": bench.work("fetch-by-urllib3", dest),
+                "envy": bench.work("fetch-together", dest, *urls),
+                "envy, start-up": bench.work("fetch-together", dest, f"{url}/little"),
             }
-            for case, urls in cases.items():
-                commands = {
-                    "curl": [curl, *_CURL, *_outputs(dest, urls)],
-                    "curl, start-up": [curl, *_CURL, *_outputs(dest, [f"{url}/little"])],
-                    "urllib3 alone": bench.work("fetch-by-urllib3", dest, *urls),
-                    "urllib3 alone, start-up": bench.work("fetch-by-urllib3", dest),
-                    "envy": bench.work("fetch-together", dest, *urls),
-                    "envy, start-up": bench.work("fetch-together", dest, f"{url}/little"),
-                }
-                floor, before, _, _, ours, begun = _compare(bench, report, case, commands)
-                ratio = (ours.wall - begun.wall) / max(floor.wall - before.wall, 1e-4)
-                report.mark(f"{case}: wall to curl", ratio, marks.DOWNLOAD_TO_CURL)
-        finally:
-            server.terminate()
+            floor, before, _, _, ours, begun = _compare(bench, report, case, commands)
+            ratio = (ours.wall - begun.wall) / max(floor.wall - before.wall, 1e-4)
+            report.mark(f"{case}: wall to curl", ratio, marks.DOWNLOAD_TO_CURL)
 
 
 def _outputs(dest, urls):

@@ -41,6 +41,14 @@ def publish_archive(archive, root):
     publish(attempt, "{}", written=written)
 
 
+def fetch_and_publish(source, root):
+    """Fetch an archive, unpack it into an entry of a new cache, and publish it."""
+    fetch(f"{root}-fetched", source)
+    name = source.rpartition("/")[2]
+    publish_archive(f"{root}-fetched/0/{name}", root)
+    shutil.rmtree(f"{root}-fetched")
+
+
 def extract_by_library(archive, dest):
     """Extract with Python's library and its safe filter; before 3.14 it does not support zstd."""
     if archive.endswith(".zip"):
@@ -131,6 +139,7 @@ def digest_by_library(top):
 WORK = {
     "extract": extract,
     "publish-archive": publish_archive,
+    "fetch-and-publish": fetch_and_publish,
     "extract-by-library": extract_by_library,
     "fetch": fetch,
     "fetch-together": fetch_together,

@@ -14,11 +14,16 @@ from envy.cache.explanation import format_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
 from envy.cache.export_records import read_head
 from envy.cache.filesystem import FileSystem
+from envy.cache.fingerprint import search_roots
+from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout
 from envy.cache.names import MARKER
 from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_exported
+from envy.cache.verify import read_fingerprint
 from envy.cache.write import begin_attempt, publish
+from envy.content.below_root import open_below
+from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
@@ -274,6 +279,81 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     assert files.failed
     assert read_marker(entry) is None
     assert not entry.asset_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "target", "said"),
+    [
+        ("asset/../../../out", tarfile.REGTYPE, "", "is outside of its entry"),
+        ("/out", tarfile.REGTYPE, "", "does not belong to an entry"),
+        ("asset/device", tarfile.CHRTYPE, "", "is not a file, directory or link"),
+        ("asset/absolute", tarfile.SYMTYPE, "/etc/passwd", "is not in the fingerprint"),
+        ("asset/bin/x/y", tarfile.REGTYPE, "", "is outside of its entry"),
+    ],
+)
+def test_hostile_members(tmp_path, exported, name, kind, target, said):
+    """What does not belong into an entry is refused by name, and nothing of the entry stays."""
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        for member, data in exported_members(exported):
+            member.size = len(data or b"")
+            tar.addfile(member, io.BytesIO(data or b""))
+            own = "/".join(member.name.split("/")[:2])
+        info = tarfile.TarInfo(name if name.startswith("/") else f"{own}/{name}")
+        info.type, info.linkname = kind, target
+        tar.addfile(info)
+    with pytest.raises(ArchiveError, match=said):
+        take(tmp_path, hostile)
+    entry = CacheLayout(tmp_path / "second").entry("local.gn@r0", "linux-x86_64", KEY)
+    assert not entry.directory.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_index_of_a_million(tmp_path, exported):
+    """It is refused before its rows are looked at."""
+
+    def change(member, data):
+        if member.name == "envy-export.json":
+            data = b'{"format": 1, "entries": [' + b"0," * 999_999 + b"0]}"
+        return member.name, data
+
+    with pytest.raises(ArchiveError, match="several entries"):
+        take(tmp_path, changed(exported, change))
+
+
+@pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
+def test_a_record_twice(tmp_path, exported, record):
+    """Only one of two records could be the signed one, so neither is believed."""
+    target = tmp_path / "twice.tar"
+    with tarfile.open(target, "w") as tar:
+        for member, data in exported_members(exported):
+            for _ in range(2 if member.name.endswith(record) else 1):
+                member.size = len(data or b"")
+                tar.addfile(member, io.BytesIO(data or b""))
+    with pytest.raises(ArchiveError, match=f"{record} is in it twice"):
+        take(tmp_path, target)
+
+
+def test_digests_of_what_is_unpacked(tmp_path):
+    """They are noted while files are written, unless a file names this cache and has to be read."""
+    made = make_entry(tmp_path / "first", text=f"{tmp_path}/second/assets/ and so on", count=2)
+    written = WrittenDigests(search_roots(str(tmp_path / "second"), ()), clock=lambda: 1 << 62)
+    unpacked = UnpackedEntry(made.name, KEY, made.root, str(tmp_path / "new"), written=written)
+    unpacked.recorded = read_fingerprint(made)
+    unpacked.payload = open_below(str(tmp_path / "new/asset"))
+    unpacked.payload.real_folder(("bin",))
+    found = {}
+    for parts in (("bin", "x"), ("1",)):
+        data = made.asset_dir.joinpath(*parts).read_bytes()
+        unpacked.write(parts, [data[:1], data[1:]])
+        status = (tmp_path / "new/asset").joinpath(*parts).stat()
+        assert status.st_mode & 0o777 == 0o444
+        written.settle()
+        found[parts] = written.find(status)
+        if status.st_ctime_ns % 1_000_000 == 0:  # as of a file system that counts in long ticks
+            found[parts] = None if parts == ("bin", "x") else blake3(b"1").hexdigest()
+    unpacked.close()
+    assert found == {("bin", "x"): None, ("1",): blake3(b"1").hexdigest()}
 
 
 def test_the_index_is_signed_in_place(exported):

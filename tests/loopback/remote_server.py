@@ -25,7 +25,18 @@ FAULTS = (
 class RemoteServer:
     """Blobs and results. `fault` is called before each answer, and returns a fault or ""."""
 
-    def __init__(self, *, token="", read_only=False, functions=("SHA256",), delay=0.0, tls=None):
+    executes = False
+
+    def __init__(
+        self,
+        *,
+        token="",
+        read_only=False,
+        functions=("SHA256",),
+        delay=0.0,
+        tls=None,
+        threads=64,
+    ):
         self.blobs = {hashlib.sha256(b"").hexdigest(): b""}
         self.results = {}
         self.calls = []
@@ -35,7 +46,7 @@ class RemoteServer:
         self.delay = delay
         self._at_once = self.most_at_once = 0
         self.lock = threading.Lock()
-        self._server = grpc.server(ThreadPoolExecutor(64))
+        self._server = grpc.server(ThreadPoolExecutor(threads))
         services.add_CapabilitiesServicer_to_server(_Capabilities(self), self._server)
         services.add_ActionCacheServicer_to_server(_ActionCache(self), self._server)
         services.add_ContentAddressableStorageServicer_to_server(_Storage(self), self._server)
@@ -104,7 +115,8 @@ class _Capabilities(services.CapabilitiesServicer):
         return reapi.ServerCapabilities(
             cache_capabilities=reapi.CacheCapabilities(
                 digest_function=values, action_cache_update_capabilities=update
-            )
+            ),
+            execution_capabilities=reapi.ExecutionCapabilities(exec_enabled=self.server.executes),
         )
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import UsageError
+from envy.host.children import Children
 from envy.testing.coverage.lcov import DamagedTrace, lcov_of, read_lcov
 from envy.testing.coverage.model import (
     FileCoverage,
@@ -18,6 +20,12 @@ from envy.testing.coverage.page import page_of
 from envy.testing.coverage.report import coverage_lines, missing_coverage
 from envy.testing.coverage.stored import json_of, read_json
 from envy.testing.drivers.go_profiles import covered_in
+from envy.testing.drivers.projects.cargo.calls import Cargo
+from envy.testing.drivers.projects.cargo.coverage import find_llvm_tools, rust_name
+from envy.testing.drivers.projects.cargo.instrumenting import build_variables
+from envy.testing.drivers.projects.measuring import new_file, read_traces
+from envy.testing.drivers.projects.project import NotTestable, SuiteProject, Tools
+from envy.testing.package import RunSettings
 
 SOURCE = "package p\n\nfunc (t *T[K]) A() {\n\t<b>&\n}\n\nfunc B() {\n}\n"
 PROFILE = (
@@ -130,3 +138,75 @@ def test_too_little_is_said_exactly(packages):
     empty = PackageCoverage(name="p", unit="lines")
     assert coverage_lines([empty], "") == ["coverage  p  [no lines]", "coverage  nothing"]
     assert json.loads(json_of([empty]))["packages"][0]["whole"] == 0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        ("_RNvCsfIZUF2Sbdc9_2rs1f", "rs::f"),
+        ("_RNvCsfIZUF2Sbdc9_2rss_1t", "rs::t"),
+        ("_RNvNtCsfIZUF2Sbdc9_2rs5inner4x2ab", "rs::inner::x2ab"),
+        ("_ZN2rs5inner1f17h0123456789abcdefE", "rs::inner::f"),
+        ("_RINvCs1_2rs1fmE", "_RINvCs1_2rs1fmE"),
+        ("plain", "plain"),
+    ],
+)
+def test_symbols_of_rust_are_shown_as_paths(symbol, name):
+    """What is generic keeps its symbol."""
+    assert rust_name(symbol) == name
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """A project, and tools that measure; the function takes the variables."""
+    project = SuiteProject(directory=tmp_path, settings=SuiteSettings(name="x", kind="x"))
+
+    def made(**environment):
+        tools = Tools(
+            root=tmp_path, environment=environment, children=Children(), scratch=tmp_path,
+            settings=RunSettings(), coverage=tmp_path / "c",
+        )  # fmt: skip
+        return project, tools
+
+    return made
+
+
+def test_rust_is_measured_by_the_llvm_tools_of_its_toolchain(tmp_path, suite):
+    """Those in the toolchain come first, then those of its LLVM version on PATH."""
+    (tmp_path / "rustc").write_text("#!/bin/sh\necho LLVM version: 22.1.3\n")
+    (tmp_path / "rustc").chmod(0o755)
+    project, tools = suite(PATH=f"{tmp_path}:/bin", RUSTFLAGS="-Cx")
+    cargo = Cargo("cargo", project, tools)
+    with pytest.raises(NotTestable) as raised:
+        find_llvm_tools(cargo, "host", str(tmp_path / "root"))
+    assert f"--coverage needs the LLVM tools of the Rust in {tmp_path}/root" in str(raised.value)
+    assert "rustup component add llvm-tools; or install llvm-profdata-22 and llvm-cov-22" in (
+        raised.value.hint
+    )
+    own = tmp_path / "root/lib/rustlib/host/bin"
+    own.mkdir(parents=True)
+    for folder, ending in ((tmp_path, "-22"), (own, "")):
+        for name in ("llvm-profdata", "llvm-cov"):
+            (folder / f"{name}{ending}").touch(0o755)
+        found = find_llvm_tools(cargo, "host", str(tmp_path / "root"))
+        assert found == (f"{folder}/llvm-profdata{ending}", f"{folder}/llvm-cov{ending}")
+    assert build_variables(project, tools, tmp_path)["RUSTFLAGS"] == "-Cx -Cinstrument-coverage"
+    project, tools = suite(CARGO_ENCODED_RUSTFLAGS="-Cy z")
+    found = build_variables(project, tools, tmp_path)
+    assert found["CARGO_ENCODED_RUSTFLAGS"] == "-Cy z\x1f-Cinstrument-coverage"
+    assert "RUSTFLAGS" not in found
+
+
+def test_traces_of_a_project_count_files_below_it(tmp_path, suite):
+    """Several processes add up; relative paths begin at the project; tests do not count."""
+    project, tools = suite()
+    for text in ("SF:a.py\nDA:1,1\nend_of_record\n", f"SF:{tmp_path}/a.py\nDA:1,2\nDA:2,0\n"):
+        other = "SF:test_a.py\nDA:1,1\nSF:/x\nDA:1,1\n"
+        new_file(project, tools, ".info").write_text(text + other)
+    found = read_traces(project, tools, ending=".info", counts=lambda path: path[:4] != "test")
+    assert {path: file.lines() for path, file in found.items()} == {
+        f"{tmp_path}/a.py": {1: 3, 2: 0}
+    }
+    new_file(project, tools, ".info").write_text("DA:x\n")
+    with pytest.raises(NotTestable, match="what was measured cannot be read: line 1 is no line"):
+        read_traces(project, tools, ending=".info", counts=bool)

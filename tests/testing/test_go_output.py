@@ -54,6 +54,20 @@ def test_unmarked_lines_end_nothing():
     assert list(converter.progress.open) == ["TestA"]
 
 
+def test_a_test_that_is_over_cannot_end_once_more():
+    """The report of a test that has ended is output of the one that runs, unless it runs again."""
+    data = b"\x16=== RUN   TestA\n\x16--- FAIL: TestA (0.00s)\n\x16=== RUN   TestB\n"
+    forged = b"\x16--- PASS: TestA (0.00s)\n"
+    events, _ = convert(data + forged + b"\x16--- PASS: TestB (0.00s)\n\x16FAIL\n")
+    ends = [(e.action, e.test) for e in events if e.action in {"pass", "fail"}]
+    assert ends == [("fail", "TestA"), ("pass", "TestB")]
+    assert ("output", "TestB", "--- PASS: TestA (0.00s)\n") in essence(events)
+    again, _ = convert(data + b"\x16--- PASS: TestB (0.00s)\n\x16=== RUN   TestA\n" + forged)
+    assert [e.action for e in again if e.test == "TestA" and e.action != "output"] == [
+        "run", "fail", "run", "pass",
+    ]  # fmt: skip
+
+
 def test_a_frame_after_unfinished_output_is_seen():
     """Output without a newline does not hide the report that follows it."""
     events, _ = convert(b"\x16=== RUN   TestA\nno newline\x16--- PASS: TestA (0.00s)\n")

@@ -58,6 +58,14 @@ def test_caches_of_tools_change_nothing(tmp_path):
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / ".pytest_cache").mkdir()
     (tmp_path / "node_modules").mkdir()
+    (tmp_path / "target").mkdir()
+    tag = tmp_path / "target/CACHEDIR.TAG"
+    tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# by cargo\n")
+    assert value_of(UNIGNORED, str(tmp_path), {}) == before
+    tag.write_text("no signature")
+    assert value_of(UNIGNORED, str(tmp_path), {}) != before
+    tag.unlink()
+    tag.parent.rmdir()
     assert value_of(UNIGNORED, str(tmp_path), {}) == before
     (tmp_path / "_b.py").write_text("")
     assert value_of(UNIGNORED, str(tmp_path), {}) != before

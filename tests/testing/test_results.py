@@ -67,6 +67,21 @@ def test_a_run_updates_the_record_of_its_tests_only(tmp_path):
     assert last.failed() == {}
 
 
+def test_tests_and_packages_that_are_gone_are_forgotten(tmp_path):
+    """A failure is kept until its test has passed, or is not there any more."""
+    last = LastRun(tmp_path / "last", tmp_path)
+    last.save(recorded(event("fail", "A"), event("fail", "B"), event("fail")))
+    passed = recorded(event("pass", "C"), event("pass"))
+    last.save(passed, present={"p": None, "q": None})
+    assert last.failed() == {"p": ("A", "B")}
+    last.save(passed, present={"p": {"B", "C"}})
+    assert last.failed() == {"p": ("B",)}
+    last.save(recorded(), present={"q": None})
+    assert last.failed() == {"p": ("B",)}
+    last.save(recorded(), present={"q": None}, is_all=True)
+    assert last.failed() == {}
+
+
 def test_a_damaged_record_is_ignored(tmp_path):
     """A record that cannot be read is treated as missing."""
     last = LastRun(tmp_path, tmp_path)

@@ -1,6 +1,8 @@
 """What machines share of results: keys and evidence without paths, and hostile results refused."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +54,16 @@ def test_texts_are_the_same_everywhere(two):
         assert places.key([project]).digest == two[0].key(["<project>"]).digest
     assert texts[0] == "-I<project>/x:<home>/y <home>/user/project2 <project><home>" == texts[1]
     assert NamedPlaces({"<project>": "/"}).text("/usr/bin") == "/usr/bin"
+
+
+def test_without_a_server_no_grpc_is_loaded():
+    """`envy test` loads nothing of gRPC before it needs a server."""
+    code = (
+        "import sys, envy.cli.test, envy.cli.test_run, envy.cli.test_caches\n"
+        "print([name for name in sys.modules if name.startswith(('grpc', 'google', 'buildgrid'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

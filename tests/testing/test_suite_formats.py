@@ -112,6 +112,15 @@ def test_names_have_one_line_and_no_slash():
     assert test_name("\ud800") == "\\ud800"
 
 
+def test_what_envy_says_follows_what_a_test_has_printed():
+    """A line that has no end yet comes before the line that explains the end of its process."""
+    outputs = []
+    report = SuiteReport("p", lambda event: outputs.append(event.output), attempt=2)
+    report.output("a", "half a line")
+    report.say("it ended", test="a")
+    assert outputs == ["half a line\n", "envy: it ended\n"]
+
+
 def test_a_test_ends_once():
     """A second end of a test counts only if it is a failure; equal names get numbers."""
     events = []

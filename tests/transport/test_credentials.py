@@ -1,19 +1,23 @@
 """Credentials come from variables and .netrc, go to their own host, and are shown nowhere."""
 
 import base64
+import hashlib
 
 import pytest
 from loopback.http_server import LoopbackServer, Reply
 
 from envy.declarations.request_headers import RequestHeader
+from envy.declarations.signature import Signature
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.masking import forget_all, masked
 from envy.transport import fetch_source
+from envy.transport.credentials import basic
 
 AUTH = RequestHeader(name="authorization", variable="TOKEN")
 CUSTOM = RequestHeader(name="private-token", variable="OTHER")
 ACCEPT = RequestHeader(name="accept", value="application/octet-stream")
+KEY = "RWRZpcF42b/YKn0Se8WTHms1sI9RyClUzAzfjXMU1ne1i5itWYJfJlMg"  # of minisign
 NETRC = "machine 127.0.0.1 login me password hunter22\ndefault login any password anyone\n"
 
 
@@ -115,6 +119,43 @@ def test_secrets_stay_with_their_origin(fetch, http_server, tmp_path):
         for request in other.requests:
             assert "authorization" not in request.headers
             assert "private-token" not in request.headers
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_companions_of_a_file(http_server, tmp_path, recorder, is_beside):
+    """Its checksum file and its signature get its credentials on its own origin, and no other."""
+    forget_all()
+    context = recorder.context({"TOKEN": "s3cr3t", "OTHER": "0ther"})
+    digest = hashlib.sha256(b"content").hexdigest()
+    url = http_server.url_with("me", "hunter22")
+    http_server.routes["/a"] = Reply(b"content")
+    with LoopbackServer() as other:
+        host = http_server if is_beside else other
+        host.routes["/sums"] = Reply(f"{digest}  a\n".encode())
+        sums = SourceItem(
+            source=f"{http_server.url}/a",
+            base_dir=tmp_path,
+            headers=(AUTH, CUSTOM),
+            sha256sums=f"{host.url}/sums",
+        )
+        assert fetch_source(sums, tmp_path / "into", context).verified
+        signature = Signature(KEY, source=f"{host.url}/none")
+        for source, headers in ((sums.source, (AUTH, CUSTOM)), (f"{url}/a", ())):
+            signed = SourceItem(
+                source=source, base_dir=tmp_path, headers=headers, signature=signature
+            )
+            with pytest.raises(FetchError, match="/none"):
+                fetch_source(signed, tmp_path / "into", context)
+        companions = [each for each in host.requests if each.path != "/a"]
+        assert [each.path for each in companions] == ["/sums", "/none", "/none"]
+        expected = ["Bearer s3cr3t", "Bearer s3cr3t", None] if is_beside else [None] * 3
+        assert [each.headers.get("authorization") for each in companions] == expected
+        expected = ["0ther", "0ther", None] if is_beside else [None] * 3
+        assert [each.headers.get("private-token") for each in companions] == expected
+        own = [each.headers["authorization"] for each in http_server.requests if each.path == "/a"]
+        assert own[:2] == ["Bearer s3cr3t"] * 2
+        assert own[2] == basic("me:hunter22")
+    forget_all()
 
 
 def test_custom_headers_never_leave_tls(http_server, https_server, fetch):

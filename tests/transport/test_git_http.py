@@ -7,10 +7,12 @@ import random
 import pytest
 from loopback.git_http import GitHttpServer
 from loopback.git_repository import GitRepository
+from loopback.http_server import Reply
 
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.transport import fetch_source
+from envy.transport.idle import VARIABLE
 
 BIG = random.Random(5).randbytes(200_000).hex()
 
@@ -91,3 +93,13 @@ def test_stored_files(git_repository, server, fetch):
     with pytest.raises(FetchError) as caught:
         fetch(source=source, lfs=True)
     assert "hunter22" not in str(caught.value)
+
+
+def test_a_server_that_sends_nothing_any_more(http_server, fetch):
+    """It is given up after the idle timeout, as for other downloads."""
+    kind = {"Content-Type": "application/x-git-upload-pack-advertisement"}
+    route = "/tool.git/info/refs"
+    http_server.routes[route] = Reply(b"x" * 100, headers=kind, stalls_after=10)
+    with pytest.raises(FetchError, match="Operation too slow") as caught:
+        fetch({VARIABLE: "0.5"}, source=f"{http_server.url}/tool.git")
+    assert VARIABLE in caught.value.hint

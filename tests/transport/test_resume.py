@@ -68,6 +68,14 @@ def test_the_next_process_transfers_the_rest(fetch, http_server, tmp_path, diges
     assert partials(tmp_path) == []
 
 
+def test_the_first_download_of_a_cache(fetch, http_server, tmp_path):
+    """It is continued as well, although there was no cache before it."""
+    (tmp_path / "cache").rmdir()
+    interrupted(fetch, http_server, tmp_path)
+    assert fetch().sha256 == DIGEST
+    assert http_server.sent == {"/a": len(BODY) - 900_000}
+
+
 def test_another_version(fetch, http_server, tmp_path):
     """If the server has another version, or no such range, the download starts over."""
     for reply in (Reply(BODY), Reply(status=416)):

@@ -389,6 +389,8 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l partition
 complete -c envy -n '__fish_seen_subcommand_from test' -l profile
 complete -c envy -n '__fish_seen_subcommand_from test' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-exec
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries

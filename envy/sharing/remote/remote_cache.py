@@ -23,6 +23,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 )
 
 from envy.cache.filesystem import explained
+from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
@@ -34,6 +35,7 @@ from envy.cache.verify import parse_fingerprint
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Brought
 from envy.content.plain_file import NotPlain, read_plain
+from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError
 from envy.limits import EXPORT_RECORD
 from envy.sharing.place import OtherPayload, Taken, differing_paths
@@ -41,9 +43,10 @@ from envy.sharing.remote.blobs import Blobs, WrongBlob, pieces_of_file
 from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded, entry_action
 from envy.sharing.remote.payload_tree import TreeMember, payload_tree, tree_members
 from envy.sharing.remote.server import Refused, RemoteServer
-from envy.transport.context import FetchContext, NotFound
+from envy.transport.context import FetchContext, NoAnswer, NotFound
 
 _MOST_DAMAGED = 3
+_PIECE = 1 << 20  # bytes
 
 
 class RemoteCache:
@@ -52,6 +55,7 @@ class RemoteCache:
     def __init__(self, server: RemoteServer, *, writes: bool) -> None:
         self.shown = server.shown
         self.writes = writes
+        self.takes_nothing = False
         self._server = server
         self._lock = threading.Lock()
         self._asked: dict[str, Any] = {}  # futures, by the hash of the action
@@ -168,6 +172,7 @@ class RemoteCache:
         def unpack(folder: str) -> UnpackedEntry:
             unpacked = UnpackedEntry(entry.name, key_hex, fingerprint.root, folder, {}, records)
             unpacked.recorded = fingerprint
+            unpacked.written = WrittenDigests(search_roots(entry.root, ()))
             unpacked.payload = open_below(os.path.join(folder, ASSET))
             unpacked.folders.add(())
             try:
@@ -214,15 +219,9 @@ class RemoteCache:
         # Nothing is compared here: the fingerprint is, and it covers each byte.
         for digest, pieces in blobs.download(digests):
             first, *others = places[digest.hash]
-            with open(payload.create_file(first, 0o666), "wb") as file:
-                file.writelines(pieces)
+            unpacked.write(first, pieces)
             for parts in others:
-                with (
-                    open(payload.create_file(parts, 0o666), "wb") as copy,
-                    open(payload.open_file(first), "rb") as source,
-                ):
-                    while data := source.read(1 << 20):
-                        copy.write(data)
+                unpacked.write(parts, _content_of(payload, first))
 
     # -- storing -----------------------------------------------------------------------------------
 
@@ -332,7 +331,10 @@ class RemoteCache:
         message = f"{error.message}{hint}"
         if isinstance(error, OtherPayload):
             context.warn(message)
+        elif isinstance(error, NoAnswer):
+            self._switch_off(error, context)
         else:
+            self.takes_nothing = self.takes_nothing or isinstance(error, Refused)
             self._warn_once(f"not stored: {message}", context)
 
     def _switch_off(self, error: EnvyError, context: FetchContext) -> str:
@@ -349,6 +351,12 @@ class RemoteCache:
             self._warned.add(message)
         if is_first:
             context.warn(message)
+
+
+def _content_of(payload: BelowRoot, parts: tuple[str, ...]) -> Iterator[bytes]:
+    with open(payload.open_file(parts), "rb") as file:
+        while data := file.read(_PIECE):
+            yield data
 
 
 def _record(entry: EntryPaths, name: str) -> bytes:

@@ -244,7 +244,13 @@ class _Unusable(Exception):
 
 def action_of_tests(name: ResultName) -> tuple[bytes, bytes]:
     """Return the action of a result of tests, and its command."""
-    rows = {"envy-platform": host_platform().tag, "envy-toolchain": name.toolchain}
+    system = host_platform()
+    rows = {
+        "envy-libc": f"{system.libc} {system.libc_version}".strip(),
+        "envy-platform": system.tag,
+        "envy-system": system.os_version,
+        "envy-toolchain": name.toolchain,
+    }
     properties = [
         reapi.Platform.Property(name=key, value=value) for key, value in sorted(rows.items())
     ]

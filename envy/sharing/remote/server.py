@@ -19,6 +19,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2_grpc as services,
 )
 from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
+from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 
 from envy.errors import FetchError
 from envy.sharing.remote.location import RemoteLocation
@@ -26,7 +27,8 @@ from envy.transport.context import NoAnswer, NotFound
 
 _Answer = TypeVar("_Answer")
 
-SECONDS = 4.0  # for a call that transfers little; building here is the alternative
+SECONDS = 4.0  # where building here is the alternative
+PATIENT = 60.0  # where somebody wants just this
 _LEAST_RATE = 2 << 20  # bytes a second; from a server that sends less, building is as fast
 _TICK = 0.5  # seconds between two looks at whether the run was cancelled, or a transfer goes on
 _MOST_RECEIVED = 16 << 20  # bytes of one message
@@ -55,6 +57,10 @@ _MEANINGS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "did not answer in time",
     grpc.StatusCode.UNAVAILABLE: "cannot be reached",
 }
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_HOW_TO_TRUST = (
+    "if it has not expired, set ENVY_REMOTE_CA to a file with the certificate of its authority"
+)
 _HINTS = {
     grpc.StatusCode.UNAUTHENTICATED: "set ENVY_REMOTE_TOKEN_FILE to a file with a valid token",
     grpc.StatusCode.INVALID_ARGUMENT: "check the instance: --remote grpc://HOST:PORT/INSTANCE",
@@ -82,6 +88,7 @@ class RemoteServer:
     def __init__(self, location: RemoteLocation, credentials: Credentials) -> None:
         self.shown = location.shown
         self.instance = location.instance
+        self.patience = SECONDS  # for a call that transfers little
         self._metadata = (
             [("authorization", f"Bearer {credentials.token}")] if credentials.token else []
         )
@@ -101,8 +108,11 @@ class RemoteServer:
         self.actions = services.ActionCacheStub(self._channel)
         self.storage = services.ContentAddressableStorageStub(self._channel)
         self.stream = bytestream_pb2_grpc.ByteStreamStub(self._channel)
+        self.execution = services.ExecutionStub(self._channel)
+        self.operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._capabilities = services.CapabilitiesStub(self._channel)
         self._known: reapi.ServerCapabilities | None = None
+        self._broken: FetchError | None = None
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -116,9 +126,15 @@ class RemoteServer:
             FetchError: the server cannot be reached, or cannot be used.
         """
         with self._lock:
+            if self._broken is not None:  # who asks next does not wait again
+                raise self._broken
             if self._known is None:
                 request = reapi.GetCapabilitiesRequest(instance_name=self.instance)
-                found = self.call(self._capabilities.GetCapabilities, request)
+                try:
+                    found = self.call(self._capabilities.GetCapabilities, request)
+                except FetchError as error:
+                    self._broken = error
+                    raise
                 functions = self.functions(found)
                 if "SHA256" not in functions:
                     names = ", ".join(functions) or "nothing"
@@ -140,7 +156,7 @@ class RemoteServer:
 
     def begin(self, method: Any, request: Any, *, size: int = 0) -> Any:
         """Send a request, and return the future of its answer, for `finish`."""
-        return method.future(request, timeout=seconds_for(size), metadata=self._metadata)
+        return method.future(request, timeout=self._seconds_for(size), metadata=self._metadata)
 
     def finish(self, future: Any, check: Callable[[], None] = lambda: None) -> Any:
         """Return the answer of a request; `check` is called now and then, and may end the wait.
@@ -167,7 +183,7 @@ class RemoteServer:
             FetchError: there is none; NotFound: the server does not have what was asked for.
         """
         return self.trying(
-            lambda: method(request, timeout=seconds_for(size), metadata=self._metadata)
+            lambda: method(request, timeout=self._seconds_for(size), metadata=self._metadata)
         )
 
     def trying(self, attempt: Callable[[], _Answer]) -> _Answer:
@@ -209,13 +225,13 @@ class RemoteServer:
             now = time.monotonic()
             if taken != looked[0]:
                 looked = (taken, now)
-            elif now - looked[1] > SECONDS:
+            elif now - looked[1] > self.patience:
                 raise NoAnswer(
-                    f"{self.shown} took nothing of a blob for {SECONDS:g} s", uri=self.shown
+                    f"{self.shown} took nothing of a blob for {self.patience:g} s", uri=self.shown
                 )
 
         future = self.stream.Write.future(
-            counted(), timeout=seconds_for(size) * 8, metadata=self._metadata
+            counted(), timeout=self._seconds_for(size) * 8, metadata=self._metadata
         )
         return self.finish(future, watch)
 
@@ -225,7 +241,7 @@ class RemoteServer:
         Raises:
             FetchError: it cannot be had, or breaks off.
         """
-        answer = method(request, timeout=seconds_for(size), metadata=self._metadata)
+        answer = method(request, timeout=self._seconds_for(size), metadata=self._metadata)
         try:
             yield from answer
         except grpc.RpcError as error:
@@ -233,13 +249,25 @@ class RemoteServer:
         finally:
             answer.cancel()
 
+    def open_stream(self, method: Any, request: Any) -> Any:
+        """Start a call whose answers come when they come; it has no time limit."""
+        return method(request, metadata=self._metadata)
+
+    def _seconds_for(self, size: int) -> float:
+        """Return how long a call may take that transfers so many bytes."""
+        return self.patience + size / _LEAST_RATE
+
     def failed(self, error: Any) -> FetchError:
         """Return the error of a call as one of envy."""
         code = code_of(error)
         details = str(getattr(error, "details", lambda: "")() or "").partition("\n")[0]
-        reason = f": {details[:_LONGEST_REASON]}" if details else ""
         name = code.name if code is not None else type(error).__name__
         meaning = _MEANINGS.get(code, "failed") if code is not None else "failed"
+        hint = _HINTS.get(code, "") if code is not None else ""
+        if _UNTRUSTED in details:  # behind addresses and numbers of lines of the library
+            details = details[details.index(_UNTRUSTED) :]
+            meaning, hint = "has a certificate that is not valid or not trusted here", _HOW_TO_TRUST
+        reason = f": {details[:_LONGEST_REASON]}" if details else ""
         message = f"{self.shown} {meaning} ({name}{reason})"
         kind: type[FetchError] = FetchError
         if code is grpc.StatusCode.NOT_FOUND:
@@ -248,7 +276,6 @@ class RemoteServer:
             kind = NoAnswer
         elif code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
             kind = Refused
-        hint = _HINTS.get(code, "") if code is not None else ""
         return kind(message, uri=self.shown, hint=hint)
 
 
@@ -256,8 +283,3 @@ def code_of(error: Any) -> grpc.StatusCode | None:
     """Return the status of a failed call; None if it has none."""
     code = getattr(error, "code", None)
     return code() if callable(code) else None
-
-
-def seconds_for(size: int) -> float:
-    """Return how long a call may take that transfers so many bytes."""
-    return SECONDS + size / _LEAST_RATE

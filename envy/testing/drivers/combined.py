@@ -16,9 +16,12 @@ from envy.testing.package import (
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     Selection,
     TestPackage,
 )
+from envy.testing.remote.inputs import StaysHere
+from envy.testing.remote.tests import RunsRemotely
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
@@ -33,6 +36,11 @@ class CombinedDriver:
         self._ends_at: float | None = None
         self._on_built: Callable[[int], None] | None = None
         self._count_failed: Callable[[], int] | None = None
+
+    @property
+    def drivers(self) -> list[Driver]:
+        """The drivers, as they were given."""
+        return list(self._drivers.values())
 
     @property
     def ends_at(self) -> float | None:
@@ -128,6 +136,13 @@ class CombinedDriver:
     def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
         """Return what decides the result on any machine."""
         return self._of(run).shared_key(run, places)
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the test program of a package needs on another machine."""
+        driver = self._of(run)
+        if not isinstance(driver, RunsRemotely):
+            raise StaysHere("tests of its kind run here")
+        return driver.remote_inputs(run, places)
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return what the tests consulted while they ran."""

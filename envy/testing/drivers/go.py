@@ -23,6 +23,7 @@ from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_keys import KeyMaker
 from envy.testing.drivers.go_list import GoPackage, folders_of, list_packages
 from envy.testing.drivers.go_profiles import COVERS_ALL, covered_in, joined_profiles
+from envy.testing.drivers.go_remote import RemoteStart, remote_inputs, start_here
 from envy.testing.drivers.go_results import consulted_by, key_of, shared_key_of, why_unkept
 from envy.testing.drivers.go_run import PackageRunner
 from envy.testing.drivers.go_toolchain import GoToolchain
@@ -32,11 +33,13 @@ from envy.testing.package import (
     Known,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     RunSettings,
     Selection,
     TestPackage,
 )
 from envy.testing.patterns import select_top_level, split_alternatives
+from envy.testing.remote.tests import RemoteTests, package_on
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
 
@@ -57,6 +60,7 @@ class GoDriver:
         count: int,
         memo: DigestMemo,
         rebuild: bool = False,
+        remote: RemoteTests | None = None,
     ) -> None:
         self._toolchain = toolchain
         self._flags = flags
@@ -66,6 +70,7 @@ class GoDriver:
         self._build_jobs = build_jobs
         self._count = count
         self._rebuild = rebuild
+        self._remote = remote
         self._memo = memo
         self._keys = KeyMaker(toolchain, flags.build, memo)
         self._shared_keys: KeyMaker | None = None
@@ -75,6 +80,7 @@ class GoDriver:
         self._folders: dict[str, str] = {}  # of packages, by import path
         self._lock = threading.Lock()
         self._ran: dict[str, tuple[PackageRunner, list[str]]] = {}
+        self._started: dict[str, RemoteStart] = {}  # that were sent elsewhere
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
         self.count_failed: Callable[[], int] | None = None
@@ -196,20 +202,32 @@ class GoDriver:
 
     def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""
+        remote, start = package_on(self._remote, run, emit), None
+        if remote is not None:
+            start = RemoteStart(remote, run.package.name, self._settings, self.ends_at)
         runner = PackageRunner(
             self._toolchain,
             self._flags,
             self._settings,
             run,
-            emit,
+            emit if remote is None else remote.emit,
             count=self._count,
             ends_at=self.ends_at,
             scratch=self._scratch_file,
             count_failed=self.count_failed or (lambda: 0),
+            start=start or start_here,
         )
+        if start is not None:
+            self._started[run.package.name] = start
         names = os.listdir(run.package.directory)  # noqa: PTH208
         self._ran[run.package.name] = (runner, names)
-        return runner.run(self.select(run, run.selection))
+        verdict = runner.run(self.select(run, run.selection))
+        run.ran_on = remote.ran_on if remote is not None else ""
+        return verdict
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the binary of a package needs on another machine."""
+        return remote_inputs(run, self._flags, self._toolchain, places)
 
     # -- results -------------------------------------------------------------------------------
 
@@ -250,6 +268,9 @@ class GoDriver:
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return what the tests of a package consulted, and the files in its `testdata`."""
         runner, names = self._ran[run.package.name]
+        start = self._started.get(run.package.name)
+        if start is not None and start.was_used:
+            raise Unkept("it ran on a server")
         if runner.unkept:
             raise Unkept(runner.unkept)
         self._keys.check_settled(closure_of(run), since)

@@ -176,12 +176,11 @@ class OutputConverter:
         self._update(update, line)
 
     def _report(self, match: re.Match[bytes], line: bytes) -> None:
-        depth = len(match[1]) // 4
-        if depth > len(self._reports):
+        depth, name = len(match[1]) // 4, _text(match[3])
+        if depth > len(self._reports) or self.progress.is_over(name):
             self._output(line)
             return
         self._flush_reports(depth)
-        name = _text(match[3])
         action = _text(match[2]).lower()
         self._test = name
         self._reports.append((action, name, float(match[4]) if match[4] else None))

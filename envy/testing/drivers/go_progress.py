@@ -16,3 +16,7 @@ class Progress:
     last_change: float = 0.0
     summary: str = ""  # the last PASS or FAIL of the binary
     died_in: str = ""  # the top-level test that failed last, if no framing followed
+
+    def is_over(self, name: str) -> bool:
+        """Return whether a test has ended and not started again: it cannot end once more."""
+        return name in self.ended and name not in self.open

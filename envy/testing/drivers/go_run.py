@@ -14,15 +14,16 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envy.errors import Cancelled, ScriptFailed
-from envy.host.process import Completed, ProcessSpec, run
+from envy.host.process import Completed, ProcessSpec
 from envy.testing.drivers.go_argv import MARKS, argv_of
 from envy.testing.drivers.go_dump import folder_to_cut
+from envy.testing.drivers.go_ends import ProcessResult, culprits, reason_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_output import OutputConverter
+from envy.testing.drivers.go_remote import Start, start_here
 from envy.testing.drivers.go_tally import Limits, Tally, merge, note_ends, signal_name
 from envy.testing.drivers.go_toolchain import GoToolchain
 from envy.testing.durations import go_duration
@@ -31,15 +32,6 @@ from envy.testing.package_events import PackageEvents
 from envy.testing.rules import serial_tests
 
 _LONGEST_PATTERN = 100_000  # bytes; Linux limits an argument to 128 KiB
-
-
-@dataclass(frozen=True, slots=True)
-class _ProcessResult:
-    """The result of one process."""
-
-    completed: Completed
-    converter: OutputConverter
-    limited: frozenset[str]  # tests that exceeded their time limit
 
 
 class PackageRunner:
@@ -57,6 +49,7 @@ class PackageRunner:
         ends_at: float | None,
         scratch: Callable[[str], Path],
         count_failed: Callable[[], int],
+        start: Start = start_here,
     ) -> None:
         self._toolchain = toolchain
         self._flags = flags
@@ -71,6 +64,7 @@ class PackageRunner:
         self._count_failed = count_failed  # the failed tests of the session so far
         self.logs: list[Path] = []  # what each process consulted
         self.unkept = ""  # why the result proves nothing about another run
+        self._start = start
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these top-level tests."""
@@ -181,7 +175,7 @@ class PackageRunner:
 
     def _run_process(
         self, names: Sequence[str] | None, carried_over: frozenset[str], *, attempt: int
-    ) -> _ProcessResult | None:
+    ) -> ProcessResult | None:
         converter = OutputConverter(
             self._name,
             self._emit_to,
@@ -205,7 +199,8 @@ class PackageRunner:
             looks_for_leftovers=True,
         )
         try:
-            completed = run(spec)
+            tests = package.tests if names is None else names
+            completed = self._start(spec, converter.feed, tests, attempt)
         except ScriptFailed as error:
             is_foreign = not self._toolchain.is_native and not self._flags.execute_with
             self._say(error.message if is_foreign else str(error))
@@ -225,7 +220,7 @@ class PackageRunner:
         cut = folder_to_cut(self._toolchain) if completed.exit_code else ""
         converter.finish(cut=cut, reason="panic" if is_panic else "")
         self._report_leftovers(completed)
-        return _ProcessResult(completed, converter, limited)
+        return ProcessResult(completed, converter, limited)
 
     def _timeout_of(self, name: str) -> float:
         # As with `go test`, only -fuzztime limits fuzzing.
@@ -245,7 +240,7 @@ class PackageRunner:
 
     # -- results -------------------------------------------------------------------------------
 
-    def _account(self, process: _ProcessResult, tally: Tally) -> bool:
+    def _account(self, process: ProcessResult, tally: Tally) -> bool:
         """Record how a process ended; return whether it ended before its tests did."""
         progress = process.converter.progress
         code = process.completed.exit_code
@@ -263,17 +258,17 @@ class PackageRunner:
                 tally.failed_outside = True
                 self._report_exit(process)
             return False
-        reason = self._reason(process)
-        culprits = self._culprits(process)
-        if culprits or code or process.completed.timed_out:
+        reason = reason_of(process, is_total=self._ends_at is not None)
+        caused_by = culprits(process)
+        if caused_by or code or process.completed.timed_out:
             self._report_exit(process)
-        if process.completed.timed_out and not culprits:
+        if process.completed.timed_out and not caused_by:
             tally.reason = reason
             self._say("no test was running")
         elif code and not (progress.open or progress.ended or progress.summary):
             tally.reason = f"{reason} before its tests"
-        self._end_open(process.converter, culprits, reason)
-        tops = {name.partition("/")[0] for name in culprits}
+        self._end_open(process.converter, caused_by, reason)
+        tops = {name.partition("/")[0] for name in caused_by}
         tally.failed |= dict.fromkeys(name for name in tally.remaining if name in tops)
         tally.failed |= dict.fromkeys(sorted(tops))
         tally.remaining = [name for name in tally.remaining if name not in tops]
@@ -282,7 +277,7 @@ class PackageRunner:
         )
         if code and not tally.failed:
             tally.failed_outside = True
-        return bool(code or culprits or process.completed.timed_out)
+        return bool(code or caused_by or process.completed.timed_out)
 
     def _settle_open(self, converter: OutputConverter) -> None:
         """Pass open tests of an old Go, whose unmarked end may follow other text on a line."""
@@ -294,29 +289,6 @@ class PackageRunner:
         progress.open.clear()
         progress.active.clear()
 
-    def _reason(self, process: _ProcessResult) -> str:
-        if process.completed.timed_out:
-            return "timeout" if process.limited or self._ends_at is None else "total-timeout"
-        if process.completed.signal is not None:
-            return f"signal {signal_name(process.completed.signal)}"
-        if process.completed.exit_code == 2:
-            return "panic"
-        return f"exit {process.completed.exit_code}"
-
-    def _culprits(self, process: _ProcessResult) -> frozenset[str]:
-        """Return the open tests that caused the end of the process."""
-        progress = process.converter.progress
-        if process.completed.timed_out and process.limited:
-            return frozenset(
-                name for name in progress.open if name.partition("/")[0] in process.limited
-            )
-        if progress.died_in:  # a panic, which the testing package has just reported as a failure
-            return frozenset(
-                name for name in progress.open if name.partition("/")[0] == progress.died_in
-            )
-        tops = {name.partition("/")[0] for name in progress.active}
-        return frozenset(name for name in progress.open if name.partition("/")[0] in tops)
-
     def _end_open(self, converter: OutputConverter, names: frozenset[str], reason: str) -> None:
         """Fail tests that were open when their process ended, the innermost first."""
         now = time.monotonic()
@@ -327,7 +299,7 @@ class PackageRunner:
             )
             self._emit("fail", test=name, elapsed=round(now - begun, 2), reason=reason)
 
-    def _report_exit(self, process: _ProcessResult) -> None:
+    def _report_exit(self, process: ProcessResult) -> None:
         completed = process.completed
         if completed.timed_out:
             self._say(f"terminated, because {self._exceeded(process)}")
@@ -336,7 +308,7 @@ class PackageRunner:
         else:
             self._emit("output", output=f"exit status {completed.exit_code}\n")
 
-    def _exceeded(self, process: _ProcessResult) -> str:
+    def _exceeded(self, process: ProcessResult) -> str:
         if process.limited:
             names = sorted(process.limited)
             limit = go_duration(self._settings.timeout_of(self._name, names[0]))

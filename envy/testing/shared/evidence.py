@@ -92,6 +92,18 @@ def _shared_value(kind: str, value: str, path: str, places: NamedPlaces) -> str:
     return places.text(value) if kind == REAL else value
 
 
+def content_of(path: str) -> str:
+    """Return the content of a program or a source here as it is compared elsewhere.
+
+    Raises:
+        Unshared: it is not known.
+    """
+    value = value_of(FILE, path, {})
+    if value == _UNREAD:
+        raise Unshared(f"{path} is too large to be compared")
+    return _content_of(value)
+
+
 def comparable(fact: Fact) -> str:
     """Return a row with a value that is the same on every machine, whatever its path means.
 

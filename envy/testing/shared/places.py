@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
+from envy.host.platform import host_platform
+
 PROJECT = "<project>"
 HOME = "<home>"
 CACHE = "<cache>"
@@ -93,7 +95,9 @@ class NamedPlaces:
     def key(
         self, texts: Sequence[str], *, toolchain: str = "", holds_files: bool = False
     ) -> SharedKey:
-        """Return the key of texts, in which paths are replaced."""
+        """Return the key of texts, in which paths are replaced, for machines of this system."""
+        system = host_platform()
+        texts = [system.tag, system.os_version, system.libc, system.libc_version, *texts]
         joined = "\0".join([str(len(texts)), *map(self.text, texts)])
         digest = blake3(joined.encode("utf-8", "surrogateescape")).hexdigest()
         return SharedKey(digest=digest, toolchain=toolchain, places=self, holds_files=holds_files)

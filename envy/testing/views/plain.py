@@ -148,6 +148,8 @@ class PlainView:
         if self._profile:
             self._write_profile(result)
         self._write_coverage(result)
+        for note in result.notes:
+            self._write(note)
         for line in left_out_lines(result.recorder.left_out.values()):
             self._write(line)
         failures = failed_tests(result.recorder)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import time
 
 from envy.testing.drivers.native.runner import OWN_MAIN
 from envy.testing.drivers.native.sources import SourceFunction, SourcePackage
 from envy.testing.drivers.native.units import DISPATCHER
+from envy.testing.events import StreamEvent
 
 ONE_EXECUTABLE = (
     "The sources of a folder become one executable, in which a name is defined once: "
@@ -78,11 +80,6 @@ def defined_twice(here: Definition, there: Definition) -> str:
         place = there.place or there.unit
         if here.name != OWN_MAIN:
             return f"{place}: error: `{here.name}` is a name of envy's own; rename it\n"
-        if not place.startswith(os.path.normpath(there.unit)):
-            return (
-                f"{place}: error: {there.unit} includes this `main`, and the one that runs tests "
-                "is generated; a program that is one test has its `main` in its own file\n"
-            )
         return f"{place}: error: {_MAIN_BESIDE_TESTS}"
     if here.place and here.place == there.place:
         return (
@@ -90,3 +87,13 @@ def defined_twice(here: Definition, there: Definition) -> str:
             "include this file\n"
         )
     return f"{place}: error: `{here.name}` is defined in {there.place or there.unit}, too\n"
+
+
+def build_output(package: str, texts: Sequence[str]) -> list[StreamEvent]:
+    """Return texts as events of the build of a package, one for each line."""
+    now = time()
+    return [
+        StreamEvent(action="build-output", time=now, import_path=package, output=f"{line}\n")
+        for text in texts
+        for line in text.splitlines()
+    ]

@@ -37,6 +37,7 @@ from envy.testing.drivers.native.store import Digests, NativeStore, key_of
 from envy.testing.drivers.native.toolchain import NativeToolchain
 from envy.testing.drivers.native.units import (
     BITCODE,
+    DISPATCHER,
     Unit,
     UnitState,
     is_settled,
@@ -50,6 +51,10 @@ SIGNATURE = "a test is `int NAME(void)` or `void NAME(void)`"
 
 class BuildFailed(EnvyError):
     """A package that cannot be built; its message is shown as the compiler's would be."""
+
+
+class _IsProgram(EnvyError):
+    """The package has a `main` and no tests, as only the compiler could tell."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +73,11 @@ class BuildTask:
     key: str = ""
     tests: list[list[object]] = field(default_factory=list)
     size: int = 0  # of the executable
+
+    def become_program(self) -> None:
+        """Leave out the dispatcher: the package is a program that is one test."""
+        self.has_own_main = True
+        self.units = [unit for unit in self.units if unit.source != DISPATCHER]
 
 
 class NativeBuilder:
@@ -116,6 +126,13 @@ class NativeBuilder:
             BuildFailed: A source does not compile, or the parts do not fit together.
         """
         self._compile(task)
+        try:
+            return self._finish(task)
+        except _IsProgram:
+            task.become_program()
+            return self._finish(task)
+
+    def _finish(self, task: BuildTask) -> Path:
         task.key = self.key(task)
         kept = None if self._rebuild else self._kept(task)
         if kept is not None:
@@ -208,7 +225,7 @@ class NativeBuilder:
         try:
             self._step(task, "join", tools.to_module(parts, plain, root), root)
         except BuildFailed as error:
-            raise self._duplicates(task, folder) or error from error
+            raise self._clash(task, folder) or error from error
         text = plain.read_text(encoding="utf-8", errors="surrogateescape")
         tests = [] if task.has_own_main else find_tests(text, task.test_sources)
         _check(tests)
@@ -234,19 +251,26 @@ class NativeBuilder:
         task.seconds[step] = task.seconds.get(step, 0.0) + time.monotonic() - started
         return said
 
-    def _duplicates(self, task: BuildTask, folder: Path) -> BuildFailed | None:
-        """Return the error that names both sources of a symbol that two of them define."""
+    def _clash(self, task: BuildTask, folder: Path) -> EnvyError | None:
+        """Return the error that names both sources of a symbol that two of them define.
+
+        A test source without tests may have got its `main` from a header or a macro.
+        """
         first: dict[str, Definition] = {}
-        lines = []
+        clashes, tests = [], []
         for unit in task.units:
             output = folder / "part.ll"
             self._run(self._toolchain.to_text(task.parts[unit.source], output), unit.folder, "text")
             text = output.read_text(encoding="utf-8", errors="surrogateescape")
+            tests += find_tests(text, task.test_sources)
             for symbol, place in strong_definitions(text).items():
                 here = Definition(name_in_source(symbol, text), unit.source, place)
                 there = first.setdefault(symbol, here)
                 if there is not here:
-                    lines.append(defined_twice(here, there))
+                    clashes.append((here, there))
+        if not tests and [(a.name, a.unit) for a, _ in clashes] == [("main", DISPATCHER)]:
+            return _IsProgram("")
+        lines = [defined_twice(here, there) for here, there in clashes]
         return BuildFailed("".join([*lines, ONE_EXECUTABLE])) if lines else None
 
     # -- programs --------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
     files = [
         path for state in states for path, _ in state.files if not path.startswith(str(RUNTIME))
     ]
-    return ProjectCause(is_unsure=any(map(changes.ignores, files)))
+    is_outside = not all(map(changes.contains, (str(directory), *files)))
+    return ProjectCause(is_unsure=is_outside or any(map(changes.ignores, files)))
 
 
 def _first_of(paths: Iterable[str], changes: Changes) -> str:

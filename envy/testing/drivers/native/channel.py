@@ -68,9 +68,13 @@ class Channel:
                 return
             if not chunk:
                 return
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self._line(line.decode("ascii", "replace"))
+            self.take(chunk)
+
+    def take(self, chunk: bytes) -> None:
+        """Take what a process has written."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._line(line.decode("ascii", "replace"))
 
     def _line(self, line: str) -> None:
         words = line.split(" ")

@@ -8,10 +8,9 @@ Guarantees
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from time import time
 
@@ -19,12 +18,19 @@ from envy.host.children import Children
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.coverage.model import PackageCoverage
-from envy.testing.drivers.native.advice import could_run, extra_mains, hidden_tests, spelled
+from envy.testing.drivers.native.advice import (
+    build_output,
+    could_run,
+    extra_mains,
+    hidden_tests,
+    spelled,
+)
 from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
-from envy.testing.drivers.native.package import NativePackage, detail_of
+from envy.testing.drivers.native.package import NativePackage, detail_of, functions_of
+from envy.testing.drivers.native.remote import remote_inputs
 from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
 from envy.testing.drivers.native.results import key_of as result_key_of
 from envy.testing.drivers.native.runner import OWN_MAIN, NativeRunner
@@ -55,14 +61,17 @@ from envy.testing.package import (
     NothingMatched,
     PackageRun,
     PackageVerdict,
+    RemoteInputs,
     RunSettings,
     Selection,
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.remote.inputs import StaysHere
+from envy.testing.remote.tests import RemoteTests, package_on
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
-DRIVER_VERSION = "native-3"
+DRIVER_VERSION = "native-4"
 
 
 class NativeDriver:
@@ -75,7 +84,7 @@ class NativeDriver:
         self, toolchain: NativeToolchain, settings: RunSettings, *,
         root: Path, store: NativeStore, scratch: Path, build_jobs: int, children: Children,
         environment: Mapping[str, str], count: int = 1, rebuild: bool = False,
-        libraries: Libraries = NO_LIBRARIES,
+        libraries: Libraries = NO_LIBRARIES, remote: RemoteTests | None = None,
     ) -> None:  # fmt: skip
         self._toolchain = toolchain
         self._settings = settings
@@ -86,6 +95,7 @@ class NativeDriver:
         self._count = count
         self._rebuild = rebuild
         self._libraries = libraries
+        self._remote = remote
         self._digests = Digests()
         self._builder = NativeBuilder(
             toolchain, store, self._digests,
@@ -116,11 +126,12 @@ class NativeDriver:
         record = {} if self._rebuild else self._store.read_record(record_key)
         scans: dict[str, list[object]] = {}
         source, extra = self._libraries.apply(source)
-        functions = {
-            name: self._functions(source.directory / name, record, scans, read)
-            for names, read in ((source.tests, read_functions), (source.library, find_main))
-            for name in names
-        }
+        functions = {}
+        for files, read in ((source.tests, read_functions), (source.library, find_main)):
+            for file in files:
+                path = source.directory / file
+                digest = self._digests.of(str(path))
+                functions[file] = functions_of(path, digest, record, scans, read)
         found = [f for name in source.tests for f in functions[name]]
         runnable = tuple(dict.fromkeys(f.name for f in found if could_run(f)))
         own_main = not runnable and any(f.name == OWN_MAIN for f in found)
@@ -142,7 +153,7 @@ class NativeDriver:
             record=record,
             inputs=extra.inputs,
             scans=scans,
-            warnings=[] if own_main else hidden_tests(folder, source, functions),
+            warnings=hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
@@ -172,33 +183,12 @@ class NativeDriver:
             units.append(make_unit(spelled(folder, name), str(self._root), self._toolchain, flags))
         return units
 
-    def _functions(
-        self, path: Path, record: Mapping[str, object], scans: dict[str, list[object]],
-        read: Callable[[str], list[SourceFunction]],
-    ) -> list[SourceFunction]:  # fmt: skip
-        """Return the functions of a source; read it only if it has changed."""
-        digest = self._digests.of(str(path))
-        earlier = record.get("scans")
-        row = earlier.get(str(path)) if isinstance(earlier, dict) else None
-        if isinstance(row, list) and row and row[0] == digest:
-            scans[str(path)] = row
-            with contextlib.suppress(TypeError, IndexError):  # a record of something else
-                return [SourceFunction(**function) for function in row[1]]
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            text = ""
-        functions = read(text)
-        scans[str(path)] = [digest, [asdict(function) for function in functions]]
-        return functions
-
     # -- building ------------------------------------------------------------------------------
 
     def build_key(self, run: PackageRun) -> str:
         """Set the key of the executable and the kept executable, if all its sources are known."""
         detail = detail_of(run)
         task, record = detail.task, detail.record
-        run.build_events += _messages(run, detail.warnings)
         if task.messages:  # it cannot be built
             return ""
         rows = record.get("units")
@@ -209,12 +199,15 @@ class NativeDriver:
                 task.states[unit.source] = state
         if len(task.states) < len(task.units):
             return ""
+        if record.get("is_program") is True and not task.has_own_main:
+            task.become_program()
         run.key = task.key = self._builder.key(task)
         tests = record.get("tests")
         if record.get("key") == run.key and isinstance(tests, list):
             found = self._store.find(run.key, EXECUTABLE)
             if found is not None and found.stat().st_size == record.get("size"):
                 run.binary, run.kept = found, True
+                run.build_events += build_output(run.package.name, detail.warnings_if_tests())
                 self._note_tests(run, tests)
         return run.key
 
@@ -234,7 +227,8 @@ class NativeDriver:
                 run.binary = self._builder.build(task)
             except BuildFailed as error:
                 run.failed_build = run.package.name
-                run.build_events += _messages(run, [error.message])
+                said = [*detail_of(run).warnings_if_tests(), error.message]
+                run.build_events += build_output(run.package.name, said)
                 run.build_events.append(
                     StreamEvent(action="build-fail", time=time(), import_path=run.package.name)
                 )
@@ -243,15 +237,16 @@ class NativeDriver:
                 run.seconds |= task.seconds
             run.key = task.key
             run.result_key = self.result_key(run)
-            run.build_events += _messages(run, task.messages)
+            said = [*detail_of(run).warnings_if_tests(), *task.messages]
+            run.build_events += build_output(run.package.name, said)
             self._note_tests(run, task.tests)
             self._write_record(run)
 
     def _note_tests(self, run: PackageRun, rows: Sequence[object]) -> None:
         """Replace the tests read from the sources by those that the compiler found."""
-        if detail_of(run).task.has_own_main:
-            return
-        names = tuple(str(row[0]) for row in rows if isinstance(row, list))
+        names: tuple[str, ...] = (OWN_MAIN,)
+        if not detail_of(run).task.has_own_main:
+            names = tuple(str(row[0]) for row in rows if isinstance(row, list))
         if names != run.package.tests:
             run.package = replace(run.package, tests=names)
 
@@ -266,6 +261,7 @@ class NativeDriver:
                 "key": task.key,
                 "size": task.size,
                 "tests": task.tests,
+                "is_program": task.has_own_main,
                 "units": {source: as_row(state) for source, state in task.states.items()},
                 "scans": detail.scans,
             },
@@ -282,6 +278,8 @@ class NativeDriver:
         environment = dict(self._environment)
         if self._coverage is not None:
             environment["LLVM_PROFILE_FILE"] = self._coverage.profile_of(run)
+        remote = package_on(self._remote, run, emit)
+        emit = emit if remote is None else remote.emit
         runner = NativeRunner(
             run,
             emit if self._coverage is None else self._coverage.reporting(run, emit),
@@ -292,10 +290,19 @@ class NativeDriver:
             ends_at=self.ends_at,
             has_own_main=detail_of(run).task.has_own_main,
             count_failed=self.count_failed or (lambda: 0),
+            remote=remote,
         )
         verdict = runner.run(self.select(run, run.selection))
         run.unkept = run.unkept or runner.unkept
+        run.ran_on = remote.ran_on if remote is not None else ""
         return verdict
+
+    def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
+        """Return what the executable of a package needs on another machine."""
+        if self._coverage is not None:
+            raise StaysHere("--coverage is given")
+        inputs = detail_of(run).inputs
+        return remote_inputs(run, inputs, self._environment, self._children, places)
 
     # -- results -------------------------------------------------------------------------------
 
@@ -376,12 +383,3 @@ class NativeDriver:
     def close(self) -> None:
         """End the compilers."""
         self._builder.close()
-
-
-def _messages(run: PackageRun, texts: Sequence[str]) -> list[StreamEvent]:
-    name, now = run.package.name, time()
-    return [
-        StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
-        for text in texts
-        for line in text.splitlines()
-    ]

@@ -42,8 +42,9 @@ class ProcessOwner(Protocol):
 class NativeProcess:
     """One process: its events, and the test that it is running."""
 
-    def __init__(self, owner: ProcessOwner, attempt: int) -> None:
-        self.channel = Channel()
+    def __init__(self, owner: ProcessOwner, attempt: int, nonce: str = "") -> None:
+        """`nonce` is that of a process of another machine."""
+        self.channel = Channel(nonce=nonce) if nonce else Channel()
         self.current: int | None = None
         self.begun = time.monotonic()
         self.last_change = self.begun

@@ -24,10 +24,10 @@ from envy.testing.evidence import (
     VARIABLE,
     Fact,
     digest_of,
-    value_of,
 )
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.shared.evidence import content_of
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
 _VERSION = "native-result-1"
@@ -39,6 +39,10 @@ _PASSING = frozenset(
         *("DBUS_SESSION_BUS_ADDRESS", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "TMUX_PANE"),
     }
 )
+
+
+# What is shared, and with whom, says nothing about a test either.
+_SHARING = ("ENVY_DEPOT", "ENVY_REMOTE")
 
 
 def key_of(
@@ -66,12 +70,12 @@ def shared_key_of(
     """
     programs = [toolchain.program, *([toolchain.linker] if toolchain.linker else [])]
     texts = [
-        *(f"{program} {value_of(FILE, os.path.realpath(program), {})}" for program in programs),
+        *(f"{program} {content_of(os.path.realpath(program))}" for program in programs),
         *toolchain.target,
         f"{toolchain.name} {toolchain.version} {toolchain.coverage} {toolchain.sanitize}",
         *(f"{unit.source} {' '.join(unit.flags)}" for unit in units),
         *link_flags,
-        value_of(FILE, DISPATCHER, {}),
+        content_of(DISPATCHER),
         *_texts_of(run, settings, environment, count=count),
     ]
     return places.key(texts, toolchain=f"{toolchain.name} {toolchain.version or ''}".strip())
@@ -95,7 +99,9 @@ def _texts_of(
 
 def counting(environment: Mapping[str, str]) -> list[str]:
     """Return the variables that a result rests on."""
-    return sorted(name for name in environment if name not in _PASSING)
+    return sorted(
+        name for name in environment if name not in _PASSING and not name.startswith(_SHARING)
+    )
 
 
 def consulted_by(

@@ -20,9 +20,11 @@ from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.drivers.go_tally import signal_name
 from envy.testing.drivers.native.channel import ranges
 from envy.testing.drivers.native.one_process import SKIPPED, NativeProcess
+from envy.testing.drivers.native.remote import execute
 from envy.testing.durations import go_duration
 from envy.testing.package import Emit, PackageRun, PackageVerdict, RunSettings
 from envy.testing.package_events import PackageEvents
+from envy.testing.remote.tests import RemotePackage, limit_of
 
 LOST = 113  # the dispatcher's exit code when it cannot write results
 _ASKED_AT_ONCE = 8_000  # tests; their indexes are one argument, of at most 128 KiB
@@ -52,7 +54,9 @@ class NativeRunner:
         ends_at: float | None,
         has_own_main: bool,
         count_failed: Callable[[], int],
+        remote: RemotePackage | None = None,
     ) -> None:
+        """`remote` runs the executable on another machine, as long as that can be reached."""
         self.names: Sequence[str] = package_run.package.tests
         self.settings = settings
         self.ends_at = ends_at
@@ -66,6 +70,7 @@ class NativeRunner:
         self._totals = _Totals()
         self._count_failed = count_failed  # the failed tests of the session so far
         self.unkept = ""  # why the result proves nothing about another run
+        self._remote = remote
 
     def run(self, names: Sequence[str]) -> PackageVerdict:
         """Run these tests."""
@@ -136,6 +141,37 @@ class NativeRunner:
 
     def _one_process(self, indexes: list[int], *, attempt: int) -> list[int]:
         """Run these tests in one process; return those that it did not come to."""
+        if self._remote is None:
+            return self._process_here(indexes, attempt=attempt)
+        left = self._process_elsewhere(self._remote, indexes, attempt=attempt)
+        if left is None:
+            return self._remote.here(lambda: self._process_here(indexes, attempt=attempt))
+        return left
+
+    def _process_elsewhere(
+        self, remote: RemotePackage, indexes: list[int], *, attempt: int
+    ) -> list[int] | None:
+        assert self._run.binary is not None
+        limits = [self.timeout_of(self.names[index]) for index in indexes]
+        found = execute(
+            remote,
+            self._run.binary,
+            [] if self._has_own_main else [f"--tests={ranges(indexes)}"],
+            seconds=limit_of(limits, self.ends_at),
+            of_each=0.0 if 0.0 in limits else max(limits),
+            reads=not attempt,
+        )
+        if found is None:
+            return None
+        self.unkept = "it ran on a server"
+        process = NativeProcess(self, attempt, nonce=found.nonce)
+        if self._has_own_main:
+            process.begin(0)
+        process.channel.take(found.results)
+        process.splitter.feed(found.output)
+        return self._account(process, found.completed, indexes)
+
+    def _process_here(self, indexes: list[int], *, attempt: int) -> list[int]:
         process = NativeProcess(self, attempt)
         process.channel.open()
         try:

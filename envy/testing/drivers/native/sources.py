@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from envy.testing.pattern_folders import PASSED_OVER
 
@@ -36,8 +37,7 @@ _FUNCTION = re.compile(
 _MAIN = re.compile(r"(?<![\w:.>])main\b\s*(?:\w+\s*)?\(")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFunction:
+class SourceFunction(NamedTuple):
     """A test, or `main`, as its source defines it."""
 
     name: str

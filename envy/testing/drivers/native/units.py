@@ -8,6 +8,7 @@ Guarantees
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -85,18 +86,13 @@ def state_after(
 ) -> UnitState:
     """Return the state of a unit that was just compiled."""
     root = f"{toolchain.root}{os.sep}"
-    paths = {unit.path: None}
-    fixed: dict[str, None] = {}
     try:
         lines = headers.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # the source includes nothing
         lines = []
-    for line in lines:
-        path = os.path.normpath(os.path.join(unit.folder, line.strip()))  # noqa: PTH118
-        if line.strip() and path.startswith(root):
-            fixed[os.path.basename(path)] = None  # noqa: PTH119
-        elif line.strip():
-            paths[path] = None
+    read = dict.fromkeys(_absolute(unit.folder, line.strip()) for line in lines if line.strip())
+    fixed = dict.fromkeys(_base(path) for path in read if path.startswith(root))
+    paths = dict.fromkeys([unit.path, *(path for path in read if not path.startswith(root))])
     files = tuple((path, digests.of(path, fresh=True)) for path in paths)
     names = names_near(unit, (*paths, *fixed), digests)
     return UnitState(
@@ -123,12 +119,21 @@ def names_near(unit: Unit, paths: Iterable[str], digests: Digests) -> str:
 
     A header that appears in one of these folders may hide the one that was read.
     """
-    wanted = {os.path.basename(path) for path in paths}  # noqa: PTH119
+    wanted = {_base(path) for path in paths}
     found = []
     for folder in include_folders(unit):
         found.append(folder)
         found += [name for name in digests.headers_in(folder) if name in wanted]
     return key_of(found)
+
+
+@functools.lru_cache(maxsize=1 << 14)  # most sources include the same headers
+def _absolute(folder: str, name: str) -> str:
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def include_folders(unit: Unit) -> list[str]:
@@ -140,7 +145,7 @@ def include_folders(unit: Unit) -> list[str]:
     ]
     return [
         os.path.dirname(unit.path),  # noqa: PTH120
-        *(os.path.normpath(os.path.join(unit.folder, name)) for name in named),  # noqa: PTH118
+        *(_absolute(unit.folder, name) for name in named),
     ]
 
 

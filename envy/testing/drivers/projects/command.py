@@ -16,10 +16,11 @@ from typing import Protocol
 
 from envy.content.plain_file import NotPlain, read_plain
 from envy.declarations.suite_settings import COMMAND, FORMATS, SuiteSettings
+from envy.host.process import Completed
 from envy.limits import TEST_REPORT
 from envy.testing.drivers.projects.go_stream import GoStreamReader
 from envy.testing.drivers.projects.inputs import path_rows, program_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.junit_report import BadReport, read_report
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
@@ -82,7 +83,7 @@ class CommandKind(TestKind):
         )
         if report_path is not None and not _feed_file(job, reader, report_path, before):
             return
-        _conclude(job, reader, completed.exit_code)
+        _conclude(job, reader, completed)
 
 
 class _Reader(Protocol):
@@ -112,8 +113,8 @@ def _run_by_exit_code(job: SuiteJob, argv: list[str]) -> None:
     completed = job.start(argv, ends_running=False)
     if test in job.report.ended:
         return
-    code = completed.exit_code
-    job.report.end(test, "fail" if code else "pass", reason=f"exit {code}" if code else "")
+    reason = failure_of(completed)
+    job.report.end(test, "fail" if reason else "pass", reason=reason)
 
 
 def _feed_file(job: SuiteJob, reader: _Reader, path: Path, before: str) -> bool:
@@ -133,13 +134,14 @@ def _feed_file(job: SuiteJob, reader: _Reader, path: Path, before: str) -> bool:
     return False
 
 
-def _conclude(job: SuiteJob, reader: _Reader, code: int) -> None:
+def _conclude(job: SuiteJob, reader: _Reader, completed: Completed) -> None:
     """Fail the package if its output is no report, or says less than its exit code."""
+    code, how = completed.exit_code, how_ended(completed)
     settings = job.package.project.settings
     problem = reader.finish()
     if not reader.is_known and not problem:
         if not reader.first_line:
-            job.fail("no results", f"the command printed no results (exit code {code})")
+            job.fail("no results", f"the command printed no results, and ended {how}")
         else:
             shown = reader.first_line[:_LONGEST_SHOWN]
             job.fail(
@@ -152,7 +154,7 @@ def _conclude(job: SuiteJob, reader: _Reader, code: int) -> None:
     elif not job.report.ended and not code and not _is_empty_plan(reader):
         job.fail("no results", "the command reported no test")
     if code and not job.report.failed:
-        job.fail(f"exit {code}", f"no test failed, but the command ended with exit code {code}")
+        job.fail(failure_of(completed), f"no test failed, but the command ended {how}")
 
 
 def _is_empty_plan(reader: _Reader) -> bool:

@@ -19,6 +19,7 @@ from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
+from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.results import counting
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
@@ -76,6 +77,8 @@ class ProjectDriver:
         self._count = count
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
+        self._ran: dict[Path, SuiteProject] = {}
+        self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
         self.on_built: Callable[[int], None] | None = None
@@ -99,6 +102,7 @@ class ProjectDriver:
                 driver=self.name,
                 tests=tests.tests,
                 is_open=tests.is_open,
+                is_partial=tests.is_partial,
                 detail=tests,
             )
             for tests in kept
@@ -211,6 +215,8 @@ class ProjectDriver:
             count_failed=self.count_failed or (lambda: 0),
         )
         nothing = bool(picks) if tests.is_open else not names
+        with self._lock:
+            self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
         return verdict
@@ -224,11 +230,16 @@ class ProjectDriver:
 
     def result_key(self, run: PackageRun) -> str:
         """Return the key of everything known before the tests run, apart from files."""
+        run.unkept = "coverage is measured" if self.measures else ""
+        if run.unkept:
+            return ""
         texts = self._texts_of(run)
         return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
 
     def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
         """Return what decides the result on any machine: the files are in it, too."""
+        if self.measures:
+            raise Unshared("coverage is measured")
         snapshot = self._snapshot_of(_detail(run).project)
         if snapshot.unkept:
             raise Unshared(snapshot.unkept)
@@ -317,6 +328,26 @@ class ProjectDriver:
     def unit_of(self, package: TestPackage) -> str:
         """Return the name of the unit of a package."""
         return package.name
+
+    @property
+    def measures(self) -> bool:
+        """Whether this session measures what its tests cover."""
+        return self._tools.coverage is not None and self._kind.measures
+
+    def covered(self) -> list[PackageCoverage]:
+        """Return what the tests covered, for each project."""
+        found = []
+        for project in self._ran.values() if self.measures else ():
+            name = package_name(project.directory, self._tools.root)
+            try:
+                files = self._kind.covered(project, self._tools)
+            except (NotTestable, ScriptFailed) as error:
+                self.notes.append(f"coverage of {name} is not known: {error}")
+                continue
+            root = f"{self._tools.root}/"
+            own = {path.removeprefix(root): file for path, file in files.items()}
+            found.append(PackageCoverage(name=name, unit="lines", files=own))
+        return found
 
     def finish(self) -> None:
         """Do nothing: all that is kept is kept by then."""

@@ -9,9 +9,24 @@ from pathlib import Path
 from typing import Protocol
 
 from envy.host.process import Completed, ProcessSpec
+from envy.testing.drivers.go_tally import signal_name
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.project import ProjectTests, Tools
 from envy.testing.drivers.projects.report import SuiteReport
+
+
+def failure_of(completed: Completed) -> str:
+    """Return how a process has failed, as the reason of a test; "" if it has not."""
+    if completed.signal is not None:
+        return f"signal {signal_name(completed.signal)}"
+    return f"exit {completed.exit_code}" if completed.exit_code else ""
+
+
+def how_ended(completed: Completed) -> str:
+    """Return how a process has ended, as the end of a sentence."""
+    if completed.signal is not None:
+        return f"by {signal_name(completed.signal)}"
+    return f"with exit code {completed.exit_code}"
 
 
 class JobOwner(Protocol):

@@ -11,9 +11,10 @@ Names
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.project import Folder, ProjectTests, SuiteProject, Tools
 
@@ -28,6 +29,7 @@ class TestKind:
     lock_files: ClassVar[tuple[str, ...]] = ()  # count as inputs, even if git ignores them
     selects: ClassVar[bool] = True  # whether some tests of a package can be run alone
     builds_projects: ClassVar[bool] = False  # `build` is called once for all packages of a project
+    measures: ClassVar[bool] = False  # whether `covered` can say what tests covered
 
     def is_project(self, folder: Folder, *, above: bool) -> bool:
         """Return whether a folder is a project of this kind; `above`: a folder above it is one."""
@@ -53,6 +55,17 @@ class TestKind:
     def run(self, job: SuiteJob) -> None:
         """Run the tests of a job, by `job.start`, and tell `job.report` what they do."""
         raise NotImplementedError
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files that the tests of a project covered, by absolute paths, in lines.
+
+        Files of tests are left out. It is asked once, when all tests have ended.
+
+        Raises:
+            NotTestable: what was measured cannot be read; ScriptFailed: by a program.
+        """
+        del project, tools
+        return {}
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return rows of `evidence` (kind, subject) that the results of a project rest on, too.

@@ -17,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.errors import UsageError
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import path_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.measuring import new_file, read_traces
 from envy.testing.drivers.projects.names import test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
 from envy.testing.drivers.projects.node_installed import installed_rows
@@ -37,6 +39,7 @@ from envy.testing.patterns import compile_part, split_alternatives, subtests_of
 # What regular expressions of JavaScript do not have, or read differently.
 _NOT_IN_NODE = re.compile(r"\(\?(?!:)|\\[AzZ]")
 _OLDEST = (18, 15)
+_MEASURES = (20, 11)  # the first that writes tracefiles
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.")
 
 
@@ -44,6 +47,7 @@ class NodeRunnerKind(TestKind):
     """Packages of npm with a script that runs `node --test`."""
 
     name = "node"
+    measures = True
     project_files = frozenset({"package.json"})
     lock_files = ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml")
 
@@ -76,6 +80,20 @@ class NodeRunnerKind(TestKind):
                 data={"folder": folder},
             )
         ]
+
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that node can measure coverage, if that is asked for."""
+        if tools.coverage is not None:
+            _node(packages[0].project, tools, oldest=_MEASURES)
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        command = _command(project)
+        tests = set(test_files(project, project.settings.files or command.files))
+        return read_traces(
+            project, tools, ending=".info",
+            counts=lambda path: path not in tests and "node_modules" not in path.split("/"),
+        )  # fmt: skip
 
     def run(self, job: SuiteJob) -> None:
         """Run the files of the tests, one after another."""
@@ -146,6 +164,9 @@ def _run_file(
         job.report.begin(file)
         variables.pop("ENVY_TEST_SELECTION", None)
     failed = len(job.report.failed)
+    tools = job.tools
+    if tools.coverage is not None:
+        argv = [*argv, *_measuring(new_file(job.package.project, tools, ".info"))]
     try:
         completed = job.start(
             [*argv, _path_of(job.package, file)],
@@ -159,15 +180,15 @@ def _run_file(
         channel.close()
     if is_file_only:
         if file not in job.report.ended:
-            code = completed.exit_code
-            job.report.end(file, "fail" if code else "pass", reason=f"exit {code}" if code else "")
+            reason = failure_of(completed)
+            job.report.end(file, "fail" if reason else "pass", reason=reason)
         return
     if job.crashed or len(job.report.failed) > failed:
         return
     if not told.done or (completed.exit_code and not selection):
         # Tests that did not begin are reported as missing; the file says why.
-        code = completed.exit_code
-        job.fail(f"exit {code}", f"{file} ended early, with exit code {code}")
+        reason = failure_of(completed) or "exit 0"
+        job.fail(reason, f"{file} ended early, {how_ended(completed)}")
 
 
 def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, object]:
@@ -228,7 +249,15 @@ def _listed(
     return found or [_escaped(own)]
 
 
-def _node(project: SuiteProject, tools: Tools) -> str:
+def _measuring(trace: Path) -> list[str]:
+    return [
+        "--experimental-test-coverage",
+        "--test-reporter=lcov",
+        f"--test-reporter-destination={trace}",
+    ]
+
+
+def _node(project: SuiteProject, tools: Tools, *, oldest: tuple[int, int] = _OLDEST) -> str:
     node = tools.find_program("node", project)
     if node is None:
         raise NotTestable(
@@ -242,9 +271,11 @@ def _node(project: SuiteProject, tools: Tools) -> str:
         label=project.settings.name,
     ).stdout.decode("utf-8", "replace")
     version = _VERSION.match(said)
-    if version is None or (int(version[1]), int(version[2])) < _OLDEST:
+    if version is None or (int(version[1]), int(version[2])) < oldest:
+        what = "its tests need" if oldest == _OLDEST else "--coverage needs"
+        number = ".".join(map(str, oldest))
         raise NotTestable(
-            f"{node} is {said.strip() or 'not node'}, and its tests need node 18.15 or later",
+            f"{node} is {said.strip() or 'not node'}, and {what} node {number} or later",
             hint='add a later one to envy.lua: packages = { "envy.node@r1" }',
         )
     return node

@@ -94,6 +94,7 @@ class Tools:
     settings: RunSettings
     build_jobs: int = 1
     arguments: tuple[str, ...] = ()  # after `--` on the command line
+    coverage: Path | None = None  # the folder of what kinds measure; None: nothing is measured
     ends_at: float | None = None  # the deadline of the session, by time.monotonic
     machine_path: str = ""  # PATH without what the manifest's packages put in front
 

@@ -16,9 +16,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envy.host.process import Completed
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
 from envy.testing.drivers.projects.project import (
@@ -27,6 +29,11 @@ from envy.testing.drivers.projects.project import (
     ProjectTests,
     SuiteProject,
     Tools,
+)
+from envy.testing.drivers.projects.pytest_coverage import (
+    check_coverage,
+    covered_by_pytest,
+    measuring_words,
 )
 from envy.testing.drivers.projects.python_program import (
     ADD_PYTEST,
@@ -56,6 +63,7 @@ class PytestKind(TestKind):
     """Projects with settings of pytest, or Python projects with tests where they usually are."""
 
     name = "pytest"
+    measures = True
     project_files = frozenset({*_SETTINGS, *_PYTHON, "conftest.py"})
     lock_files = ("uv.lock", "poetry.lock", "pdm.lock", "requirements.txt")
 
@@ -123,6 +131,15 @@ class PytestKind(TestKind):
             raise NotTestable("\n".join(["pytest cannot collect all tests", *collection.errors]))
         return collection.packages(project)
 
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that coverage can be measured, if that is asked for."""
+        if tools.coverage is not None:
+            check_coverage(packages[0].project, tools)
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        return covered_by_pytest(project, tools)
+
     def run(self, job: SuiteJob) -> None:
         """Run tests by pytest."""
         project = job.package.project
@@ -139,6 +156,8 @@ class PytestKind(TestKind):
             variables["ENVY_TEST_SELECTION"] = str(place)
         try:
             argv = find_pytest(project, job.tools)
+            if job.tools.coverage is not None:
+                argv = measuring_words(project, job.tools, argv)
             completed = job.start(
                 [*argv, *_plugin(), *_own_words(project, job.tools), *words],
                 cwd=project.directory,
@@ -150,7 +169,7 @@ class PytestKind(TestKind):
             )
         finally:
             channel.close()
-        session.conclude(job, completed.exit_code)
+        session.conclude(job, completed)
 
 
 class _Collection:
@@ -182,6 +201,8 @@ class _Collection:
 
     def packages(self, project: SuiteProject) -> list[ProjectTests]:
         """Return the package of the project: its folder is the one that has all test files."""
+        if not self.ids:
+            return []
         root = Path(self._data["root"])
         folder = _common_folder([_file_of(one) for one in self.ids])
         data = {**self._data, "folder": folder}
@@ -253,19 +274,18 @@ class _Session:
         else:
             self._output = (self._output + chunk)[-_LONGEST_OUTPUT:]
 
-    def conclude(self, job: SuiteJob, code: int) -> None:
+    def conclude(self, job: SuiteJob, completed: Completed) -> None:
         """Fail the package if pytest did not come to its end, or failed without a failed test."""
         if job.crashed or job.owner.reason:
             return
+        code = completed.exit_code
         if self._done and (not code or job.report.failed):
             return
         if code == _NO_TESTS and not job.tests:
             return
         job.report.output("", self._output)
-        if not self._done:
-            job.fail(f"exit {code}", f"pytest ended early, with exit code {code}")
-        else:
-            job.fail(f"exit {code}", f"no test failed, but pytest ended with exit code {code}")
+        what = "no test failed, but pytest ended" if self._done else "pytest ended early,"
+        job.fail(failure_of(completed) or "exit 0", f"{what} {how_ended(completed)}")
 
 
 def _plugin() -> list[str]:

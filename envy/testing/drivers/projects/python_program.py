@@ -113,7 +113,7 @@ def environment_rows(program: str) -> list[tuple[str, str]]:
 
     A distribution is identified by its RECORD; what was edited in place is not seen.
     """
-    python = _interpreter(program)
+    python = interpreter_of(program)
     rows = program_rows(python)
     prefix = Path(python).parent.parent
     rows.append((FILE, str(prefix / "pyvenv.cfg")))
@@ -133,8 +133,8 @@ def _site_rows(folder: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _interpreter(program: str) -> str:
-    """Return the Python that a script starts; the program itself if it is one."""
+def interpreter_of(program: str) -> str:
+    """Return the Python that a script starts; the program itself if it is none."""
     try:
         with Path(program).open("rb") as file:
             first = file.readline(1024)

@@ -11,26 +11,25 @@ import time
 from collections.abc import Collection
 
 from envy.testing.drivers.native.channel import LineLimiter
-from envy.testing.events import StreamEvent
 from envy.testing.package import Emit
+from envy.testing.package_events import PackageEvents
 
 ENDS = frozenset({"pass", "fail", "skip"})
 
 
-class SuiteReport:
+class SuiteReport(PackageEvents):
     """The tests of a package. `expected` are those that were asked for; empty: any."""
 
     def __init__(
-        self, package: str, emit: Emit, *, expected: Collection[str] = (), attempt: int = 0
-    ) -> None:
+        self, package: str, emit: Emit, *, driver: str = "",
+        expected: Collection[str] = (), attempt: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(emit, package, driver, attempt=attempt)
         self.running: dict[str, float] = {}  # since when, by time.monotonic
         self.ended: dict[str, str] = {}
         self.unexpected: dict[str, None] = {}
         self.last_change = time.monotonic()
-        self._package = package
-        self._emit = emit
         self.expected = frozenset(expected)
-        self._attempt = attempt
         self._limiters: dict[str, LineLimiter] = {}
         self._numbers: dict[str, int] = {}
 
@@ -117,26 +116,7 @@ class SuiteReport:
             self.close_output(test)
 
     def say(self, text: str, *, test: str = "") -> None:
-        """Emit lines of envy itself."""
+        """Emit lines of envy itself, after all output so far."""
+        self.close_output(test)
         for line in text.splitlines():
             self.emit("output", test=test, output=f"envy: {line}\n")
-
-    def emit(
-        self, action: str, *, test: str = "", output: str | None = None, output_type: str = "",
-        elapsed: float | None = None, reason: str = "", driver: str = "",
-    ) -> None:  # fmt: skip
-        """Emit an event of the package."""
-        self._emit(
-            StreamEvent(
-                action=action,
-                time=time.time(),
-                package=self._package,
-                test=test,
-                output=output,
-                output_type=output_type,
-                elapsed=elapsed,
-                attempt=self._attempt,
-                reason=reason,
-                driver=driver,
-            )
-        )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from envy.errors import Cancelled, ScriptFailed
 from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.drivers.go_tally import signal_name
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.project import ProjectTests, Tools
 from envy.testing.drivers.projects.report import SuiteReport
@@ -60,8 +60,8 @@ class SuiteRunner:
     def run(self, names: Sequence[str], *, nothing: bool) -> PackageVerdict:
         """Run these tests; `nothing` says that no test is selected."""
         started = time.monotonic()
-        frame = SuiteReport(self._name, self._emit)
-        frame.emit("start", driver=self._package.project.settings.kind)
+        frame = SuiteReport(self._name, self._emit, driver=self._package.project.settings.kind)
+        frame.emit("start")
         try:
             for _ in range(0 if nothing else self._count):
                 if not (self._is_stopped() or self.reason):
@@ -256,11 +256,10 @@ class SuiteRunner:
     def _reason(self, completed: Completed) -> str:
         if completed.timed_out:
             return "total-timeout" if self._is_over() else "timeout"
-        if completed.signal is not None:
-            return f"signal {signal_name(completed.signal)}"
-        return f"exit {completed.exit_code}"
+        return failure_of(completed) or "exit 0"
 
     def _explain(self, report: SuiteReport, completed: Completed, test: str) -> None:
+        report.close_output(test)  # the last line may have no end yet
         if completed.timed_out:
             where = test or "the package"
             limit = go_duration(self._settings.timeout_of(self._name, test.partition("/")[0]))

@@ -14,9 +14,10 @@ from pathlib import Path
 import envy
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
-from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of, value_of
+from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.shared.evidence import content_of
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
 _VERSION = "recipe-result-1"
@@ -45,9 +46,9 @@ def shared_key_of(
 ) -> SharedKey:
     """Return the same for any machine; `path` is the file of tests."""
     places = places.having({"<envy>": str(Path(envy.__file__).parent)})
-    contents = [f"{name} {value_of(FILE, name, {})[:-3]}" for name in _files_of_envy()]
+    contents = [f"{name} {content_of(name)}" for name in _files_of_envy()]
     texts = _texts_of(run, settings, environment, count=count)
-    texts += [value_of(FILE, str(path), {}), *contents]
+    texts += [content_of(str(path)), *contents]
     return places.key(texts, toolchain=f"envy {envy.__version__}")
 
 

@@ -10,6 +10,10 @@
  * output tell which test has written what. Both begin with the nonce, which is erased from the
  * environment, so that a test cannot forge a result by what it prints. Without it, results are
  * written to standard error for a reader.
+ *
+ * On another machine there is no such descriptor. With ENVY_TEST_RESULTS=@MILLISECONDS:FILE the
+ * results are written to that file, whose first line is a nonce that is made here. Standard error
+ * goes where standard output goes, and a process apart kills this one when a test takes longer.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +57,7 @@ static int results = -1;
 static int output = -1, errors = -1, folder = -1;
 static char nonce[65];
 static pid_t owner;
+static int watcher = -1; /* is told when a test begins and ends */
 static int failures, skipped, in_test;
 static sigjmp_buf escape;
 
@@ -158,6 +165,38 @@ static void restore(void) {
   alarm(0);
 }
 
+static void tell_watcher(char what) {
+  if (watcher >= 0 && write(watcher, &what, 1) < 0) watcher = -1;
+}
+
+/* Start a process that kills this one when a test takes longer. It is no child of this one, so that
+ * a test that waits for its children does not find it. */
+static int start_watcher(int milliseconds) {
+  int ends[2];
+  if (pipe(ends) != 0) return -1;
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child > 0) {
+    close(ends[0]);
+    watcher = fcntl(ends[1], F_DUPFD_CLOEXEC, 400);
+    close(ends[1]);
+    return waitpid(child, NULL, 0) == child ? watcher : -1;
+  }
+  if (fork() != 0) _exit(0);
+  struct pollfd end = {ends[0], POLLIN, 0};
+  char what = 0;
+  close(ends[1]);
+  for (;;) {
+    int ready = poll(&end, 1, what == 'S' ? milliseconds : -1);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) {
+      report("T\n");
+      kill(owner, SIGKILL);
+    }
+    if (ready <= 0 || read(ends[0], &what, 1) <= 0) _exit(0);
+  }
+}
+
 /* Run a test, and return whether it has failed. */
 static int run(int index) {
   const struct envy_test_row *row = &envy_test_table[index];
@@ -165,6 +204,7 @@ static int run(int index) {
     report("S %d\n", index);
     mark('S', index);
   }
+  tell_watcher('S');
   long long started = now();
   int code = call(row);
   long long elapsed = now() - started;
@@ -173,6 +213,7 @@ static int run(int index) {
     _exit(code ? 1 : 0);
   }
   restore();
+  tell_watcher('E');
   if (__llvm_profile_write_file) __llvm_profile_write_file();
   if (results >= 0) {
     report("E %d %d %lld\n", index, code, elapsed);
@@ -184,8 +225,28 @@ static int run(int index) {
   return code != 0 && code != SKIPPED;
 }
 
+/* Open the file of the results, and write a nonce that no test can know as its first line. */
+static int open_results(const char *given) {
+  char *end;
+  long milliseconds = strtol(given, &end, 10);
+  unsigned char random[16];
+  int source = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (*end != ':' || source < 0 || read(source, random, sizeof random) != sizeof random) return -1;
+  close(source);
+  for (size_t i = 0; i < sizeof random; i++) snprintf(nonce + 2 * i, 3, "%02x", random[i]);
+  int file = open(end + 1, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) return -1;
+  results = fcntl(file, F_DUPFD_CLOEXEC, 400);
+  close(file);
+  if (results < 0 || dup2(1, 2) < 0) return -1;
+  put(results, nonce, strlen(nonce));
+  unsetenv("ENVY_TEST_RESULTS");
+  return milliseconds > 0 ? start_watcher((int)milliseconds) : 0;
+}
+
 static int read_channel(void) {
   char *given = getenv("ENVY_TEST_RESULTS");
+  if (given && *given == '@') return open_results(given + 1);
   char *colon = given ? strchr(given, ':') : NULL;
   if (!colon) return 0;
   if (strlen(colon + 1) >= sizeof nonce) return -1;
@@ -232,10 +293,11 @@ int main(int argc, char **argv) {
     }
   }
   owner = getpid();
+  if (read_channel() < 0) return LOST;
   output = fcntl(1, F_DUPFD_CLOEXEC, 200);
   errors = fcntl(2, F_DUPFD_CLOEXEC, 200);
   folder = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (read_channel() < 0 || output < 0 || errors < 0) return LOST;
+  if (output < 0 || errors < 0) return LOST;
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   int failed = run_ranges(wanted);
   if (failed < 0) {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envy.host.process import Completed
+from envy.testing.drivers.projects.cargo.instrumenting import build_variables
 from envy.testing.drivers.projects.cargo.messages import (
     CargoBuild,
     CargoFailed,
@@ -27,9 +28,11 @@ class Cargo:
     project: SuiteProject
     tools: Tools
 
-    def call(self, words: Sequence[str], folder: Path) -> Completed:
-        """Run cargo and return what it wrote."""
-        return self._run(self.program, [*words], folder)
+    def call(
+        self, words: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None
+    ) -> Completed:
+        """Run cargo, with more variables if there are any, and return what it wrote."""
+        return self._run(self.program, [*words], folder, variables)
 
     def workspace(self) -> CargoWorkspace:
         """Return the workspace of the project.
@@ -51,12 +54,15 @@ class Cargo:
 
         What was fetched before is used without asking the network, if a lock file says what.
         """
+        variables = {}
+        if self.tools.coverage is not None:
+            variables = build_variables(self.project, self.tools, workspace.target_folder)
         words = ["test", "--no-run", "--message-format=json", *words]
         words += ["--jobs", str(self.tools.build_jobs)]
         first = [_OFFLINE] if (workspace.root / "Cargo.lock").exists() else []
-        completed = self.call([*words, *first], workspace.root)
+        completed = self.call([*words, *first], workspace.root, variables)
         if completed.exit_code and first and _lacks_network(completed):
-            completed = self.call(words, workspace.root)
+            completed = self.call(words, workspace.root, variables)
         build = parse_build(text_of(completed.stdout))
         build.succeeded = completed.exit_code == 0
         return build, text_of(completed.stderr)
@@ -81,12 +87,26 @@ class Cargo:
         hosts = [line[6:] for line in said[0].splitlines() if line.startswith("host: ")]
         return (hosts or [""])[0], said[1].strip()
 
-    def _run(self, program: str, words: Sequence[str], folder: Path) -> Completed:
+    def version_of_rustc(self) -> str:
+        """Return what rustc says of its version; "" if it cannot be run."""
+        environment = self.tools.environment_of(self.project)
+        program = environment.get("RUSTC") or self.tools.find_program("rustc", self.project)
+        completed = self._run(program, ["-vV"], self.project.directory) if program else None
+        return text_of(completed.stdout) if completed is not None else ""
+
+    def _run(
+        self,
+        program: str,
+        words: Sequence[str],
+        folder: Path,
+        variables: Mapping[str, str] | None = None,
+    ) -> Completed:
         environment = self.tools.environment_of(self.project)
         return self.tools.capture(
             [program, *words],
             cwd=folder,
-            environment={**environment, "CARGO_TERM_COLOR": "never", "PWD": str(folder)},
+            environment={**environment, "CARGO_TERM_COLOR": "never", "PWD": str(folder)}
+            | dict(variables or {}),
             label="cargo",
         )
 

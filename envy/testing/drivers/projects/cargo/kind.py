@@ -8,14 +8,19 @@ Guarantees
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envy.testing.drivers.go_tally import signal_name
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.native.sources import package_name
 from envy.testing.drivers.projects.cargo.calls import Cargo, complaint, find_cargo, text_of
+from envy.testing.drivers.projects.cargo.coverage import (
+    covered_by_cargo,
+    find_llvm_tools,
+)
 from envy.testing.drivers.projects.cargo.doctests import doc_selection
+from envy.testing.drivers.projects.cargo.instrumenting import listing_variables, run_variables
 from envy.testing.drivers.projects.cargo.libtest import LibtestFraming, LibtestLog, parse_list
 from envy.testing.drivers.projects.cargo.manifests import (
     is_own_project,
@@ -37,7 +42,7 @@ from envy.testing.drivers.projects.cargo.surroundings import (
     toolchain_files,
 )
 from envy.testing.drivers.projects.inputs import TREE, path_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.project import Folder, ProjectTests, SuiteProject, Tools
@@ -74,6 +79,7 @@ class _Built:
     variables: dict[str, str] = field(default_factory=dict)  # that its configuration sets
     runner: list[str] = field(default_factory=list)
     sysroot: str = ""
+    llvm: tuple[str, str] = ("", "")  # the programs that read coverage
     packages: dict[str, _Package] = field(default_factory=dict)  # by the name of the package
 
 
@@ -84,6 +90,7 @@ class CargoKind(TestKind):
     project_files = frozenset({"Cargo.toml"})
     lock_files = ("Cargo.lock",)
     builds_projects = True
+    measures = True
 
     def __init__(self) -> None:
         self._built: dict[Path, _Built] = {}  # by the project's folder
@@ -138,10 +145,12 @@ class CargoKind(TestKind):
             for member in workspace.members
             if member.folder.is_relative_to(project.directory)
         ]
+        host, sysroot = cargo.host_and_sysroot()
+        measures = tools.coverage is not None
+        llvm = find_llvm_tools(cargo, host, sysroot) if measures else ("", "")
         words = [word for member in members for word in ("-p", member.name)]
         build, said = cargo.build(workspace, [*words, *project.settings.args])
         _build_others(cargo, workspace, members, build)
-        host, sysroot = cargo.host_and_sysroot()
         environment = tools.environment_of(project)
         found = read_configurations(configuration_files(workspace.root, environment))
         built = _Built(
@@ -153,6 +162,7 @@ class CargoKind(TestKind):
             variables=configured_variables(found, environment),
             runner=runner_of(found, host, environment),
             sysroot=sysroot,
+            llvm=llvm,
             packages={
                 f"{package_name(member.folder, tools.root)}{target.label}": _Package(
                     member=member, target=target
@@ -182,6 +192,12 @@ class CargoKind(TestKind):
         else:
             _list(tests, package, built)
 
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        built = self._built[project.directory]
+        binaries = [path for path in built.build.executables.values() if path.is_file()]
+        return covered_by_cargo(project, tools, built.llvm, binaries)
+
     # -- running ---------------------------------------------------------------------------------
 
     def run(self, job: SuiteJob) -> None:
@@ -189,6 +205,8 @@ class CargoKind(TestKind):
         built = self._built[job.package.project.directory]
         package = built.packages[job.package.name]
         argv, folder, environment = _command(package, built)
+        if job.tools.coverage is not None:
+            environment |= run_variables(job.package.project, job.tools)
         if not package.target.has_harness:
             _run_by_exit_code(job, argv, folder, environment)
             return
@@ -259,10 +277,7 @@ def _run_by_exit_code(
     job.report.begin(OWN_MAIN)
     completed = job.start(argv, cwd=folder, environment=environment, ends_running=False)
     if OWN_MAIN not in job.report.ended:
-        code = completed.exit_code
-        reason = f"exit {code}" if code else ""
-        if completed.signal is not None:
-            reason = f"signal {signal_name(completed.signal)}"
+        reason = failure_of(completed)
         job.report.end(OWN_MAIN, "fail" if reason else "pass", reason=reason)
 
 
@@ -287,7 +302,10 @@ def _command(package: _Package, built: _Built) -> tuple[list[str], Path, dict[st
 
 def _list(tests: ProjectTests, package: _Package, built: _Built) -> None:
     argv, folder, variables = _command(package, built)
-    environment = built.cargo.tools.environment_of(built.cargo.project) | variables
+    cargo = built.cargo
+    environment = cargo.tools.environment_of(cargo.project) | variables
+    if cargo.tools.coverage is not None:
+        environment |= listing_variables(cargo.project, cargo.tools)
     completed = built.cargo.tools.capture(
         [*argv, "--list", "--format", "terse"], cwd=folder, environment=environment, label="cargo"
     )

@@ -25,7 +25,7 @@ from envy.testing.drivers.projects.ctest.listing import (
 )
 from envy.testing.drivers.projects.gtest.kind import run_program, without_steering
 from envy.testing.drivers.projects.inputs import path_rows
-from envy.testing.drivers.projects.job import SuiteJob
+from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.names import test_name
 from envy.testing.drivers.projects.project import (
@@ -181,9 +181,7 @@ def _call_ctest(job: SuiteJob, names: Sequence[str], limit: float, *, is_whole: 
         cases = parse_report(read_plain(str(report), TEST_REPORT))
     except FileNotFoundError:
         if not job.crashed:
-            job.fail(
-                "no report", f"ctest ended with exit code {completed.exit_code}, and no report"
-            )
+            job.fail("no report", f"ctest ended {how_ended(completed)}, and without a report")
         return
     except (OSError, NotPlain, BadListing) as error:
         job.fail("bad report", str(error))
@@ -198,7 +196,7 @@ def _call_ctest(job: SuiteJob, names: Sequence[str], limit: float, *, is_whole: 
             job.report.output(name, case.output)
             job.report.end(name, case.action, seconds=case.seconds, reason=case.reason)
     if completed.exit_code and all(case.action != "fail" for case in cases):
-        job.fail(f"exit {completed.exit_code}")
+        job.fail(failure_of(completed))
 
 
 def _build_folder(project: SuiteProject) -> Path:

@@ -35,7 +35,8 @@ if (nonce && process.argv[1]) {
     },
     isWanted(name) { return !this.lists && (this.wanted === null || this.wanted.has(name)); },
     tell(event) {
-      let data = Buffer.from(stringify({ ...event, nonce }) + '\n');
+      // What a test has written there by itself is a line of its own, and no event.
+      let data = Buffer.from('\n' + stringify({ ...event, nonce }) + '\n');
       while (data.length) {
         try {
           data = data.subarray(write(Number(descriptor), data));

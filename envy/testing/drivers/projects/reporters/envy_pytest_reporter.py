@@ -30,7 +30,8 @@ class Events:
             return
         fields["event"] = event
         fields["nonce"] = self._nonce
-        data = (json.dumps(fields) + "\n").encode("ascii")
+        # What a test has written there by itself is a line of its own, and no event.
+        data = ("\n" + json.dumps(fields) + "\n").encode("ascii")
         while data:
             try:
                 data = data[os.write(self.descriptor, data) :]

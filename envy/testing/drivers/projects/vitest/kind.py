@@ -11,14 +11,16 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envy.content.json_text import parse_json
+from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.measuring import new_file, read_traces
 from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
@@ -38,6 +40,8 @@ _STATES = {"passed": "pass", "failed": "fail", "skipped": "skip"}
 _NUMBER = re.compile(r"#\d\d+$")
 _PROJECT = re.compile(r"^\[[^\]]*\] ")
 _LONGEST_PATTERN = 50_000
+_PROVIDERS = ("@vitest/coverage-v8", "@vitest/coverage-istanbul")
+_OF_TESTS = re.compile(r"\.(?:test|spec)\.[cm]?[jt]sx?$|(?:^|/)(?:node_modules|__tests__)/")
 _BEGUN = "ENVY_TEST_BEGUN"
 _LOCKS = ("package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 
@@ -46,6 +50,7 @@ class VitestKind(TestKind):
     """Projects whose package.json names vitest."""
 
     name = "vitest"
+    measures = True
     project_files = frozenset({"package.json"})
     lock_files = _LOCKS
 
@@ -112,6 +117,23 @@ class VitestKind(TestKind):
             )
         ]  # fmt: skip
 
+    def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
+        """Check that vitest can measure coverage, if that is asked for."""
+        project = packages[0].project
+        if tools.coverage is None or any(map(project_has(project), _PROVIDERS)):
+            return
+        raise NotTestable(
+            f"--coverage needs a provider of vitest in {project.directory}, and none is installed",
+            hint="npm install --save-dev @vitest/coverage-v8",
+        )
+
+    def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
+        """Return the files of the project that its tests covered."""
+        return read_traces(
+            project, tools, ending="lcov.info",
+            counts=lambda path: _OF_TESTS.search(path) is None,
+        )  # fmt: skip
+
     def run(self, job: SuiteJob) -> None:
         """Run tests by vitest."""
         project = job.package.project
@@ -122,6 +144,8 @@ class VitestKind(TestKind):
         words += [*project.settings.args, *job.tools.arguments]
         if job.tools.settings.fail_fast:
             words.append("--bail=1")
+        if job.tools.coverage is not None:
+            words += _measuring(new_file(project, job.tools, ""))
         try:
             job.start(
                 [_node(project, job.tools), _find_vitest(project), *words, *_selecting(job)],
@@ -249,6 +273,21 @@ def _selecting(job: SuiteJob) -> list[str]:
         parts = [re.escape(text).replace(r"\ >\ ", "( > | )") for text in texts]
         words.append(f"--testNamePattern=^({'|'.join(parts)})$")
     return words
+
+
+def _measuring(folder: Path) -> list[str]:
+    return [
+        "--coverage.enabled=true",
+        "--coverage.reporter=lcovonly",
+        f"--coverage.reportsDirectory={folder}",
+        "--coverage.reportOnFailure=true",
+    ]
+
+
+def project_has(project: SuiteProject) -> Callable[[str], bool]:
+    """Return a function that tells whether a package of npm is installed for a project."""
+    folders = (project.directory, *project.directory.parents)
+    return lambda name: any((folder / "node_modules" / name).is_dir() for folder in folders)
 
 
 def _shown(file: str, name: str) -> str:

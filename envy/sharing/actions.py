@@ -1,0 +1,38 @@
+"""Programs that a server executes, as data: what they need, and how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from envy.errors import FetchError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteAction:
+    """A program with all that it needs. Paths are those below the input root, without a slash."""
+
+    argv: Sequence[str]  # the program is relative to `folder`
+    folder: str = ""  # in which it runs
+    files: Mapping[str, str] = field(default_factory=dict)  # the file here that has the content
+    folders: Sequence[str] = ()  # that exist even if they are empty
+    environment: Mapping[str, str] = field(default_factory=dict)
+    outputs: Sequence[str] = ()  # files that it writes, below `folder`
+    timeout: float = 0.0  # seconds; 0 is the server's own limit
+    reads_cache: bool = True  # a former success may be the answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """How an action ended. After a signal, the exit code is 128 plus the signal."""
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    outputs: Mapping[str, bytes] = field(default_factory=dict)
+    is_cached: bool = False
+    timed_out: bool = False
+
+
+class NotExecuted(FetchError):
+    """A server did not execute an action, or its answer cannot be used."""

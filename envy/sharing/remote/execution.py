@@ -1,0 +1,289 @@
+"""Executing actions on a server, by the Remote Execution API v2.
+
+Guarantees
+  A former result is used only if it is that of a success, and all that it names is there.
+  An action whose stream of answers breaks off is waited for; one that the server has forgotten is
+  started again, once.
+  An action that is not waited for to its end is cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
+    remote_execution_pb2 as reapi,
+)
+from buildgrid.common.protos.google.longrunning import operations_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+
+from envy.errors import FetchError
+from envy.limits import TEST_RESULT
+from envy.sharing.actions import Executed, NotExecuted, RemoteAction
+from envy.sharing.remote.blobs import Blobs
+from envy.sharing.remote.input_root import FileDigests, Sources, add_blob, input_root
+from envy.sharing.remote.messages import encoded
+from envy.sharing.remote.server import RemoteServer, code_of
+from envy.transport.context import NotFound
+
+_MOST_BREAKS = 5
+_TICK = 0.2  # seconds between two looks at whether the run was cancelled
+_FIRST_ANSWER = 20.0  # seconds
+_OK, _DEADLINE = 0, 4  # codes of google.rpc
+_LOST = frozenset({5, 9})  # not found, failed precondition: a blob is not there
+_PASSING = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+class RemoteExecution:
+    """The executor of a server; its methods may be called from several threads."""
+
+    def __init__(self, server: RemoteServer) -> None:
+        self.shown = server.shown
+        self._server = server
+        self._digests = FileDigests()
+        self._sent: set[str] = set()  # blobs that the server has
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Ask whether the server executes anything.
+
+        Raises:
+            FetchError: it does not, or it cannot be reached.
+        """
+        if not self._server.capabilities().execution_capabilities.exec_enabled:
+            raise NotExecuted(f"{self.shown} executes nothing", uri=self.shown)
+
+    def execute(self, action: RemoteAction, check: Callable[[], None]) -> Executed:
+        """Return how an action ends, which is looked up first; `check` may raise to end the wait.
+
+        Raises:
+            FetchError: the server does not answer, or not with what was asked for.
+        """
+        root, sources = input_root(action, self._digests)
+        command = add_blob(sources, encoded(_command(action)))
+        message = reapi.Action(command_digest=command, input_root_digest=root)
+        if action.timeout:
+            seconds = int(action.timeout)
+            nanos = int((action.timeout - seconds) * 1e9)
+            message.timeout.CopyFrom(Duration(seconds=seconds, nanos=nanos))
+        digest = add_blob(sources, encoded(message))
+        if action.reads_cache:
+            found = self._cached(digest, action, check)
+            if found is not None:
+                return found
+        self._upload(sources, check)
+        for may_restart in (True, False):
+            try:
+                return self._run(digest, action, check)
+            except NotFound:
+                if not may_restart:
+                    raise
+                with self._lock:  # it lost blobs, or the operation
+                    self._sent.clear()
+                self._upload(sources, check)
+        raise AssertionError
+
+    def _cached(
+        self, digest: reapi.Digest, action: RemoteAction, check: Callable[[], None]
+    ) -> Executed | None:
+        request = reapi.GetActionResultRequest(
+            instance_name=self._server.instance, action_digest=digest, inline_stdout=True
+        )
+        try:
+            result = self._server.finish(
+                self._server.begin(self._server.actions.GetActionResult, request), check
+            )
+            if result.exit_code:
+                return None  # what failed is tried again
+            return self._executed(result, action, check, is_cached=True)
+        except NotFound:
+            return None
+
+    def _upload(self, sources: Sources, check: Callable[[], None]) -> None:
+        with self._lock:
+            wanted = [digest for name, (digest, _) in sources.items() if name not in self._sent]
+        blobs = Blobs(self._server, check)
+        missing = blobs.missing(wanted)
+        blobs.upload([sources[name] for name in sources if name in missing])
+        with self._lock:
+            self._sent.update(digest.hash for digest in wanted)
+
+    # -- operations --------------------------------------------------------------------------------
+
+    def _run(
+        self, digest: reapi.Digest, action: RemoteAction, check: Callable[[], None]
+    ) -> Executed:
+        request = reapi.ExecuteRequest(
+            instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
+        )
+        name = ""
+        breaks = 0
+        call = self._server.open_stream(self._server.execution.Execute, request)
+        while True:
+            try:
+                for operation in _followed(call, check, self.shown):
+                    name = operation.name or name
+                    if operation.done:
+                        return self._ended(operation, action, check)
+            except grpc.RpcError as error:
+                code = code_of(error)
+                if code is grpc.StatusCode.FAILED_PRECONDITION:
+                    raise NotFound(f"{self.shown} lost an input", uri=self.shown) from error
+                if code not in _PASSING or not name:
+                    raise self._server.failed(error) from error
+            except BaseException:
+                self._cancel(name)
+                raise
+            finally:
+                call.cancel()
+            breaks += 1
+            if not name:
+                raise NotExecuted(f"{self.shown} began no operation", uri=self.shown)
+            if breaks > _MOST_BREAKS:
+                self._cancel(name)
+                raise NotExecuted(
+                    f"{self.shown} broke off {breaks} times before an action ended",
+                    uri=self.shown,
+                )
+            wait = reapi.WaitExecutionRequest(name=name)
+            call = self._server.open_stream(self._server.execution.WaitExecution, wait)
+
+    def _ended(self, operation: Any, action: RemoteAction, check: Callable[[], None]) -> Executed:
+        answer = reapi.ExecuteResponse()
+        if operation.WhichOneof("result") == "error":
+            raise self._refused(operation.error)
+        try:
+            is_answer = operation.response.Unpack(answer)
+        except DecodeError:
+            is_answer = False
+        if not is_answer:
+            raise NotExecuted(f"{self.shown} sent something else than a result", uri=self.shown)
+        if answer.status.code == _DEADLINE:
+            return self._executed(answer.result, action, check, timed_out=True)
+        if answer.status.code != _OK:
+            raise self._refused(answer.status)
+        return self._executed(answer.result, action, check)
+
+    def _refused(self, status: Any) -> FetchError:
+        if status.code in _LOST:
+            return NotFound(f"{self.shown} lost a part of an action", uri=self.shown)
+        reason = f"{status.code}: {status.message.partition(chr(10))[0][:200]}"
+        return NotExecuted(f"{self.shown} did not execute an action ({reason})", uri=self.shown)
+
+    def _cancel(self, name: str) -> None:
+        if name:
+            request = operations_pb2.CancelOperationRequest(name=name)
+            with contextlib.suppress(Exception):  # it ends by itself
+                self._server.call(self._server.operations.CancelOperation, request)
+
+    # -- results -----------------------------------------------------------------------------------
+
+    def _executed(
+        self,
+        result: reapi.ActionResult,
+        action: RemoteAction,
+        check: Callable[[], None],
+        *,
+        is_cached: bool = False,
+        timed_out: bool = False,
+    ) -> Executed:
+        if not 0 <= result.exit_code <= 255 and not timed_out:
+            raise NotExecuted(
+                f"{self.shown} says that an action ended with {result.exit_code}, which no "
+                "program can",
+                uri=self.shown,
+            )
+        files = {row.path: row.digest for row in result.output_files if row.path in action.outputs}
+        wanted = {**files}
+        if not result.stdout_raw:
+            wanted[_STDOUT] = result.stdout_digest
+        if not result.stderr_raw:
+            wanted[_STDERR] = result.stderr_digest
+        digests = {name: one for name, one in wanted.items() if one.size_bytes and one.hash}
+        total = sum(one.size_bytes for one in digests.values())
+        if total > TEST_RESULT.value or any(one.size_bytes < 0 for one in digests.values()):
+            raise NotExecuted(
+                f"an action wrote more than {TEST_RESULT.shown}, the limit {TEST_RESULT.name}",
+                uri=self.shown,
+                hint=TEST_RESULT.hint,
+            )
+        texts = Blobs(self._server, check).read(list(digests.values())) if digests else {}
+        found = {name: texts[one.hash] for name, one in digests.items()}
+        return Executed(
+            exit_code=result.exit_code,
+            stdout=result.stdout_raw or found.pop(_STDOUT, b""),
+            stderr=result.stderr_raw or found.pop(_STDERR, b""),
+            outputs={name: found.get(name, b"") for name in files},
+            is_cached=is_cached,
+            timed_out=timed_out,
+        )
+
+
+_STDOUT, _STDERR = "/stdout", "/stderr"  # no path of an output
+
+
+def _command(action: RemoteAction) -> reapi.Command:
+    variables = [
+        reapi.Command.EnvironmentVariable(name=name, value=value)
+        for name, value in sorted(action.environment.items())
+    ]
+    return reapi.Command(
+        arguments=list(action.argv),
+        environment_variables=variables,
+        output_paths=sorted(action.outputs),
+        output_files=sorted(action.outputs),  # for servers that are older than `output_paths`
+        working_directory=action.folder,
+    )
+
+
+def _followed(call: Any, check: Callable[[], None], shown: str) -> Iterator[Any]:
+    """Yield the answers of a stream; `check` is called now and then.
+
+    gRPC waits for the next answer without an end, so that another thread does it. The first answer
+    says that an operation has begun, and comes at once.
+
+    Raises:
+        NotExecuted: it did not come.
+    """
+    ends = time.monotonic() + _FIRST_ANSWER
+    has_begun = False
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def follow() -> None:
+        try:
+            for answer in call:
+                answers.put(answer)
+            answers.put(None)
+        except Exception as error:  # noqa: BLE001  raised where the answers are taken
+            answers.put(error)
+
+    threading.Thread(target=follow, daemon=True).start()
+    while True:
+        try:
+            answer = answers.get(timeout=_TICK)
+        except queue.Empty:
+            check()
+            if not has_begun and time.monotonic() > ends:
+                raise NotExecuted(f"{shown} began no operation", uri=shown) from None
+            continue
+        has_begun = True
+        if answer is None:
+            return
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer

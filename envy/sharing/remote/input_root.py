@@ -1,0 +1,96 @@
+"""The files that an action needs as a tree of messages, whose digest names all of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
+
+from envy.sharing.actions import NotExecuted, RemoteAction
+from envy.sharing.remote.blobs import pieces_of_file
+from envy.sharing.remote.messages import digest_of, encoded
+
+Sources = dict[str, tuple[reapi.Digest, Callable[[], Iterator[bytes]]]]  # by hash
+
+
+class FileDigests:
+    """The SHA256 digests of files, each computed once while its status is the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, int, int], reapi.Digest, bool]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, path: str) -> tuple[reapi.Digest, bool]:
+        """Return the digest of a file, and whether it can be run.
+
+        Raises:
+            NotExecuted: it cannot be read.
+        """
+        try:
+            status = os.stat(path)
+            mark = (status.st_size, status.st_mtime_ns, status.st_ino)
+            with self._lock:
+                known = self._known.get(path)
+            if known is None or known[0] != mark:
+                with open(path, "rb") as file:
+                    text = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = reapi.Digest(hash=text, size_bytes=status.st_size)
+                known = (mark, digest, bool(status.st_mode & 0o100))
+                with self._lock:
+                    self._known[path] = known
+        except OSError as error:
+            raise NotExecuted(f"{path} cannot be read: {error.strerror}", uri=path) from error
+        return known[1], known[2]
+
+
+def input_root(action: RemoteAction, digests: FileDigests) -> tuple[reapi.Digest, Sources]:
+    """Return the digest of the input root of an action, and its blobs.
+
+    Raises:
+        NotExecuted: a file cannot be read.
+    """
+    sources: Sources = {}
+    folders: dict[str, reapi.Directory] = {"": reapi.Directory()}
+
+    def folder(path: str) -> reapi.Directory:
+        found = folders.get(path)
+        if found is None:
+            found = folders[path] = reapi.Directory()
+            folder(path.rpartition("/")[0])
+        return found
+
+    for path in (action.folder, *action.folders):
+        folder(path)
+    for path, source in action.files.items():
+        digest, executable = digests.of(source)
+        above, _, name = path.rpartition("/")
+        folder(above).files.append(
+            reapi.FileNode(name=name, digest=digest, is_executable=executable)
+        )
+        sources[digest.hash] = (digest, functools.partial(pieces_of_file, source))
+    # The deepest first: the digest of a folder is in the one above it.
+    for path in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
+        message = folders[path]
+        message.files.sort(key=lambda node: node.name)
+        message.directories.sort(key=lambda node: node.name)
+        digest = add_blob(sources, encoded(message))
+        if path:
+            above, _, name = path.rpartition("/")
+            folders[above].directories.append(reapi.DirectoryNode(name=name, digest=digest))
+    return digest_of(encoded(folders[""])), sources
+
+
+def add_blob(sources: Sources, data: bytes) -> reapi.Digest:
+    """Add a blob that is at hand; return its digest."""
+    digest = digest_of(data)
+    sources[digest.hash] = (digest, functools.partial(_pieces_of, data))
+    return digest
+
+
+def _pieces_of(data: bytes) -> Iterator[Any]:
+    yield data

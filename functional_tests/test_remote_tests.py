@@ -1,0 +1,187 @@
+"""Tests that a server runs, by the Remote Execution API.
+
+ENVY_SOAK_REMOTE_PACKAGES says how many Go packages a server tests.
+"""
+
+import os
+import shutil
+import signal
+
+import pytest
+
+pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
+pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
+
+from casd import running_casd
+from gotests import events_of, outcomes
+from loopback.executing_server import ExecutingServer
+from test_native import ADD, EXPECTED, HOSTILE
+
+PACKAGES = int(os.environ.get("ENVY_SOAK_REMOTE_PACKAGES", "2"))
+READS = """package %s
+import ("fmt"; "os"; "testing")
+func TestData(t *testing.T) {
+	text, err := os.ReadFile("testdata/in.txt")
+	if err != nil || string(text) != "%s" { t.Fatal(string(text), err) }
+	fmt.Println("read", string(text))
+}
+func TestTemporary(t *testing.T) {
+	if err := os.WriteFile(t.TempDir()+"/x", nil, 0o666); err != nil { t.Fatal(err) }
+}
+"""
+PANICS = """package panics
+import ("fmt"; "os"; "testing")
+func TestA(t *testing.T) { fmt.Println("fine") }
+func TestB(t *testing.T) { panic("on purpose") }
+func TestC(t *testing.T) { os.Exit(0) }
+func TestD(t *testing.T) { if _, err := os.Stat("testdata/x"); err != nil { t.Error(err) } }
+"""
+ODD = """#include <unistd.h>
+int test_exits(void) { _exit(0); }
+int test_passes(void) { return 0; }
+int test_sleeps(void) { sleep(600); return 0; }
+"""
+REASONS = {
+    ("test_b_segv", "signal SIGSEGV"), ("test_c_abort", "signal SIGABRT"),
+    ("test_d_exit", "exit 0"), ("test_e_loop", "timeout"), ("test_f_wrong", ""),
+}  # fmt: skip
+WORDS = ("test", "--json", "--timeout", "500ms")
+
+
+@pytest.fixture
+def executor(casd_programs, tmp_path):
+    """The URL of a buildbox-casd that executes actions in buildbox-run, by bubblewrap."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bwrap, of the package bubblewrap, is missing")
+    words = ["--buildbox-run", str(casd_programs / "buildbox-run")]
+    with running_casd(casd_programs, tmp_path / "cas", *words) as url:
+        yield url
+
+
+def write_c(project, text):
+    """Write a native package whose tests declare an input."""
+    project.write("lib/add.h", "int add(int, int);\n")
+    project.write("lib/add.c", ADD)
+    project.write("lib/x_test.c", text)
+    project.write("data/in.txt", "x")
+    project.write(
+        "envy.lua", 'packages = {}\ntests = { native = { lib = { inputs = { "data" } } } }\n'
+    )
+
+
+def how(run):
+    """Return for each package where it ran, and whether it was answered from a cache."""
+    return {
+        event["Package"].rpartition("/")[2]: (
+            "remote" if event.get("Remote") else "here",
+            bool(event.get("Cached")),
+        )
+        for event in events_of(run)
+        if event["Action"] in {"pass", "fail"} and "Test" not in event
+    }
+
+
+def failures(run):
+    return {
+        (row["Test"], row.get("Reason", ""))
+        for row in events_of(run)
+        if row["Action"] == "fail" and row.get("Test")
+    }
+
+
+@pytest.mark.network
+def test_go_in_a_sandbox(go_project, executor):
+    """Packages with inputs run in a sandbox; a repeat is answered by the action cache."""
+    go_project.settle = "3600"
+    names = [f"p{number}" for number in range(PACKAGES)]
+    for name in names:
+        go_project.write(f"{name}/testdata/in.txt", name)
+        go_project.test(name, READS % (name, name))
+    go_project.write("panics/testdata/x", "")
+    go_project.test("panics", PANICS)
+    go_project.test("alone", 'package alone\nimport "testing"\nfunc TestA(t *testing.T) {}\n')
+    here = go_project.envy("test", "--json", code=1)
+    words = ("test", "--json", "--remote", executor, "--remote-exec", "--remote-jobs", "4")
+    there = go_project.envy(*words, code=1)
+    assert outcomes(there) == outcomes(here)
+    assert failures(there) == failures(here)
+    assert how(there) == {
+        "alone": ("here", False),
+        "panics": ("remote", False),
+        **dict.fromkeys(names, ("remote", False)),
+    }
+    [kept] = there.named("test_kept_local")
+    assert kept["reason"] == "no inputs are declared: there is no folder `testdata`"
+    order = [event["Package"] for event in events_of(there) if event["Action"] == "start"]
+    assert order == sorted(order)
+    again = go_project.envy(*words, code=1)
+    assert how(again) == {**how(there), **dict.fromkeys(names, ("remote", True))}
+    assert outcomes(again) == outcomes(here)
+    words = ("test", "--remote", executor, "--remote-exec", "--explain")
+    text = go_project.envy(*words, code=1, trace=False)
+    assert "alone runs here: no inputs are declared" in text.err
+    assert f"p0: answered by the action cache of {executor}" in text.out
+    assert f"panics: ran on {executor}" in text.out
+    again = go_project.envy("test", "--remote", executor, "--remote-exec", "--rerun", code=1)
+    assert not any(row["cached"] for row in again.named("test_executed"))
+
+
+@pytest.mark.network
+def test_hostile_c_in_a_sandbox(native_project, executor):
+    """Crashes, early exits, a loop and forged results have the verdicts that they have here."""
+    write_c(native_project, HOSTILE)
+    words = (*WORDS, "--remote", executor, "--remote-exec")
+    there = native_project.envy(*words, code=1)
+    assert outcomes(there) == EXPECTED
+    assert failures(there) == REASONS
+    assert how(there) == {"lib": ("remote", False)}
+    written = {row.get("Test") for row in events_of(there) if row.get("Output") == "before\n"}
+    assert written == {"test_b_segv"}
+    some = (*words, "--run", "pass|forge")
+    assert how(native_project.envy(*some)) == {"lib": ("remote", False)}
+    again = native_project.envy(*some)
+    assert how(again) == {"lib": ("remote", True)}
+    assert any(row.get("Output") == "fine\n" for row in events_of(again))
+
+
+def test_servers_that_fail(native_project):
+    """What a server does not execute runs here, after one warning; Ctrl-C ends what it executes."""
+    write_c(native_project, ODD)
+    with ExecutingServer() as server:
+        words = (*WORDS, "--remote", server.url, "--remote-exec")
+        for _ in range(2):  # a test that ends its process fails each time, whatever is cached
+            run = native_project.envy(*words, "--run", "exits", code=1)
+            assert failures(run) == {("test_exits", "exit 0")}
+            assert how(run) == {"lib": ("remote", False)}
+        words = (*words, "--run", "passes", "--rerun")
+        for fault, reason in (
+            ("unavailable", "cannot be reached"),
+            ("large-code", "which no program can"),
+            ("huge", "wrote more than 64 MiB, the limit test-result"),
+        ):
+            server.fault = lambda called, fault=fault: fault if called == "Execute" else ""
+            run = native_project.envy(*words)
+            assert how(run) == {"lib": ("here", False)}
+            assert reason in run.named("test_kept_local")[0]["reason"]
+            assert run.err.count("the tests run here") == (fault == "unavailable")
+        server.fault = lambda _called: ""
+        server.started.clear()
+        remote = ("--remote", server.url, "--remote-exec")
+        process = native_project.popen("test", *remote, "--run", "sleeps")
+        assert server.started.wait(120)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (out, err)
+        operation = list(server.operations.values())[-1]
+        assert operation.was_cancelled
+        assert operation.ended.wait(30)
+        assert server.calls[-1] == "CancelOperation"
+    gone = native_project.envy(*words)
+    assert gone.err.count("the tests run here") == 1
+    assert how(gone) == {"lib": ("here", False)}
+    refused = native_project.envy("test", "--remote-exec", code=2)
+    assert "--remote-exec needs a server" in refused.err
+    refused = native_project.envy("test", *remote, "--legacy", code=2)
+    assert "--remote-exec needs a run of envy's own" in refused.err
+    refused = native_project.envy(*words, "--offline", code=2)
+    assert "--offline uses none" in refused.err

@@ -1,0 +1,152 @@
+"""Actions on a server in memory that executes them: answers, breaks, faults, cancellation."""
+
+import pytest
+
+pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
+pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
+
+from loopback.executing_server import EXECUTION_FAULTS, ExecutingServer
+from loopback.remote_server import RemoteServer as LoopbackServer
+
+from envy.errors import Cancelled, FetchError
+from envy.sharing.actions import NotExecuted, RemoteAction
+from envy.sharing.remote.execution import RemoteExecution
+from envy.sharing.remote.location import parse_location
+from envy.sharing.remote.server import Credentials, RemoteServer
+
+SCRIPT = """#!/bin/sh
+echo "$GREETING $1 in $(cat data/x)"
+echo complaint >&2
+printf result > told
+exit "$1"
+"""
+
+
+@pytest.fixture
+def server():
+    with ExecutingServer() as server:
+        yield server
+
+
+@pytest.fixture
+def execution(server):
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    yield RemoteExecution(connection)
+    connection.close()
+
+
+@pytest.fixture
+def action(tmp_path):
+    """Return an action whose program ends with the given code."""
+    script, data = tmp_path / "script", tmp_path / "x"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    data.write_text("a file")
+
+    def make(code=0, **details):
+        return RemoteAction(
+            argv=["../script", str(code)],
+            folder="p",
+            files={"script": str(script), "p/data/x": str(data)},
+            environment={"GREETING": "hello", "PATH": "/usr/bin:/bin"},
+            outputs=["told", "nothing"],
+            **details,
+        )
+
+    return make
+
+
+def go_on():
+    pass
+
+
+def test_answers(server, execution, action):
+    """The output and the files of a program come back; only a success is answered again."""
+    done = execution.execute(action(), go_on)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, b"hello 0 in a file\n", b"complaint\n")
+    assert done.outputs == {"told": b"result"}
+    again = execution.execute(action(), go_on)
+    assert again.is_cached
+    assert (again.stdout, again.outputs) == (done.stdout, done.outputs)
+    assert server.calls.count("Execute") == 1
+    assert not execution.execute(action(reads_cache=False), go_on).is_cached
+    for number in (3, 4):
+        assert execution.execute(action(7), go_on).exit_code == 7
+        assert server.calls.count("Execute") == number
+    uploaded = len(server.uploaded)
+    assert len(set(server.uploaded)) == uploaded  # nothing twice
+    assert not execution.execute(action(timeout=60.0), go_on).timed_out
+
+
+def test_time_limits(server, execution, action, tmp_path):
+    """What takes longer than it may is ended by the server, and its output is kept."""
+    (tmp_path / "script").write_text("#!/bin/sh\necho begun\nexec sleep 60\n")
+    done = execution.execute(action(timeout=0.5), go_on)
+    assert done.timed_out
+    assert done.stdout == b"begun\n"
+
+
+@pytest.mark.parametrize("fault", ["break", "lost-input", "forget"])
+def test_breaks_are_mended(server, execution, action, fault):
+    """A stream that breaks off is taken up again, and what was lost is sent again."""
+    first = iter([fault])
+    server.fault = lambda called: next(first, "") if called == "Execute" else ""
+    assert execution.execute(action(), go_on).exit_code == 0
+    if fault == "break":
+        assert server.calls.count("WaitExecution") == 1
+        assert server.calls.count("Execute") == 1
+    else:
+        assert server.calls.count("Execute") == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        *(("Execute", fault) for fault in EXECUTION_FAULTS if fault not in {"break", "lost-input"}),
+        ("Execute", "unavailable"),
+        ("Execute", "exhausted"),
+        ("Execute", "internal"),
+        ("FindMissingBlobs", "unavailable"),
+        ("BatchUpdateBlobs", "exhausted"),
+        ("BatchReadBlobs", "flip"),
+        ("BatchReadBlobs", "missing"),
+        ("BatchReadBlobs", "wrong-size"),
+        ("GetActionResult", "unavailable"),
+    ],
+)
+def test_faults(server, execution, action, method, fault):
+    """Whatever a server answers, there is an error or the right result, and soon."""
+    server.fault = lambda called: fault if called == method else ""
+    with pytest.raises(FetchError):
+        execution.execute(action(3), go_on)
+    server.fault = lambda _called: ""
+    assert execution.execute(action(3), go_on).exit_code == 3
+
+
+def test_cancellation(server, execution, action, tmp_path):
+    """An action that is not waited for is cancelled on the server."""
+    (tmp_path / "script").write_text("#!/bin/sh\nexec sleep 600\n")
+
+    def stop():
+        if server.started.is_set():
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        execution.execute(action(), stop)
+    assert "CancelOperation" in server.calls
+    [operation] = server.operations.values()
+    assert operation.was_cancelled
+    assert operation.ended.wait(30)
+
+
+def test_servers_that_execute_nothing(execution, action, tmp_path):
+    """A cache that executes nothing is told apart, and so is a file that is gone."""
+    execution.check()
+    with LoopbackServer() as server:
+        connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+        with pytest.raises(NotExecuted, match="executes nothing"):
+            RemoteExecution(connection).check()
+        connection.close()
+    (tmp_path / "x").unlink()
+    with pytest.raises(NotExecuted, match="cannot be read"):
+        execution.execute(action(), go_on)
