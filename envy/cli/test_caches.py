@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from envy.cli.settings import Settings
 from envy.console.text import say
 from envy.errors import UsageError
 from envy.events import EventBus
+from envy.host.platform import host_platform
 from envy.limits import TEST_RESULT
 from envy.testing.records import settle_time
 from envy.testing.remote.tests import RemoteTests
@@ -20,6 +22,10 @@ from envy.testing.shared.results import SharedResults
 if TYPE_CHECKING:
     from envy.testing.remote.tests import Executor
     from envy.testing.shared.results import ResultShelf
+
+
+_PLATFORM = "ENVY_REMOTE_PLATFORM"
+_ISA = {"arm64": "arm-a64", "x86_64": "x86-64"}  # as the Remote Execution API has them
 
 
 def result_cache(root: str, settings: Settings, *, reads: bool, writes: bool) -> ResultCache:
@@ -97,7 +103,26 @@ def _open_executor(settings: Settings) -> Executor:
     server = remote_server(settings)
     from envy.sharing.remote.execution import RemoteExecution
 
-    return RemoteExecution(server)
+    return RemoteExecution(server, _platform(settings.environment))
+
+
+def _platform(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the properties of a worker: ENVY_REMOTE_PLATFORM, or those of this machine.
+
+    Raises:
+        UsageError: the variable cannot be read.
+    """
+    given = environment.get(_PLATFORM)
+    if given is None:
+        arch = host_platform().arch
+        return [("ISA", _ISA.get(arch, arch)), ("OSFamily", host_platform().os)]
+    rows = [text.partition("=") for text in given.split(",") if text.strip()]
+    if not all(name.strip() and equals for name, equals, _ in rows):
+        raise UsageError(
+            f"{_PLATFORM} has {given!r}, which is not a list of properties",
+            hint=f"write {_PLATFORM}=NAME=VALUE,NAME=VALUE, or nothing after the = for none",
+        )
+    return [(name.strip(), value.strip()) for name, _, value in rows]
 
 
 def _open(settings: Settings) -> ResultShelf:

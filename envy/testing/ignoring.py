@@ -73,11 +73,21 @@ def unignored(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[t
 
 def is_cache(folder: str) -> bool:
     """Return whether a folder has the tag of caches, as `target` of cargo has."""
+    return _start_of(f"{folder}/CACHEDIR.TAG", len(_CACHE_TAG)) == _CACHE_TAG
+
+
+def _start_of(path: str, size: int) -> bytes:
+    """Return the first bytes of a file; nothing if there is none, or only a pipe."""
     try:
-        with open(f"{folder}/CACHEDIR.TAG", "rb") as file:
-            return file.read(len(_CACHE_TAG)) == _CACHE_TAG
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False
+        return b""
+    try:
+        return os.read(descriptor, size)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def rules_of(folder: str, above: Sequence[IgnoreRules] | None = None) -> list[IgnoreRules]:
@@ -107,13 +117,7 @@ def _rules_above(folder: str) -> list[IgnoreRules]:
 
 def read_rules(folder: str) -> IgnoreRules | None:
     """Return the rules of a folder's `.gitignore`; None if it has none."""
-    path = f"{folder}/.gitignore"
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST)
-    except OSError:
-        return None
-    rows = _parsed(data)
+    rows = _parsed(_start_of(f"{folder}/.gitignore", _LARGEST))
     return IgnoreRules(folder, rows) if rows else None
 
 

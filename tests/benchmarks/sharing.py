@@ -30,7 +30,8 @@ from envy.sharing.remote.location import parse_location
 from envy.sharing.remote.remote_cache import RemoteCache
 from envy.sharing.remote.server import Credentials, RemoteServer
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+_TOP = Path(__file__).parents[2]
+sys.path[:0] = [str(_TOP / "tests"), str(_TOP / "functional_tests")]
 
 TAKE, STORE, MEMORY, LOOKUPS = 3.5, 4.0, 200, 0.35  # the marks
 MEGABYTE = 1 << 20
@@ -142,14 +143,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", default="/dev/shm" if Path("/dev/shm").is_dir() else None)
     given = parser.parse_args()
-    from loopback.casd_server import serving_casd
+    from casd import fetch_programs, running_casd
 
     rows = []
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         for number in range(given.rounds):
             (folder / "casd").mkdir()
-            with serving_casd(folder / "casd") as url:
+            programs = fetch_programs(folder / "casd")
+            with running_casd(programs, folder / "casd/cas") as url:
                 make_entry(folder / "first", given.tree, 0)
                 sha = measured(sys.executable, __file__, "--sha256", given.tree)
                 stored = run("store", url, folder / "first", 0)

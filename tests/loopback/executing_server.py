@@ -178,7 +178,8 @@ class _Execution(services.ExecutionServicer):
 
     def _until_done(self, operation, fault, context):
         while not operation.ended.wait(0.02):
-            if not context.is_active():
+            if not context.is_active():  # nobody waits for it any more
+                operation.kill()
                 return
         yield operation.message(fault)
 

@@ -132,6 +132,19 @@ def test_hostile_results():
         assert client.get() == pairs()
 
 
+def test_many_lookups():
+    """What a hundred questions find is read in one message."""
+    many = [ResultName(f"{number:064x}", "go1") for number in range(100)]
+    rows = [ResultToStore(name, b"on " + name.key.encode(), b"ran") for name in many]
+    with LoopbackServer() as server, Client(server) as client:
+        client.store.store(rows, lambda: None)
+        server.calls.clear()
+        offers = client.store.find(many, lambda: None)
+        assert all(len(offer.found) == 1 for offer in offers.values())
+        assert server.calls.count("GetActionResult") == 100
+        assert server.calls.count("BatchReadBlobs") == 1
+
+
 def test_servers_that_take_nothing():
     """A server that is read-only, or a user that is, is said once."""
     with LoopbackServer(read_only=True) as server, Client(server) as client:

@@ -1,5 +1,7 @@
 """What git ignores, compared with git itself."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -65,7 +67,11 @@ def test_caches_of_tools_change_nothing(tmp_path):
     tag.write_text("no signature")
     assert value_of(UNIGNORED, str(tmp_path), {}) != before
     tag.unlink()
-    tag.parent.rmdir()
+    os.mkfifo(tag)  # which must not be waited for
+    os.mkfifo(tmp_path / "target/.gitignore")
+    assert value_of(UNIGNORED, str(tmp_path), {}) != before
+    assert [name for name, _ in unignored(str(tag.parent))] == [".gitignore", tag.name]
+    shutil.rmtree(tag.parent)
     assert value_of(UNIGNORED, str(tmp_path), {}) == before
     (tmp_path / "_b.py").write_text("")
     assert value_of(UNIGNORED, str(tmp_path), {}) != before

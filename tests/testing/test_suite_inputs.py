@@ -13,9 +13,9 @@ from envy.testing.evidence import FILE, LISTING
 from envy.testing.package import RunSettings
 
 
-def suite(folder):
+def suite(folder, **settings):
     folder.mkdir(parents=True, exist_ok=True)
-    return SuiteProject(directory=folder, settings=SuiteSettings(name="x", kind="x"))
+    return SuiteProject(directory=folder, settings=SuiteSettings(name="x", kind="x", **settings))
 
 
 def test_packages_that_node_modules_links_to_count(tmp_path):
@@ -29,10 +29,11 @@ def test_packages_that_node_modules_links_to_count(tmp_path):
     (tmp_path / "node_modules/gone").symlink_to("nowhere")
     (package / "node_modules").mkdir()
     (package / "node_modules/inner").symlink_to("../inner")
-    rows = installed_rows(package)
+    rows = installed_rows(suite(package))
     assert [subject for kind, subject in rows if kind == TREE] == [str(tmp_path / "packages/b")]
     assert (FILE, f"{tmp_path}/node_modules/.package-lock.json") in rows
     assert not any(subject.startswith(f"{tmp_path.parent}/node_modules") for _, subject in rows)
+    assert not any(kind == TREE for kind, _ in installed_rows(suite(package, inputs=("src",))))
 
 
 def test_every_place_where_pytest_may_be_counts(tmp_path):
@@ -76,6 +77,9 @@ def test_what_a_python_imports_from_elsewhere_counts(tmp_path):
     assert (LISTING, str(site)) in rows
     assert (FILE, f"{tmp_path}/top/conf.py") in rows
     assert not any(name in subject for _, subject in rows for name in ("six", "conftest", "os.py"))
+    given = places_rows(places, suite(tmp_path / "top/project", inputs=("src",)))
+    assert (LISTING, str(site)) in given
+    assert not any(kind == TREE or "conf.py" in subject for kind, subject in given)
 
 
 def test_a_list_of_tests_holds_while_what_it_has_shown_is_unchanged(tmp_path):

@@ -13,7 +13,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -52,7 +52,10 @@ _PASSING = frozenset(
 class RemoteExecution:
     """The executor of a server; its methods may be called from several threads."""
 
-    def __init__(self, server: RemoteServer) -> None:
+    def __init__(self, server: RemoteServer, platform: Sequence[tuple[str, str]] = ()) -> None:
+        """`platform` has the names and values of properties that a worker must have."""
+        rows = [reapi.Platform.Property(name=name, value=value) for name, value in sorted(platform)]
+        self._platform = reapi.Platform(properties=rows)
         self.shown = server.shown
         self._server = server
         self._digests = FileDigests()
@@ -75,8 +78,10 @@ class RemoteExecution:
             FetchError: the server does not answer, or not with what was asked for.
         """
         root, sources = input_root(action, self._digests)
-        command = add_blob(sources, encoded(_command(action)))
-        message = reapi.Action(command_digest=command, input_root_digest=root)
+        command = add_blob(sources, encoded(_command(action, self._platform)))
+        message = reapi.Action(
+            command_digest=command, input_root_digest=root, platform=self._platform
+        )
         if action.timeout:
             seconds = int(action.timeout)
             nanos = int((action.timeout - seconds) * 1e9)
@@ -237,7 +242,7 @@ class RemoteExecution:
 _STDOUT, _STDERR = "/stdout", "/stderr"  # no path of an output
 
 
-def _command(action: RemoteAction) -> reapi.Command:
+def _command(action: RemoteAction, platform: reapi.Platform) -> reapi.Command:
     variables = [
         reapi.Command.EnvironmentVariable(name=name, value=value)
         for name, value in sorted(action.environment.items())
@@ -248,6 +253,7 @@ def _command(action: RemoteAction) -> reapi.Command:
         output_paths=sorted(action.outputs),
         output_files=sorted(action.outputs),  # for servers that are older than `output_paths`
         working_directory=action.folder,
+        platform=platform,  # for servers that are older than that of the action
     )
 
 

@@ -22,7 +22,7 @@ class FileDigests:
     """The SHA256 digests of files, each computed once while its status is the same."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int, int], reapi.Digest, bool]] = {}
+        self._known: dict[str, tuple[tuple[int, ...], reapi.Digest, bool]] = {}
         self._lock = threading.Lock()
 
     def of(self, path: str) -> tuple[reapi.Digest, bool]:
@@ -33,7 +33,7 @@ class FileDigests:
         """
         try:
             status = os.stat(path)
-            mark = (status.st_size, status.st_mtime_ns, status.st_ino)
+            mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             with self._lock:
                 known = self._known.get(path)
             if known is None or known[0] != mark:

@@ -177,7 +177,7 @@ class OutputConverter:
 
     def _report(self, match: re.Match[bytes], line: bytes) -> None:
         depth, name = len(match[1]) // 4, _text(match[3])
-        if depth > len(self._reports) or self.progress.is_over(name):
+        if depth > len(self._reports) or (self._marks and self.progress.is_over(name)):
             self._output(line)
             return
         self._flush_reports(depth)

@@ -34,6 +34,8 @@ def remote_inputs(
     why = why_unkept(flags, toolchain)
     if why:
         raise StaysHere(why)
+    if not toolchain.is_native:
+        raise StaysHere(f"its binary is for {toolchain.target}")
     folder = folder_of(package_run.package.directory, places)
     tops = [Path(path) for path in testdata_of(package_run.package)]
     if not tops:

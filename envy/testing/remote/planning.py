@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from envy.host.platform import host_platform
 from envy.testing.package import Driver, PackageRun
 from envy.testing.remote.inputs import StaysHere
 from envy.testing.remote.tests import RemoteTests, RunsRemotely
@@ -19,6 +20,8 @@ def plan_remote(
         if run.binary is None or run.kept_result is not None or not remote.is_used:
             continue
         try:
+            if host_platform().os != "linux":
+                raise StaysHere("only programs for Linux run on a server")
             if not isinstance(driver, RunsRemotely):
                 raise StaysHere("tests of its kind run here")
             run.remote = driver.remote_inputs(run, remote.places)

@@ -123,19 +123,21 @@ class RemoteTests:
 
     def note_local(self, package: str, reason: str) -> None:
         """Report that the tests of a package run here, although a server executes tests."""
-        self._stay[package] = reason
+        with self._lock:
+            self._stay[package] = reason
         self._bus.emit(ev.TestKeptLocal(package=package, reason=reason))
 
     def say_local(self) -> None:
         """Tell the user which packages run here, and why, by reason."""
         by_reason: dict[str, list[str]] = {}
-        for package, reason in self._stay.items():
+        with self._lock:
+            stay, self._stay = self._stay, {}
+        for package, reason in stay.items():
             by_reason.setdefault(reason, []).append(package)
         for reason, names in by_reason.items():
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             verb = "runs" if len(names) == 1 else "run"
             self._say(f"{', '.join(names[:_NAMED])}{more} {verb} here: {reason}")
-        self._stay.clear()
 
     @contextlib.contextmanager
     def running_here(self) -> Iterator[None]:
@@ -163,7 +165,9 @@ class RemoteTests:
         except Cancelled:
             raise
         except EnvyError as error:
-            self.note_local(package, error.message.partition("\n")[0])
+            reason = error.message.partition("\n")[0]
+            self.note_local(package, reason)
+            self.say_local()
             is_this_action = isinstance(error, NotExecuted | NotFound)
             with self._lock:
                 self._failures += 1

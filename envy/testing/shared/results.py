@@ -32,7 +32,7 @@ from envy.testing.shared.evidence import (
     local_facts,
     rows_of,
 )
-from envy.testing.shared.places import CACHE, HOME, PROJECT, NamedPlaces, SharedKey, Unshared
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _FORMAT = "envy-test 1"
 _MOST_EVENTS = 1_000_000
@@ -269,8 +269,9 @@ def _moved(event: StreamEvent, places: NamedPlaces) -> StreamEvent:
         text = getattr(event, name)
         if not text:
             continue
-        if any(mark in text for mark in (PROJECT, CACHE, HOME)):
-            raise Unshared(f"its output has the text {PROJECT}, {CACHE} or {HOME} itself")
+        name_itself = next((mark for mark in places.folders if mark in text), "")
+        if name_itself:
+            raise Unshared(f"its output has the text {name_itself} itself")
         if masked(text) != text:
             raise Unshared("its output has a secret")
         changed[name] = places.text(text)
@@ -320,7 +321,7 @@ def _here(event: StreamEvent, places: NamedPlaces) -> StreamEvent:
     for field in _TEXTS:
         text = getattr(event, field)
         for name, path in places.folders.items() if text and "<" in text else ():
-            text = text.replace(name, path)
+            text = text.replace(name, path) if path else text
         if text:
             changed[field] = text
     return dataclasses.replace(event, **changed) if changed else event

@@ -11,21 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envy.testing.drivers.projects.inputs import TREE
+from envy.testing.drivers.projects.project import SuiteProject
 from envy.testing.evidence import FILE, FOLDER
 
 _RECORDS = (".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml")
 _TOPS = (".git", "envy.lua")
 
 
-def installed_rows(directory: Path) -> list[tuple[str, str]]:
-    """Return rows for what is installed in the folder of a package, and above it."""
+def installed_rows(project: SuiteProject) -> list[tuple[str, str]]:
+    """Return rows for what is installed in the folder of a package, and above it.
+
+    With `inputs` in the manifest, linked packages do not count.
+    """
     rows: list[tuple[str, str]] = []
+    directory = project.directory
     own = f"{os.path.realpath(directory)}/"
     for folder in (directory, *directory.parents):
         modules = f"{folder}/node_modules"
         rows += [(FILE, f"{modules}/{name}") for name in _RECORDS]
         rows.append((FOLDER, modules))  # without `.vite`, `.cache` and other folders of tools
-        for place in _linked(modules):
+        for place in _linked(modules) if project.settings.inputs is None else ():
             if not f"{place}/".startswith(own) and "node_modules" not in Path(place).parts:
                 rows.append((TREE, place))
         if any((folder / name).exists() for name in _TOPS):

@@ -59,7 +59,7 @@ class NodeRunnerKind(TestKind):
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what npm, yarn or pnpm say that they have installed."""
         path = tools.environment_of(project).get("PATH", "")
-        return [*path_rows("node", path, project.folder), *installed_rows(project.directory)]
+        return [*path_rows("node", path, project.folder), *installed_rows(project)]
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
         """Return the tests of all files, which are loaded; a hook stops the bodies of tests."""

@@ -76,7 +76,8 @@ def search_rows(project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
 def places_rows(places: Mapping[str, object], project: SuiteProject) -> list[tuple[str, str]]:
     """Return rows for what a Python says about itself: where it lies, and what it imports.
 
-    Its standard library is identified by the program.
+    Its standard library is identified by the program. With `inputs` in the manifest, files that are
+    not installed do not count.
     """
     base, executable = str(places.get("base", "")), str(places.get("executable", ""))
     rows = program_rows(executable) if executable else []
@@ -92,6 +93,8 @@ def places_rows(places: Mapping[str, object], project: SuiteProject) -> list[tup
         elif not (folder.startswith(own) or _is_standard(folder, base)):
             rows.append((TREE, folder))
         apart.append(f"{folder}/")
+    if project.settings.inputs is not None:
+        return [row for row in rows if row[0] != TREE]
     for module in _texts(places.get("modules")):
         if not (module.startswith(tuple(apart)) or _is_standard(module, base)):
             folder, name = os.path.split(module)

@@ -70,7 +70,7 @@ class VitestKind(TestKind):
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what says which packages are installed."""
         path = tools.environment_of(project).get("PATH", "")
-        rows = [*path_rows("node", path, project.folder), *installed_rows(project.directory)]
+        rows = [*path_rows("node", path, project.folder), *installed_rows(project)]
         for folder in (project.directory, *project.directory.parents):
             if folder == project.directory or (folder / "node_modules").is_dir():
                 rows += [
