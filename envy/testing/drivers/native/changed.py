@@ -61,7 +61,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
     files = [
         path for state in states for path, _ in state.files if not path.startswith(str(RUNTIME))
     ]
-    is_outside = not all(map(changes.contains, (str(directory), *files)))
+    # Headers elsewhere are installed, as those of the system; git shows no change of these.
+    is_outside = not changes.contains(str(directory))
     return ProjectCause(is_unsure=is_outside or any(map(changes.ignores, files)))
 
 
