@@ -15,6 +15,7 @@ from envy import interpreter
 from envy.content.ar_file import DEBIAN_MAGIC, data_of_debian, extract_ar
 from envy.content.ar_file import MAGIC as AR_MAGIC
 from envy.content.archive_errors import named_errors, unknown
+from envy.content.arriving import Arriving, GivenUp
 from envy.content.atomic import temporary_beside
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
@@ -113,6 +114,7 @@ def extract_below(
     subdir: str = "",
     select: MemberSelection | None = None,
     report: CountFiles | None = None,
+    arriving: Arriving | None = None,
 ) -> int:
     """Unpack into the folder `into` of a root, and return the number of files.
 
@@ -131,7 +133,9 @@ def extract_below(
         return left[len(wanted) :] if left[: len(wanted)] == wanted else None
 
     depth = strip + len(wanted)
-    count = extract_placed(archive, below, into, place, depth=depth, select=select, report=report)
+    count = extract_placed(
+        archive, below, into, place, depth=depth, select=select, report=report, arriving=arriving
+    )
     if not count:
         asked = f"strip = {strip}" if strip else ""
         asked += (" and " if asked and subdir else "") + (f'subdir = "{subdir}"' if subdir else "")
@@ -152,13 +156,17 @@ def extract_placed(
     depth: int = 0,
     select: MemberSelection | None = None,
     report: CountFiles | None = None,
+    arriving: Arriving | None = None,
 ) -> int:
     """Unpack each selected member to where `place` puts it; return the number of files, perhaps 0.
 
     `depth` is the number of leading parts that `place` drops: a link that leads beside what is
-    left is replaced by a copy of its target.
+    left is replaced by a copy of its target. An archive that is still `arriving` is a zip or a tar.
+
+    Raises:
+        GivenUp: it does not arrive, or cannot be unpacked before it is there.
     """
-    kind = _kind_of(archive)
+    kind = _kind_of(archive) if arriving is None else _kind_of_head(arriving.pread(_BLOCK, 0))
     with interpreter.released(), named_errors(archive):
         unpacking = Unpacking(
             archive=archive,
@@ -168,6 +176,7 @@ def extract_placed(
             select=select,
             depth=depth,
             report=report,
+            arriving=arriving,
         )
         _extract_members(unpacking, kind)
         for field, pattern in select.unused() if select is not None else ():
@@ -177,6 +186,8 @@ def extract_placed(
                 hint="list the archive: paths are those that are left after `strip` and `subdir`",
             )
         if unpacking.beside:
+            if arriving is not None:
+                raise GivenUp
             _copy_beside(unpacking, kind)
         return finish(unpacking)
 
@@ -187,7 +198,7 @@ def _extract_members(job: Unpacking, kind: str) -> None:
     if kind == "zip":
         extract_zip(job)
     elif kind == "tar" or kind in COMPRESSIONS:
-        with contextlib.closing(_tar_members(job.archive, kind)) as members:
+        with contextlib.closing(_tar_members(job.archive, kind, job.arriving)) as members:
             for member, content in members:
                 _extract_tar_member(job, member, content)
     elif kind == "deb":
@@ -253,6 +264,16 @@ def decompress_below(
 # --- formats ---------------------------------------------------------------------------------
 
 
+def is_unpacked_while_arriving(name: str, head: bytes) -> bool:
+    """Return whether a file of this name that begins so can be unpacked before all of it is there.
+
+    Of others, too much must be known: whether a compressed file has a tar inside, for example.
+    """
+    kind = _kind_of_head(head, name)
+    is_read_in_order = kind == "tar" or kind in COMPRESSIONS
+    return bool(_ARCHIVE_NAMES.search(name)) and (kind == "zip" or is_read_in_order)
+
+
 def archive_kind(path: Path) -> str:
     """Return the kind of an archive by its first bytes, such as `zip`, `gz` or `deb`; or ""."""
     return _kind_of(path)
@@ -262,13 +283,17 @@ def _kind_of(path: Path) -> str:
     """Return `zip`, `tar`, the name of a compression, or "" for any other file."""
     with path.open("rb") as file:
         head = file.read(_BLOCK)
+    return _kind_of_head(head, path.name)
+
+
+def _kind_of_head(head: bytes, name: str = "") -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     if compression := kind_of_compression(head):
         return compression
     # An empty tar is all zeros, as many other files are: then the name decides.
-    is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(path.name)
+    is_empty_tar = len(head) == _BLOCK and not any(head) and _ARCHIVE_NAMES.search(name)
     return "tar" if is_empty_tar or _is_tar_header(head) else ""
 
 
@@ -313,12 +338,14 @@ def _named(archive: Path, content: Iterable[bytes]) -> Iterator[bytes]:
         yield from content
 
 
-def _tar_members(archive: Path, kind: str) -> Generator[tuple[Header, Iterable[bytes]]]:
+def _tar_members(
+    archive: Path, kind: str, arriving: Arriving | None = None
+) -> Generator[tuple[Header, Iterable[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
         raise unknown(archive)
     with (
         named_errors(archive),
-        decompressed(archive, kind) as stream,
+        decompressed(archive, kind, arriving) as stream,
         chunks_ahead(stream) as chunks,
     ):
         yield from members_of(archive, chunks)

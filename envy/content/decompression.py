@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from envy.content.arriving import Arriving
 from envy.content.gz_streams import GzStreams
 from envy.content.xz_streams import XzStreams
 from envy.limits import ARCHIVE_MEMORY
@@ -38,13 +39,19 @@ def kind_of_compression(head: bytes) -> str:
 
 
 @contextlib.contextmanager
-def decompressed(path: Path, kind: str) -> Iterator[IO[bytes]]:
+def decompressed(path: Path, kind: str, arriving: Arriving | None = None) -> Iterator[IO[bytes]]:
     """Open a file that is compressed in a way of COMPRESSIONS, or not at all."""
     with (
-        path.open("rb", buffering=_CHUNK) as raw,
+        _opened(path, arriving) as raw,
         decompressed_stream(raw, kind) as opened,
     ):
         yield opened
+
+
+def _opened(path: Path, arriving: Arriving | None) -> IO[bytes]:
+    if arriving is None:
+        return path.open("rb", buffering=_CHUNK)
+    return cast("IO[bytes]", arriving.stream())  # unbuffered: what has arrived is enough
 
 
 def decompressed_stream(raw: IO[bytes], kind: str) -> IO[bytes]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from envy.content.arriving import Arriving
 from envy.content.below_root import BelowRoot
 from envy.content.beside import CannotCopy, Copies, NoTarget, lowest_level
 from envy.content.brought import Brought, LeadsOutside, Parts
@@ -50,6 +51,7 @@ class Unpacking:
     depth: int = 0  # the leading parts of names that `place` drops
     judged: bool = True  # false: links may lead anywhere, since nothing of this is kept
     report: CountFiles | None = None
+    arriving: Arriving | None = None  # the archive, if it is still being written
     total: int = 0  # members; 0 if the format does not tell before the end
     count: int = 0
     beside: dict[Parts, Beside] = field(default_factory=dict)  # by their place below the root

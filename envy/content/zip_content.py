@@ -6,9 +6,8 @@ members; others are left to `zip_file`. May be used by several threads at once: 
 but the descriptor, whose position is neither used nor changed.
 """
 
-import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,9 @@ from envy.content.zip_names import raw_name
 
 if TYPE_CHECKING:
     import zipfile
+
+# Reads so many bytes at an offset, fewer at the end of the file.
+ReadAt = Callable[[int, int], bytes]
 
 _STORED, _DEFLATED = 0, 8
 # Encrypted, patched, strongly encrypted, with an encrypted list of names.
@@ -50,7 +52,7 @@ def ends_of(members: Sequence["zipfile.ZipInfo"], index_at: int) -> dict[int, in
     return ends
 
 
-def content_pieces(descriptor: int, member: "zipfile.ZipInfo", end: int) -> Iterable[bytes]:
+def content_pieces(pread: ReadAt, member: "zipfile.ZipInfo", end: int) -> Iterable[bytes]:
     """Return the content of a member, which must have ended before `end`.
 
     A large member is inflated while the pieces are taken; never is more returned than the list of
@@ -63,16 +65,16 @@ def content_pieces(descriptor: int, member: "zipfile.ZipInfo", end: int) -> Iter
     name = raw_name(member)
     ahead = _LOCAL.size + len(name) + len(member.extra) + _SLACK
     ahead += member.compress_size if is_small else 0
-    head = os.pread(descriptor, ahead, member.header_offset)
+    head = pread(ahead, member.header_offset)
     begin = _check_header(head, name, member)
     start = member.header_offset + begin
     if start + member.compress_size > end:
         raise _bad(f"Overlapped entries: {member.filename!r}")
     if not is_small:
-        return _large(descriptor, member, start)
+        return _large(pread, member, start)
     raw = memoryview(head)[begin : begin + member.compress_size]
     if len(raw) < member.compress_size:
-        raw = memoryview(_exactly(descriptor, member.compress_size, start))
+        raw = memoryview(_exactly(pread, member.compress_size, start))
     data = inflate(raw, member.file_size) if member.compress_type == _DEFLATED else bytes(raw)
     _verify(member, len(data), checksum()(data, 0))
     return (data,)
@@ -92,20 +94,18 @@ def _check_header(head: bytes, name: bytes, member: "zipfile.ZipInfo") -> int:
     return begin
 
 
-def _exactly(descriptor: int, size: int, at: int) -> bytes:
-    data = os.pread(descriptor, size, at)
+def _exactly(pread: ReadAt, size: int, at: int) -> bytes:
+    data = pread(size, at)
     if len(data) < size:
         raise EOFError("a member is cut off")
     return data
 
 
-def _large(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
+def _large(pread: ReadAt, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
     size = crc = 0
     add = checksum()
     stored = member.compress_type == _STORED
-    for data in (
-        _stored(descriptor, member, start) if stored else _inflated(descriptor, member, start)
-    ):
+    for data in _stored(pread, member, start) if stored else _inflated(pread, member, start):
         size += len(data)
         if size > member.file_size:
             break
@@ -114,20 +114,20 @@ def _large(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[b
     _verify(member, size, crc)
 
 
-def _stored(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
+def _stored(pread: ReadAt, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
     end = start + member.compress_size
     for at in range(start, end, WHOLE):
-        yield _exactly(descriptor, min(WHOLE, end - at), at)
+        yield _exactly(pread, min(WHOLE, end - at), at)
 
 
-def _inflated(descriptor: int, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
+def _inflated(pread: ReadAt, member: "zipfile.ZipInfo", start: int) -> Iterator[bytes]:
     stream = inflater(RAW)
     end = start + member.compress_size
     at = start
     data = b""
     while not stream.eof:
         if not data:
-            data = _exactly(descriptor, min(_STEP, end - at), at)
+            data = _exactly(pread, min(_STEP, end - at), at)
             at += len(data)
         found = stream.decompress(data, WHOLE)
         if not found and not data:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from envy.content.arriving import Arriving
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_HEADER, ARCHIVE_INDEX, ARCHIVE_MEMORY
 
@@ -51,14 +52,22 @@ class _IndexedFile(io.BufferedReader):
 
 
 @contextlib.contextmanager
-def open_zip(archive: Path) -> Iterator["zipfile.ZipFile"]:
-    """Open a zip, whose list of names must not be larger than its limit."""
+def open_zip(archive: Path, arriving: Arriving | None = None) -> Iterator["zipfile.ZipFile"]:
+    """Open a zip, whose list of names must not be larger than its limit.
+
+    Of one that is `arriving`, the list is asked for, and members wait until they are there.
+    """
     import zipfile
 
+    stream = arriving.stream() if arriving is not None else None
+    if stream is not None:
+        stream.may_ask, stream.name = True, str(archive)
     with (
-        _IndexedFile(io.FileIO(archive)) as file,
+        _IndexedFile(stream or io.FileIO(archive)) as file,
         zipfile.ZipFile(cast("IO[bytes]", file)) as zipped,
     ):
+        if stream is not None:
+            stream.may_ask = False
         yield zipped
 
 

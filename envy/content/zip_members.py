@@ -3,7 +3,7 @@
 Owns the order: names are checked and folders created in the order of the archive, by one thread. So
 are links, and members that are stored in an unusual way. Between two of these are files with
 different paths, whose order does not matter: two threads write them, one beginning with the
-largest, the other with the last.
+largest, the other with the last; or both in the order of the archive, if it is still arriving.
 
 Guarantees
   One thread at a time looks up paths and creates files.
@@ -33,7 +33,7 @@ from envy.content.extraction import (
     write_symlink,
 )
 from envy.content.unpacked_size import pieces_of
-from envy.content.zip_content import WHOLE, content_pieces, ends_of, is_plain
+from envy.content.zip_content import WHOLE, ReadAt, content_pieces, ends_of, is_plain
 from envy.content.zip_file import content_of, link_target, open_zip
 from envy.content.zip_names import member_name
 
@@ -61,7 +61,7 @@ class _File(NamedTuple):
 
 def extract_zip(job: Unpacking) -> None:
     """Unpack the members of a zip."""
-    with open_zip(job.archive) as zipped:
+    with open_zip(job.archive, job.arriving) as zipped:
         members = zipped.infolist()
         job.total = sum(not member.is_dir() for member in members) if job.report else 0
         extraction = _Extraction(job, zipped)
@@ -76,7 +76,7 @@ class _Extraction:
     def __init__(self, job: Unpacking, zipped: "zipfile.ZipFile") -> None:
         self._job = job
         self._zipped = zipped
-        self._descriptor = zipped.fp.fileno() if zipped.fp is not None else -1
+        self._pread = _reader(job, zipped)
         self._ends = ends_of(zipped.infolist(), zipped.start_dir)
         self._waiting: dict[Parts, _File] = {}
 
@@ -117,10 +117,20 @@ class _Extraction:
         large.sort(key=lambda file: -file.member.file_size)
         # In the order of the archive otherwise: the files of a folder are beside each other.
         small = [file for file in files if file.member.file_size <= WHOLE]
-        work = _Work(self._job, self._descriptor, [*large, *small], self._ends)
+        ordered = [*large, *small]
+        arrives = self._job.arriving is not None
+        if arrives:
+            ordered = sorted(files, key=lambda file: file.member.header_offset)
+        work = _Work(self._job, self._pread, ordered, self._ends)
         with extra_thread(work.run, work.stop) if is_much else contextlib.nullcontext():
-            work.run(from_end=is_much, report=self._job.report)
+            work.run(from_end=is_much and not arrives, report=self._job.report)
         work.raise_first()
+
+
+def _reader(job: Unpacking, zipped: "zipfile.ZipFile") -> ReadAt:
+    if job.arriving is not None:
+        return job.arriving.pread
+    return functools.partial(os.pread, zipped.fp.fileno() if zipped.fp is not None else -1)
 
 
 def _name_of(member: "zipfile.ZipInfo") -> str:
@@ -155,12 +165,12 @@ class _Work:
     """Files that wait to be written, and what became of them."""
 
     def __init__(
-        self, job: Unpacking, descriptor: int, files: Sequence[_File], ends: Mapping[int, int]
+        self, job: Unpacking, pread: ReadAt, files: Sequence[_File], ends: Mapping[int, int]
     ) -> None:
         self.job = job
         self.waiting = deque(files)
         self._stopped = False
-        self._descriptor = descriptor
+        self._pread = pread
         self._ends = ends
         self._lock = threading.Lock()
         self._failed: tuple[int, Exception] | None = None  # the first in the archive so far
@@ -228,7 +238,7 @@ class _Work:
 
     def _pieces(self, file: _File) -> Iterable[bytes]:
         member = file.member
-        pieces = content_pieces(self._descriptor, member, self._ends[member.header_offset])
+        pieces = content_pieces(self._pread, member, self._ends[member.header_offset])
         return pieces if isinstance(pieces, tuple) else self._until_stopped(pieces)
 
     def _until_stopped(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from envy.cache.run_once import is_run_once
+from envy.content.arriving import Follower
 from envy.declarations.bundles import ASKER
 from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, is_full_hash, scheme_of
 from envy.errors import FetchError
@@ -114,11 +115,17 @@ def _command_for(recipe: Recipe, services: Services) -> str:
 
 
 def fetch_batch(
-    recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem], into: Path
+    recipe: Recipe,
+    engine: PhaseServices,
+    items: Sequence[SourceItem],
+    into: Path,
+    *,
+    follow: Callable[[SourceItem, str], Follower | None] = lambda _item, _name: None,
 ) -> list[Fetched]:
     """Fetch a batch, in parallel while transfer slots are free; return all results, or raise.
 
-    What the lock has of a source is fetched: that file, or that commit.
+    What the lock has of a source is fetched: that file, or that commit. `follow` returns what reads
+    a file while it arrives.
     """
     items = [at_locked_commit(item, recipe, engine) for item in items]
     for item in items:
@@ -128,7 +135,7 @@ def fetch_batch(
         fetched = fetch_all(
             items,
             into,
-            fetch_context(recipe, engine),
+            replace(fetch_context(recipe, engine), follow=follow),
             parallel=1 + helpers,
             on_start=reporter.started,
             on_end=reporter.ended,

@@ -13,12 +13,15 @@ import contextlib
 import os.path
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from envy.content import file_operations, tree_copy
 from envy.content.arrivals import Arrivals, PathConflict
+from envy.content.arriving import Arriving
 from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
+from envy.content.count_files import CountFiles
 from envy.content.member_selection import MemberSelection
 from envy.content.spelling import SameToFileSystem
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
@@ -27,6 +30,7 @@ from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
 from envy.execution.files_meter import files_meter
 from envy.execution.phase_run import PhaseRun
 from envy.execution.recipe_events import RecipeEvents
+from envy.graph.recipe import Recipe
 from envy.interpreter import released
 
 _APART = 'unpack one of the two into a folder of its own: into = "…"'
@@ -53,7 +57,7 @@ def unpack_all(run: PhaseRun, dest: str, *, strip: int) -> int:
 def unpack_one(run: PhaseRun, archive: Path, dest: str, *, strip: int) -> int:
     """Extract one archive of any supported format; return the number of files."""
     with _stage(run, dest) as (below, into):
-        return _extract(run, archive, below, into, strip=strip, subdir="", select=None)
+        return _extract(run, archive, below, Extraction(into=into, strip=strip))
 
 
 @contextlib.contextmanager
@@ -71,17 +75,17 @@ def _stage(run: PhaseRun, dest: str) -> Iterator[tuple[BelowRoot, Parts]]:
             run.recipe.work.unpacked = below.unpacked
         below.unpacked = run.recipe.work.unpacked
         below.digests = run.recipe.work.written
-        below.is_final = _is_published_so(run)
+        below.is_final = is_published_so(run.recipe)
         yield below, parts_of(inner)
         judge_links(below)
 
 
-def _is_published_so(run: PhaseRun) -> bool:
+def is_published_so(recipe: Recipe) -> bool:
     """Return whether files are published as they are unpacked: nothing of the recipe runs between.
 
     Then they are created with the permissions that publishing would give them.
     """
-    loaded = run.recipe.loaded_or_none
+    loaded = recipe.loaded_or_none
     if loaded is None:
         return False  # a function fetches the recipe itself
     definition = loaded.definition
@@ -152,15 +156,7 @@ def _unpack_into(
         with released():
             return tree_copy.copy_tree(path, below, into, item=name)
     if is_unpacked:
-        return _extract(
-            run,
-            path,
-            below,
-            into,
-            strip=(item.strip or strip) + (1 if scheme_of(item.source) is Scheme.NPM else 0),
-            subdir=item.subdir,
-            select=_selection(item),
-        )
+        return _extract(run, path, below, extraction_of(item, strip, into), name=name)
     if item.extract is not False and is_single_compressed_file(path):
         return _decompress(path, below, into, executable=item.is_executable)
     if item.extract:
@@ -202,31 +198,68 @@ def _selection(item: SourceItem) -> MemberSelection | None:
     return MemberSelection(only=item.only, exclude=item.exclude, executable=executable)
 
 
-def _extract(
-    run: PhaseRun,
-    archive: Path,
-    below: BelowRoot,
-    into: Parts,
-    *,
-    strip: int,
-    subdir: str,
-    select: MemberSelection | None,
-) -> int:
-    from envy.content.archive import extract_below
-    from envy.transport.wheel import lay_out_wheel_below
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What is unpacked of an archive, and where."""
 
+    into: Parts
+    strip: int
+    subdir: str = ""
+    select: MemberSelection | None = None
+
+    def run(
+        self,
+        archive: Path,
+        below: BelowRoot,
+        *,
+        report: CountFiles | None = None,
+        arriving: Arriving | None = None,
+    ) -> int:
+        """Unpack, and return the number of files; an archive may be still `arriving`."""
+        from envy.content.archive import extract_below
+        from envy.transport.wheel import lay_out_wheel_below
+
+        if archive.suffix == ".whl" and not self.strip and not self.subdir:
+            return lay_out_wheel_below(
+                archive, below, self.into, select=self.select, report=report, arriving=arriving
+            )
+        return extract_below(
+            archive,
+            below,
+            self.into,
+            strip=self.strip,
+            subdir=self.subdir,
+            select=self.select,
+            report=report,
+            arriving=arriving,
+        )
+
+
+def extraction_of(item: SourceItem, strip: int, into: Parts | None = None) -> Extraction:
+    """Return what is unpacked of the archive of a source, by a stage with that `strip`."""
+    return Extraction(
+        into=parts_of(item.into) if into is None else into,
+        strip=(item.strip or strip) + (1 if scheme_of(item.source) is Scheme.NPM else 0),
+        subdir=item.subdir,
+        select=_selection(item),
+    )
+
+
+def _extract(
+    run: PhaseRun, archive: Path, below: BelowRoot, extraction: Extraction, *, name: str = ""
+) -> int:
     events = RecipeEvents(run.recipe, run.engine.services.events)
-    dest = Path(below.given, *into)
+    dest = Path(below.given, *extraction.into)
     started = time.monotonic()
     events.extract_start(archive, dest)
-    report = files_meter(run.recipe, run.engine.services.events, "unpacking")
-    if archive.suffix == ".whl" and not strip and not subdir:
-        count = lay_out_wheel_below(archive, below, into, select=select, report=report)
+    ahead = run.recipe.work.unpacked_ahead
+    if ahead is not None and ahead.name == name:
+        count, took = ahead.count, ahead.seconds
     else:
-        count = extract_below(
-            archive, below, into, strip=strip, subdir=subdir, select=select, report=report
-        )
-    events.extract_complete(archive, dest, count, time.monotonic() - started)
+        report = files_meter(run.recipe, run.engine.services.events, "unpacking")
+        count = extraction.run(archive, below, report=report)
+        took = time.monotonic() - started
+    events.extract_complete(archive, dest, count, took)
     return count
 
 

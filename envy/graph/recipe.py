@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envy.cache.layout import EntryPaths
     from envy.cache.lock import FileLock
     from envy.cache.write import Attempt
+    from envy.content.arriving import Unpacked
     from envy.content.brought import Links
     from envy.content.unpacked_size import UnpackedSize
     from envy.content.written_digests import WrittenDigests
@@ -170,6 +171,7 @@ class Work:
     fetched: dict[str, SourceItem] = field(default_factory=dict)  # by their name in fetch_dir
     links: dict[str, Links] = field(default_factory=dict)  # that fetched items brought, by root
     unpacked: UnpackedSize | None = None  # what its archives have unpacked to, all together
+    unpacked_ahead: Unpacked | None = None  # the archive that is unpacked already
     written: WrittenDigests | None = None  # of the files that its archives brought
     log_dir: Path | None = None
     log_path: Path | None = None  # the log of the phase that ran last

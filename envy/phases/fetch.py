@@ -23,6 +23,7 @@ from envy.execution.services import PhaseServices
 from envy.execution.verbs import run_verb
 from envy.graph.recipe import Recipe
 from envy.phase import RecipePhase
+from envy.phases.stage import stage_destination
 
 
 def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
@@ -35,6 +36,7 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
     recipe.work.fetched = {}
     recipe.work.links = {}
     recipe.work.unpacked = None
+    recipe.work.unpacked_ahead = None
     recipe.work.written = _written_digests(recipe, engine)
     if recipe.placement.sources is None:
         with PhaseRun(recipe, engine, RecipePhase.FETCH, run_dir=entry.tmp_dir) as run:
@@ -52,9 +54,14 @@ def run_fetch_phase(recipe: Recipe, engine: PhaseServices) -> None:
 
 def _fetch_items(recipe: Recipe, engine: PhaseServices, items: Sequence[SourceItem]) -> None:
     from envy.execution.transfer import fetch_batch
+    from envy.execution.unpack_ahead import unpacking_ahead
 
     fetch_dir = recipe.placement.entry.fetch_dir
-    fetched = fetch_batch(recipe, engine, items, fetch_dir)
+    with unpacking_ahead(recipe, engine, items, stage_destination(recipe)) as ahead:
+        if ahead is None:
+            fetched = fetch_batch(recipe, engine, items, fetch_dir)
+        else:
+            fetched = fetch_batch(recipe, engine, items, fetch_dir, follow=ahead.follow)
     for item, result in zip(placed_apart(items), fetched, strict=True):
         name = result.path.relative_to(fetch_dir).as_posix()
         first = recipe.work.fetched.setdefault(name, item)

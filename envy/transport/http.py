@@ -57,6 +57,7 @@ def download(
     if fetched is None:
         # Before urllib3 is imported, which takes longer than anything else here.
         context.check_online(uri, hint="" if expected else _NOT_KEPT)
+        follower = context.follow(item, target.name)
         with written_whole(target) as part:
 
             def attempt(address: str, context: FetchContext) -> Hasher:
@@ -70,6 +71,7 @@ def download(
                     headers=sent,
                     certificates=certificates,
                     expected=expected,
+                    follower=follower,
                 )
                 hasher = (transfer or stream)(request, part, context, target.name)
                 with kept_aside(part, hasher, context):

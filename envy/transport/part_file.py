@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from envy.cache.downloads import Downloads
 from envy.cache.partials import Partial, PartialRecord
+from envy.content.arriving import Arriving, AskFor
 from envy.content.open_file import write_all
 from envy.transport.content_encoding import encoding_of
 from envy.transport.context import FetchContext, cannot_write
@@ -70,6 +71,7 @@ class PartFile:
         self._partial: Partial | None = None
         self._file: FileIO | None = None
         self._checked = 0
+        self._arriving: Arriving | None = None  # for whoever reads it already
 
     @property
     def hasher(self) -> Hasher:
@@ -162,11 +164,28 @@ class PartFile:
             raise cannot_write(self.uri, self._path, error) from error
         (self._behind or self._hasher).update(data)
         self.done += len(data)
+        if self._arriving is not None:
+            self._arriving.note(self.done)
         if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
             self._note()
 
+    def follow(self, ask_for: AskFor) -> Arriving:
+        """Return the content for a reader that does not wait until all of it is there."""
+        assert self._file is not None, "begin() comes first"
+        arriving = Arriving(str(self._path), self._file.fileno(), self.total, ask_for)
+        self._arriving = arriving
+        arriving.note(self.done)
+        return arriving
+
+    def leave_readers(self) -> None:
+        """Let whoever reads the content fail, since it will be another."""
+        if self._arriving is not None:
+            self._arriving.give_up()
+            self._arriving = None
+
     def start_over(self) -> None:
         """Forget all content, since its server has another or cannot continue it."""
+        self.leave_readers()
         if self._file is not None:
             self._file.seek(0)
             self._file.truncate()
@@ -227,6 +246,9 @@ def part_file(
         content.take_up(context)
         try:
             yield content
+        except BaseException:
+            content.leave_readers()
+            raise
         finally:
             content.note_end()
 

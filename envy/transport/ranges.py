@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from envy.content.arriving import AskFor, GivenUp
 from envy.errors import Cancelled, EnvyError
 from envy.transport.connection import get
 from envy.transport.content_encoding import encoding_of
@@ -79,6 +80,29 @@ def download_ranges(
         raise
     except (EnvyError, _NotAsAsked, OSError, HTTPError):
         return
+
+
+def ask_range(request: Request, content: PartFile, context: FetchContext) -> AskFor:
+    """Return what requests a part of the content beside its download; it raises GivenUp."""
+    from urllib3.exceptions import HTTPError
+
+    source = _Source(
+        request=request,
+        version=content.version,
+        total=content.total,
+        context=replace(context, retries=0),
+        ended=threading.Event(),
+    )
+
+    def ask(start: int, stop: int) -> bytes:
+        if not source.version or context.ranges.connections < 2:
+            raise GivenUp
+        try:
+            return _piece(source, start, stop)
+        except (EnvyError, _NotAsAsked, OSError, HTTPError):
+            raise GivenUp from None
+
+    return ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from envy.content.arriving import Follower
 from envy.transport.digests import ExpectedDigest
 
 
@@ -10,7 +11,8 @@ from envy.transport.digests import ExpectedDigest
 class Request:
     """What is requested, and the digests that the content must have, if any are known.
 
-    `sign` makes the address of one request from `url`, for a while, with all credentials in it.
+    `sign` makes the address of one request from `url`, for a while, with all credentials in it. The
+    `follower` may read the content while it arrives, before it is verified.
     """
 
     url: str
@@ -19,6 +21,7 @@ class Request:
     certificates: str = ""
     expected: Sequence[ExpectedDigest] = ()
     sign: Callable[[str], str] | None = None
+    follower: Follower | None = None
 
     @property
     def address(self) -> str:

@@ -14,7 +14,7 @@ from envy.transport.context import FetchContext
 from envy.transport.digests import Hasher, check_size
 from envy.transport.idle import Pace, TooSlow, idle_seconds
 from envy.transport.part_file import PartFile, part_file
-from envy.transport.ranges import download_ranges, is_worth_it
+from envy.transport.ranges import ask_range, download_ranges, is_worth_it
 from envy.transport.request import Request
 from envy.transport.retries import Retries
 
@@ -198,11 +198,22 @@ def _read(
         if content.done - reported >= _CHUNK:
             reported = content.done
             context.progress(request.uri, content.done, content.total)
-        if may_spread:
-            received, seconds = content.done - first, time.monotonic() - began
-            if is_worth_it(context.ranges, content, received=received, seconds=seconds):
-                return received / max(seconds, 1e-9)
+        received, seconds = content.done - first, time.monotonic() - began
+        _let_follow(request, content, context, received=received, seconds=seconds)
+        if may_spread and is_worth_it(context.ranges, content, received=received, seconds=seconds):
+            return received / max(seconds, 1e-9)
     return 0.0
+
+
+def _let_follow(
+    request: Request, content: PartFile, context: FetchContext, *, received: int, seconds: float
+) -> None:
+    """Let the content be read while the rest of it arrives, if somebody wants that now."""
+    follower = request.follower
+    if follower is None or content.encoding or not content.total:
+        return
+    if follower.wants(received=received, left=content.total - content.done, seconds=seconds):
+        follower.start(content.follow(ask_range(request, content, context)))
 
 
 def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from envy.content.archive import extract, extract_placed
+from envy.content.arriving import Arriving
 from envy.content.below_root import BelowRoot, open_below
 from envy.content.brought import Parts
 from envy.content.count_files import CountFiles
@@ -43,6 +44,7 @@ def lay_out_wheel_below(
     *,
     select: MemberSelection | None = None,
     report: CountFiles | None = None,
+    arriving: Arriving | None = None,
 ) -> int:
     """Unpack a wheel below a root, in the layout of an installed one; returns the count of files.
 
@@ -59,7 +61,9 @@ def lay_out_wheel_below(
             scripts.append(into + placed)
         return placed
 
-    count = extract_placed(path, below, into, place, select=select, report=report)
+    count = extract_placed(
+        path, below, into, place, select=select, report=report, arriving=arriving
+    )
     if not count:
         raise ArchiveError(f"{path} is an empty wheel", archive=path)
     for parts in scripts:

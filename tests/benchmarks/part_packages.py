@@ -5,11 +5,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 from trees import write_tree
 
 NAME = "many-1.0-py3-none-any.whl"
+_RATE = 50 << 20  # bytes a second of the slow server
 
 
 def run(bench, report):
@@ -28,11 +31,44 @@ def run(bench, report):
         argv = [uv, "pip", "install", "-q", "--offline", "--no-deps", "--target", dest, wheel]
         _compare(bench, report, wheel, "uv pip install", [*argv, "--cache-dir", cache])
     _compare(bench, report, wheel, "unzip", ["unzip", "-q", wheel, "-d", dest])
+    _arriving(bench, report, wheel)
     script = 'mkdir "$2" && tar -xf "$1" -C "$2" && "$3" "$4" digest-by-library "$2"'
     python, work, *_rest = bench.work("digest-by-library")
     _compare(
         bench, report, tar, "tar and BLAKE3", ["sh", "-c", script, "sh", tar, dest, python, work]
     )
+
+
+def _arriving(bench, report, wheel):
+    """Compare a sync from a slow server with the download alone."""
+    curl = shutil.which("curl")
+    if curl is None:
+        return
+    dest, cache = bench.fresh("unpacked") / "file", bench.folder / "cache"
+    program = Path(__file__).with_name("file_server.py")
+    serving = [sys.executable, program, wheel.parent, str(_RATE)]
+    with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = f"http://127.0.0.1:{server.stdout.readline().strip()}/{NAME}"
+            project = bench.fresh("project")
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            (project / "many.lua").write_text(
+                f'identity = "local.many@r1"\nfetch = {{ source = "{url}", sha256 = "{digest}" }}\n'
+            )
+            (project / "envy.lua").write_text(
+                'packages = { { recipe = "local.many@r1", source = "many.lua" } }\n'
+            )
+            sync = [bench.envy, "--cache-root", cache, "sync", "--quiet"]
+            commands = [[curl, "-sS", "-o", dest, url], sync]
+            found = bench.meter.beside(
+                commands, runs=bench.count(5, 3), cwd=project, before=lambda: bench.remove(cache)
+            )
+        finally:
+            server.terminate()
+    case = f"whl, from a server of {_RATE >> 20} MiB/s"
+    floor = report.floor(f"{case}: curl", found[0])
+    report.row(f"{case}: envy downloads, unpacks and publishes", found[1], floor, against="curl")
+    bench.remove(dest.parent)
 
 
 def _compare(bench, report, archive, name, argv):

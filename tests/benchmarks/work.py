@@ -35,6 +35,7 @@ def publish_archive(archive, root):
     written = WrittenDigests(search_roots(entry.root, ()))
     with open_below(entry.asset_dir) as below:
         below.digests = written
+        below.is_final = True
         unpack = lay_out_wheel_below if archive.endswith(".whl") else extract_below
         unpack(Path(archive), below, ())
         judge_links(below)

@@ -6,11 +6,13 @@ import sys
 import tarfile
 
 import pytest
+from arriving_files import extract_while_it_arrives
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from left_open import nothing_left_open
 
 from envy.content.archive import extract, tar_members
+from envy.content.arriving import GivenUp
 from envy.content.tar_header import DamagedHeader, parse_header, pax_records
 from envy.errors import ArchiveError
 from envy.limits import adopt_limits
@@ -185,11 +187,17 @@ def refused(tmp_path, path):
     (box / "secret").write_text("secret")
     with nothing_left_open(), pytest.raises(ArchiveError) as caught:
         extract(path, box / "out")
-    assert sorted(each.name for each in box.iterdir()) == ["out", "secret"]
+    # While it arrives, it is refused for the same reason.
+    with nothing_left_open(), pytest.raises((ArchiveError, GivenUp)) as ahead:
+        extract_while_it_arrives(path, box / "ahead", tmp_path / "part")
+    if isinstance(ahead.value, ArchiveError):
+        assert ahead.value.message == caught.value.message
+    assert sorted(each.name for each in box.iterdir()) == ["ahead", "out", "secret"]
     assert (box / "secret").read_text() == "secret"
     assert (box / "secret").stat().st_nlink == 1
-    for found in (box / "out").rglob("*"):
-        assert found.resolve().is_relative_to((box / "out").resolve())
+    for folder in (box / "out", box / "ahead"):
+        for found in folder.rglob("*"):
+            assert found.resolve().is_relative_to(folder.resolve())
     return caught.value
 
 

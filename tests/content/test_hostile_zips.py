@@ -9,6 +9,7 @@ import zipfile
 import zlib
 
 import pytest
+from arriving_files import extract_while_it_arrives
 from bounded import outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from left_open import nothing_left_open
 
 from envy.content import inflate
 from envy.content.archive import extract
+from envy.content.arriving import GivenUp
 from envy.errors import ArchiveError
 from envy.limits import adopt_limits
 
@@ -221,8 +223,14 @@ def refused(tmp_path, data):
     with nothing_left_open(), pytest.raises(ArchiveError) as caught:
         extract(tmp_path / "a.zip", tmp_path / "box" / "out")
     assert [each.name for each in (tmp_path / "box").iterdir()] == ["out"]
-    for link in (tmp_path / "box").rglob("*"):
-        assert link.resolve().is_relative_to((tmp_path / "box" / "out").resolve())
+    # While it arrives, it is refused for the same reason.
+    with nothing_left_open(), pytest.raises((ArchiveError, GivenUp)) as ahead:
+        extract_while_it_arrives(tmp_path / "a.zip", tmp_path / "box" / "ahead", tmp_path / "part")
+    if isinstance(ahead.value, ArchiveError):
+        assert ahead.value.message == caught.value.message
+    for folder in ("out", "ahead"):
+        for link in (tmp_path / "box" / folder).rglob("*"):
+            assert link.resolve().is_relative_to((tmp_path / "box" / folder).resolve())
     return caught.value
 
 

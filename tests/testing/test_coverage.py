@@ -20,6 +20,7 @@ from envy.testing.coverage.page import page_of
 from envy.testing.coverage.report import coverage_lines, missing_coverage
 from envy.testing.coverage.stored import json_of, read_json
 from envy.testing.drivers.go_profiles import covered_in
+from envy.testing.drivers.native.coverage import name_as_in_source
 from envy.testing.drivers.projects.cargo.calls import Cargo
 from envy.testing.drivers.projects.cargo.coverage import find_llvm_tools, rust_name
 from envy.testing.drivers.projects.cargo.instrumenting import build_variables
@@ -210,3 +211,12 @@ def test_traces_of_a_project_count_files_below_it(tmp_path, suite):
     new_file(project, tools, ".info").write_text("DA:x\n")
     with pytest.raises(NotTestable, match="what was measured cannot be read: line 1 is no line"):
         read_traces(project, tools, ending=".info", counts=bool)
+
+
+def test_functions_of_cxx_are_named_as_in_their_source():
+    """Symbols get names where a tool tells some, also below a file; others stay."""
+    file = FileCoverage(functions={1: "_Z1fii", 2: "x.cpp:_Z1gv", 3: "main", 4: "_Z1hv"})
+    name_as_in_source([file], lambda symbols: ["f(int, int)", "g()"][: len(symbols)])
+    assert list(file.functions.values()) == ["f(int, int)", "x.cpp:g()", "main", "_Z1hv"]
+    file.add((1, 0, 1, 0), 1, 1)
+    assert read_lcov(lcov_of({"x.cpp": file}))["x.cpp"].functions == file.functions

@@ -43,8 +43,9 @@ def read_lcov(text: str) -> dict[str, FileCoverage]:
                 at, count = (int(part) for part in rest.split(",")[:2])
                 file.add((at, 0, at, 0), 1, max(0, count))
             elif word == "FN":
-                first, *_, name = rest.split(",")  # newer ones have the last line, too
-                file.functions[int(first)] = name
+                first, _, name = rest.partition(",")
+                last, _, after = name.partition(",")  # newer ones have the last line, too
+                file.functions[int(first)] = after if last.isdecimal() else name
         except ValueError as error:
             raise DamagedTrace(f"line {number} is no line of lcov: {line[:80]!r}") from error
     return found

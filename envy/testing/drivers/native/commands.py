@@ -153,11 +153,11 @@ class DirectCommands(Commands):
 
     def _ask(self, key: str, asked: Sequence[str], folder: str, suffix: str) -> _Template | None:
         probe = self._scratch / f"{_NAME}{suffix}"
-        probe.write_text("", encoding="utf-8")
         gaps = {_INPUT: str(probe), _OUTPUT: str(self._scratch / "output")}
         try:
+            probe.write_text("", encoding="utf-8")
             said = self._run([*(gaps.get(word, word) for word in asked), "-###"], folder)
-        except EnvyError:
+        except (EnvyError, OSError):
             return None
         words = template_words(said, str(probe))
         if words is None:

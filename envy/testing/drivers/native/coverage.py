@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,31 @@ from envy.errors import ScriptFailed
 from envy.host.children import Children
 from envy.host.process import ProcessSpec, run
 from envy.testing.coverage.lcov import DamagedTrace, read_lcov
-from envy.testing.coverage.model import PackageCoverage, share_of_files
+from envy.testing.coverage.model import FileCoverage, PackageCoverage, share_of_files
 from envy.testing.drivers.native.toolchain import NativeToolchain
 from envy.testing.events import StreamEvent
 from envy.testing.package import Emit, PackageRun
 
 _NOT_COUNTED = re.compile(r"(_test\.[a-z]+|dispatcher\.c|envy_test\.h)$")
+
+_SYMBOL = re.compile(r"\b_Z\w+")
+_AT_ONCE = 200  # symbols, which are at most some kilobytes each
+
+
+def name_as_in_source(
+    files: Iterable[FileCoverage], names_of: Callable[[Sequence[str]], list[str]]
+) -> None:
+    """Give functions of C++ the names of their source, as far as `names_of` tells those."""
+    files = list(files)
+    names = [name for file in files for name in file.functions.values()]
+    symbols = sorted({symbol for name in names for symbol in _SYMBOL.findall(name)})
+    known: dict[str, str] = {}
+    for start in range(0, len(symbols), _AT_ONCE):
+        some = symbols[start : start + _AT_ONCE]
+        known |= dict(zip(some, names_of(some), strict=False))
+    for file in files:
+        for line, name in file.functions.items():
+            file.functions[line] = _SYMBOL.sub(lambda m: known.get(m[0], m[0]), name)
 
 
 class Coverage:
@@ -66,12 +85,16 @@ class Coverage:
         except DamagedTrace:
             return "[not measured]"
         files = {path: file for path, file in found.items() if not _NOT_COUNTED.search(path)}
+        name_as_in_source(files.values(), self._names_of)
         root = f"{self._root}/"
         name = package_run.package.name
         own = {path.removeprefix(root): file for path, file in files.items()}
         self.packages.append(PackageCoverage(name=name, unit="lines", files=own))
         share = share_of_files(files.values())
         return f"{share} of lines" if share.whole else "[no lines]"
+
+    def _names_of(self, symbols: Sequence[str]) -> list[str]:
+        return self._run("llvm-cxxfilt", *symbols).decode("utf-8", "replace").splitlines()
 
     def _run(self, name: str, *words: str) -> bytes:
         assert self._toolchain.linker is not None
