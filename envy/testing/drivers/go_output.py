@@ -177,6 +177,8 @@ class OutputConverter:
 
     def _report(self, match: re.Match[bytes], line: bytes) -> None:
         depth, name = len(match[1]) // 4, _text(match[3])
+        # Of an old Go, what has no mark may be a test's own words about itself: the last report is
+        # the one that counts.
         if depth > len(self._reports) or (self._marks and self.progress.is_over(name)):
             self._output(line)
             return
