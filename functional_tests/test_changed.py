@@ -194,6 +194,9 @@ def test_other_kinds_are_selected_by_their_declared_inputs(suites):
     assert changed("./py") == ({"py"}, set())
 
 
+LINKED = 'packages = {}\ntests = { native = { one = { link = { "third/v.o" } } } }\n'
+
+
 def test_a_header_selects_exactly_the_native_packages_that_read_it(native_project):
     """The headers that sources were seen to read decide, and what the manifest says of a folder."""
     project, git = native_project, GitFolder(native_project)
@@ -201,6 +204,12 @@ def test_a_header_selects_exactly_the_native_packages_that_read_it(native_projec
     for name in ("one", "two"):
         project.write(f"include/{name}.h", f"#define {name} 1\n")
         project.write(f"{name}/x_test.c", test.format(name))
+    project.write("v.c", "int value(void) { return 0; }\n")
+    library = project.write("third/v.o", "")
+    words = [*project.compiler(), "-c", str(project.root / "v.c"), "-o", str(library)]
+    subprocess.run(words, check=True, env=project.environment())
+    project.write("envy.lua", LINKED)
+    project.write("one/y_test.c", "int value(void);\nint test_value(void) { return value(); }\n")
     git("init", "-q", "-b", "main")
     git.commit()
     here = {"PATH": f"{project.zig}:/usr/bin:/bin"}
@@ -216,3 +225,8 @@ def test_a_header_selects_exactly_the_native_packages_that_read_it(native_projec
     run = project.envy_test("--changed", "main", "--explain", env=here)
     assert "; selected, because include/two.h changed" in run.out
     assert "one: not affected by changes since main" in run.out
+    with library.open("ab") as file:
+        file.write(b"x")  # no linker minds
+    run = project.envy_test("--changed", "main", "--explain", env=here)
+    assert "; selected, because third/v.o changed" in run.out
+    assert "building 1 package" in run.err

@@ -49,7 +49,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
     states = list(task.states.values())
     rows = recorded.values() if isinstance(recorded, dict) else ()
     read = dict.fromkeys(path for row in rows for path in recorded_files(row))
-    found = found or _first_of([*read, *(path for one in states for path, _ in one.files)], changes)
+    built_from = [path for one in states for path, _ in one.files]
+    found = found or _first_of([*read, *built_from, *task.linked.paths], changes)
     found = found or _of_inputs(detail.inputs, changes)
     found = (
         found or _of_includes(task, states, changes) or _of_library(directory, libraries, changes)
@@ -58,9 +59,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
         return ProjectCause(f"{found} changed")
     if len(states) < len(task.units):
         return ProjectCause("the headers that it includes are not known")
-    files = [
-        path for state in states for path, _ in state.files if not path.startswith(str(RUNTIME))
-    ]
+    files = [path for path in built_from if not path.startswith(str(RUNTIME))]
+    files += filter(os.path.isfile, task.linked.paths)
     # Headers elsewhere are installed, as those of the system; git shows no change of these.
     is_outside = not changes.contains(str(directory))
     return ProjectCause(is_unsure=is_outside or any(map(changes.ignores, files)))
