@@ -186,7 +186,8 @@ def test_commands_recipes_and_c(suites, zig):
     with RemoteServer() as server:
         one = first.run_tests(server.url, env=env)
         assert set(verdicts(one).values()) == {"pass"}
-        assert len(verdicts(one)) == 3
+        assert len(verdicts(one)) == 3, one.named("test_result_not_stored")
+        assert [row["reason"] for row in one.named("test_result_not_stored")] == []
         env["ENVY_REMOTE_READ_ONLY"] = "1"  # as most machines have it
         two = second.run_tests(server.url, env=env)
         assert set(verdicts(two).values()) == {"remote"}

@@ -16,7 +16,7 @@ from envy.testing.events import StreamEvent, as_json
 from envy.testing.evidence import FILE, LISTING, NAMES, STATUS, VARIABLE, observe
 from envy.testing.package import PackageRun, TestPackage
 from envy.testing.result_cache import ResultCache
-from envy.testing.shared.evidence import decode_rows, differing, encode_rows, rows_of
+from envy.testing.shared.evidence import decode_rows, differing, encode_rows, local_facts, rows_of
 from envy.testing.shared.places import NamedPlaces, Unshared, places_of
 from envy.testing.shared.results import SharedResults
 
@@ -106,6 +106,35 @@ def test_evidence_holds_on_another_machine(two):
     assert differing(rows, second, {})[0] == "data/in.txt is missing here"
 
 
+def test_what_is_missing_near_the_project(two):
+    """What is missing above counts in every folder above; beside the project, it stays here."""
+    first, second = two
+    home, project = first.folders["<home>"], first.folders["<project>"]
+    outer = str(Path(home).parent)
+    for path in (f"{outer}/b/x", f"{outer}/b/c/x"):
+        with pytest.raises(Unshared, match=f"looked for {path}, which is beside the project"):
+            rows_of(facts(first, (FILE, path)), first, {})
+    missing = [f"{home}/.config/x", f"{project}/x", "/no/x", f"{home}/user/c.toml",
+               f"{home}/c.toml", f"{outer}/c.toml"]  # fmt: skip
+    rows = rows_of(facts(first, *((FILE, path) for path in missing)), first, {})
+    subjects = ["<home>/.config/x", "<project>/x", "/no/x", "<above>/c.toml", "<home>/c.toml"]
+    assert [row[2] for row in rows] == subjects
+    assert outer not in encode_rows(rows)
+    rows = decode_rows(encode_rows(rows), second)
+    assert differing(rows, second, {}) == []
+    kept = {fact.subject for fact in local_facts(rows, second, {}, since=1 << 62)}
+    above = Path(second.folders["<project>"]).parents
+    assert {str(folder / "c.toml") for folder in above} <= kept
+    for path in (above[0] / "c.toml", above[2] / "c.toml"):
+        path.write_text("")
+        assert differing(rows, second, {}) == ["<above>/c.toml is there"]
+        path.unlink()
+    there = Path(second.path("<home>/.config/x"))
+    there.parent.mkdir()
+    there.write_text("")
+    assert differing(rows, second, {}) == ["<home>/.config/x is there"]
+
+
 def test_what_means_something_here_only(two, tmp_path):
     """Variables that are set, and files outside of the project, are named in the reason."""
     places = two[0]
@@ -124,7 +153,8 @@ def test_what_means_something_here_only(two, tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["file\tx", "fact\tx\ty", "variable\t1234\tHOME", "file\t12-\t/root/.ssh/id", "names\tx\tGO",
-     "file\t12-\t<home>/x", "file\t-\t<project>/../../x", "\n" * MOST],
+     "file\t12-\t<home>/x", "file\t12-\t<above>/x", "file\t-\t<above>/../x",
+     "file\t-\t<project>/../../x", "\n" * MOST],
 )  # fmt: skip
 def test_hostile_evidence(two, text):
     """Evidence that is damaged, asks about this machine, or has no end is refused."""

@@ -32,6 +32,7 @@ from envy.testing.evidence import (
 )
 from envy.testing.shared.places import HOME, PROJECT, NamedPlaces, Unshared, is_of_the_system
 
+ABOVE = "<above>"  # each folder above the project
 _UNREAD = "?"
 _KINDS = frozenset({FILE, FOLDER, LISTING, UNIGNORED, STATUS, REAL, VARIABLE})
 _RANDOM = re.compile(r"[0-9]{6}")
@@ -58,12 +59,13 @@ def rows_of(
             continue
         if fact.value == MISSING and _is_temporary(fact.subject, temporary):
             continue  # its name is random, so that nobody has had one of them before
-        subject = _subject(fact, places)
-        if "\t" in subject or "\n" in subject or not subject.isprintable():
-            raise Unshared(f"a file has a strange name, {subject!r}")
-        if masked(subject) != subject:
-            raise Unshared("the name of a file has a secret")
-        found[fact.kind, subject] = _shared_value(fact.kind, fact.value, fact.subject, places)
+        value = _shared_value(fact.kind, fact.value, fact.subject, places)
+        for subject in _subjects(fact, places, temporary):
+            if "\t" in subject or "\n" in subject or not subject.isprintable():
+                raise Unshared(f"a file has a strange name, {subject!r}")
+            if masked(subject) != subject:
+                raise Unshared("the name of a file has a secret")
+            found[fact.kind, subject] = value
     return [(kind, value, subject) for (kind, subject), value in found.items()]
 
 
@@ -71,15 +73,43 @@ def _is_temporary(path: str, temporary: str) -> bool:
     return path.startswith(f"{temporary}/") and _RANDOM.search(path) is not None
 
 
-def _subject(fact: Fact, places: NamedPlaces) -> str:
+def _subjects(fact: Fact, places: NamedPlaces, temporary: str) -> list[str]:
+    """Return what a path is to other machines: one row, or two if it may be meant in two ways."""
     path = os.path.normpath(fact.subject)
     named = places.named(path)
     if named and named.partition("/")[0] != HOME:
-        return named
-    # That nothing is there says nothing about this machine's files.
-    if fact.value == MISSING or is_of_the_system(path):
-        return path
-    raise Unshared(f"it rests on {fact.subject}, which is not in the project")
+        return [named]
+    if is_of_the_system(path):
+        return [path]
+    if fact.value != MISSING:
+        raise Unshared(f"it rests on {fact.subject}, which is not in the project")
+    folder, _, name = path.rpartition("/")
+    if folder in above(places):
+        # `../NAME`, or a search in all folders above: they have other paths elsewhere.
+        own = named if named.count("/") == 1 else path if folder in {"", temporary} else ""
+        return [f"{ABOVE}/{name}", *([own] if own else [])]
+    if not named and _is_beside(path, places, temporary):
+        raise Unshared(f"it looked for {fact.subject}, which is beside the project")
+    return [named or path]
+
+
+def above(places: NamedPlaces) -> list[str]:
+    """Return the folders above the project, without a slash at the end: "" is the uppermost."""
+    project = places.folders.get(PROJECT, "").rstrip("/")
+    found: dict[str, None] = {}
+    for spelled in (project, os.path.realpath(project)) if project else ():
+        folder = spelled
+        while folder:
+            folder = folder.rpartition("/")[0]
+            found[folder] = None
+    return list(found)
+
+
+def _is_beside(path: str, places: NamedPlaces, temporary: str) -> bool:
+    """Return whether a path has a folder above the project, so that it may be meant from there."""
+    return any(
+        folder and folder != temporary and path.startswith(f"{folder}/") for folder in above(places)
+    )
 
 
 def _shared_value(kind: str, value: str, path: str, places: NamedPlaces) -> str:
@@ -181,6 +211,9 @@ def differing(
 def _here(kind: str, subject: str, places: NamedPlaces, environment: Mapping[str, str]) -> str:
     if kind == VARIABLE:
         return value_of(kind, subject, environment)
+    if subject.startswith(f"{ABOVE}/"):
+        values = [value_of(kind, path, environment) for path in _paths(subject, places)]
+        return next((value for value in values if value != MISSING), MISSING)
     path = places.path(subject)
     value = value_of(kind, path, environment)
     try:
@@ -199,12 +232,26 @@ def local_facts(
     """
     facts = []
     for kind, _value, subject in rows:
-        path = subject if kind == VARIABLE else places.path(subject)
-        try:
-            facts.append(observe(kind, path, environment, since=since))
-        except Exception as error:  # Unsettled, Unknown
-            raise Unkept(f"{path} changed just before the run") from error
+        for path in [subject] if kind == VARIABLE else _paths(subject, places):
+            try:
+                facts.append(observe(kind, path, environment, since=since))
+            except Exception as error:  # Unsettled, Unknown
+                raise Unkept(f"{path} changed just before the run") from error
     return facts
+
+
+def _paths(subject: str, places: NamedPlaces) -> list[str]:
+    """Return the paths here of a subject: one, or one in each folder above the project.
+
+    Raises:
+        ValueError: it is not a path below a folder.
+    """
+    if not subject.startswith(f"{ABOVE}/"):
+        return [places.path(subject)]
+    name = subject.removeprefix(f"{ABOVE}/")
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise ValueError(f"{subject!r} is not a path below a folder")
+    return [f"{folder}/{name}" for folder in above(places)]
 
 
 def encode_rows(rows: Iterable[Row]) -> str:
@@ -229,8 +276,8 @@ def decode_rows(text: str, places: NamedPlaces) -> list[Row]:
             if value != MISSING or not subject.isprintable():
                 raise ValueError("it rests on the value of a variable")
         else:
-            places.path(subject)
-            is_foreign = subject.startswith((HOME, "/")) and not is_of_the_system(subject)
+            _paths(subject, places)
+            is_foreign = subject.startswith((HOME, ABOVE, "/")) and not is_of_the_system(subject)
             if is_foreign and value != MISSING:
                 raise ValueError(f"it rests on {subject}")
         found.append((kind, value, subject))
