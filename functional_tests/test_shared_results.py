@@ -1,6 +1,7 @@
 """Results of tests that machines share by a server of the Remote Execution API."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Checkout:
 
     def settle_down(self, folder):
         self.home = folder / "home"
-        self.home.mkdir()
+        self.home.mkdir(parents=True)
         self.cache = folder / "cache"
 
     def write(self, name, text, **options):
@@ -195,6 +196,26 @@ def test_commands_recipes_and_c(suites, zig):
         second.write("lib/add.h", "int add(int, int);  // changed\n")
         again = second.run_tests(server.url, env=env)
         assert sorted(verdicts(again).values()) == ["cached", "cached", "pass"], verdicts(again)
+
+
+def test_pytest(tmp_path):
+    """A result of pytest holds in a checkout at another depth, unless a version is chosen above."""
+    pytest_folder = Path(sys.executable).parent
+    env = {"PATH": f"{pytest_folder}:/usr/bin:/bin"}
+    machines = [SuiteMachine(tmp_path / name) for name in ("a", "b/c/d")]
+    for machine in machines:
+        machine.write("envy.lua", "packages = {}\ntests = { pytest = {} }\n")
+        machine.write("x_test.py", "def test_x(): pass\n")
+        machine.write("pytest.ini", "[pytest]\n")
+    first, second = machines
+    with RemoteServer() as server:
+        assert set(verdicts(first.run_tests(server.url, env=env)).values()) == {"pass"}
+        (tmp_path / "b/.python-version").write_text("3.12\n")
+        two = second.run_tests(server.url, env={**env, "ENVY_REMOTE_READ_ONLY": "1"})
+        assert set(verdicts(two).values()) == {"pass"}
+        (tmp_path / "b/.python-version").unlink()
+        two = second.run_tests(server.url, env=env)
+        assert set(verdicts(two).values()) == {"remote"}
 
 
 def test_when_nothing_is_shared(suites, tmp_path):
