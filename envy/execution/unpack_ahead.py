@@ -5,8 +5,9 @@ unpacks. A download that is nearly there is not followed.
 
 Guarantees
   The thread that unpacks writes nothing any more when the phase fetch ends, in whatever way.
-  What it has unpacked stays only if it is what the stage would unpack of the file that was
-  verified. Otherwise it is removed, and the stage unpacks the file, as it does without this.
+  What it has unpacked stays only if the bytes that it read have the digest of the file that was
+  verified, and were never given up. Whenever that is not known, it is removed, and the stage
+  unpacks the file, as it does without this.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from envy.content.arriving import GivenUp, Unpacked
 from envy.content.unpacked_size import UnpackedSize
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.declarations.tables import StageTable
 from envy.errors import EnvyError
@@ -58,6 +60,7 @@ class UnpackAhead:
         self._links: Links = {}
         self._size = UnpackedSize()
         self._unpacked: Unpacked | None = None
+        self._verified = ""  # the digest of the file that was verified
 
     def follow(self, item: SourceItem, name: str) -> UnpackAhead | None:
         """Return this for the source of the recipe, and None for its checksum file, say."""
@@ -82,6 +85,13 @@ class UnpackAhead:
             self._arriving = None  # the system has no more threads
             arriving.close()
 
+    def accept(self, sha256: str) -> None:
+        self._verified = sha256
+
+    def give_up(self) -> None:
+        if self._arriving is not None:
+            self._arriving.give_up()
+
     def _run(self) -> None:
         assert self._arriving is not None, "start() comes first"
         is_free = _free.acquire(blocking=False)
@@ -93,10 +103,14 @@ class UnpackAhead:
             if self._arriving.is_confirmed():
                 took = time.monotonic() - began
                 self._unpacked = Unpacked(name=self._name, count=count, seconds=took)
-        except Exception:  # noqa: BLE001, S110 - the stage meets the error again, if it is one
-            pass
+        except Exception:  # noqa: BLE001 - the stage meets the error again, if it is one
+            # It may be that the disk is full, and the download goes on. Whoever is left has
+            # written nothing, and the stage may be at work there.
+            if not self._arriving.is_left:
+                with contextlib.suppress(EnvyError, OSError):
+                    self._clear()
         finally:
-            if is_free:
+            if is_free and not self._arriving.is_left:
                 _free.release()
             self._arriving.close()
 
@@ -123,20 +137,23 @@ class UnpackAhead:
         """Wait for the thread, and tell the stage what is there; remove it if that is wrong."""
         if self._arriving is None or self._thread is None:
             return
-        if not is_verified:
+        verified = self._verified if is_verified else ""
+        if not self._arriving.is_accepted(verified):
             self._arriving.give_up()
         # A server that does not answer for the end of a zip holds nothing up: once it answers,
         # the thread ends without having written anything.
-        if not self._arriving.give_up_asking():
+        if self._arriving.give_up_asking():
+            _free.release()
+        else:
             with released():
                 self._thread.join()
         work = self._recipe.work
-        if self._unpacked is None or not is_verified:
-            self._clear()
-        else:
+        if self._unpacked is not None and self._arriving.is_accepted(verified):
             work.unpacked_ahead = self._unpacked
             work.links[str(self._root)] = self._links
             work.unpacked = self._size
+        else:
+            self._clear()
 
     def _clear(self) -> None:
         from envy.content import file_operations
@@ -144,8 +161,9 @@ class UnpackAhead:
         with released():
             file_operations.remove(self._root)
         self._root.mkdir()
-        if self._recipe.work.written is not None:
-            self._recipe.work.written.begin()
+        work = self._recipe.work
+        if work.written is not None:
+            work.written = WrittenDigests(work.written.needles)
 
 
 @contextlib.contextmanager
