@@ -109,3 +109,27 @@ def test_a_limit_and_a_hostile_archive(project, server):
     )
     assert "the limit unpacked-size" in failed.err
     assert "local.one@r1 in stage" in failed.err
+
+
+def test_unpacking_it_once_more(project, server):
+    """ctx.extract_all of a build and an install unpacks the file, however slowly it came."""
+    server.data = make_archive("x.tar.zst", FILES)
+    digest = hashlib.sha256(server.data).hexdigest()
+    server.first = len(server.data) // 2
+    server.go_on = lambda: any(project.cache.glob("assets/local.one@r1/*/work/stage/first"))
+    functions = """
+build = function(ctx)
+  ctx.mkdir("built")
+  ctx.write("built/count", tostring(ctx.extract_all({ dest = "built", strip = 1 })))
+end
+install = function(ctx)
+  ctx.copy(ctx.stage_dir .. "/built", ctx.install_dir .. "/built")
+  ctx.extract_all({ dest = ctx.install_dir .. "/installed" })
+end
+"""
+    run = project.sync_one(body(server, "x.tar.zst", digest) + functions)
+    assert server.went_on
+    found = tree(run.folder("local.one@r1"))
+    built = {f"built/{name}": text for name, text in payload(FILES).items()}
+    installed = {f"installed/{name}": text for name, text in payload(FILES).items()}
+    assert found == {**built, **installed, "built/count": "201"}

@@ -92,7 +92,13 @@ class UnpackAhead:
             count = self._unpack(self._arriving)
             if self._arriving.is_confirmed():
                 took = time.monotonic() - began
-                self._unpacked = Unpacked(name=self._name, count=count, seconds=took)
+                self._unpacked = Unpacked(
+                    name=self._name,
+                    root=str(self._root),
+                    plan=(self._item, self._strip()),
+                    count=count,
+                    seconds=took,
+                )
         except Exception:  # noqa: BLE001, S110 - the stage meets the error again, if it is one
             pass
         finally:
@@ -108,8 +114,7 @@ class UnpackAhead:
 
         if not is_unpacked_while_arriving(self._name, arriving.pread(_HEAD, 0)):
             raise GivenUp
-        recipe, stage = self._recipe, self._recipe.loaded.definition.stage
-        extraction = extraction_of(self._item, stage.strip if isinstance(stage, StageTable) else 0)
+        recipe, extraction = self._recipe, extraction_of(self._item, self._strip())
         with open_below(self._root, self._links) as below:
             below.unpacked = self._size
             below.digests = recipe.work.written
@@ -118,6 +123,10 @@ class UnpackAhead:
             count = extraction.run(path, below, arriving=arriving)
             judge_links(below)
         return count
+
+    def _strip(self) -> int:
+        stage = self._recipe.loaded.definition.stage
+        return stage.strip if isinstance(stage, StageTable) else 0
 
     def end(self, *, is_verified: bool) -> None:
         """Wait for the thread, and tell the stage what is there; remove it if that is wrong."""
