@@ -1,6 +1,7 @@
 """Archives that are unpacked while they are downloaded: what is published was verified."""
 
 import hashlib
+import os
 import random
 import time
 
@@ -133,3 +134,27 @@ end
     built = {f"built/{name}": text for name, text in payload(FILES).items()}
     installed = {f"installed/{name}": text for name, text in payload(FILES).items()}
     assert found == {**built, **installed, "built/count": "201"}
+
+
+def test_a_folder_in_dest(project, server):
+    """It is unpacked once, and counts once for the limits, wherever the archive lies."""
+    server.data = make_archive("x.tar.zst", FILES)
+    digest = hashlib.sha256(server.data).hexdigest()
+    seen = []
+
+    def is_seen():
+        # The number of an open file cannot become that of another one.
+        found = project.cache.glob("assets/local.one@r1/*/asset/first")
+        seen.extend(path.open() for path in found)
+        return bool(seen)
+
+    server.first, server.go_on = len(server.data) // 2, is_seen
+    size = sum(map(len, FILES.values()))
+    run = project.sync_one(
+        body(server, "x.tar.zst", digest).replace(", strip", ', dest = "a/b/x.tar.zst", strip'),
+        env={"ENVY_LIMITS": f"unpacked-size={size + 10}"},
+    )
+    folder = run.folder("local.one@r1")
+    with seen[0] as first:
+        assert os.path.samestat(os.fstat(first.fileno()), (folder / "first").stat())
+    assert tree(folder) == payload(FILES)

@@ -59,11 +59,12 @@ class UnpackAhead:
         self._size = UnpackedSize()
         self._unpacked: Unpacked | None = None
 
-    def follow(self, item: SourceItem, name: str) -> UnpackAhead | None:
+    def follow(self, item: SourceItem, target: Path) -> UnpackAhead | None:
         """Return this for the source of the recipe, and None for its checksum file, say."""
         if item is not self._item:
             return None
-        self._name = name
+        fetch_dir = self._recipe.placement.entry.fetch_dir
+        self._name = target.relative_to(fetch_dir).as_posix()  # `dest` may name folders
         return self
 
     def wants(self, *, received: int, left: int, seconds: float) -> bool:
