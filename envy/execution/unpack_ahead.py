@@ -37,7 +37,7 @@ _LEAST = 0.25  # seconds that the rest of it is going to take
 _HEAD = 512  # bytes
 _SCHEMES = BY_ADDRESS | {Scheme.PYPI, Scheme.NPM}
 
-# Each uses a processor beside the slots.
+# Each uses a processor beside the slots, whatever --jobs and --fetch-jobs are.
 _free = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
