@@ -1,6 +1,7 @@
 """Archives that are unpacked while they are downloaded: what is published was verified."""
 
 import hashlib
+import os
 import random
 import time
 
@@ -156,3 +157,51 @@ def test_a_limit_and_a_hostile_archive(project, server):
     assert "the limit unpacked-size" in failed.err
     assert "local.one@r1 in stage" in failed.err
     assert removed == [True]
+
+
+def test_unpacking_it_once_more(project, server):
+    """ctx.extract_all of a build and an install unpacks the file, however slowly it came."""
+    server.data = make_archive("x.tar.zst", FILES)
+    digest = hashlib.sha256(server.data).hexdigest()
+    server.first = len(server.data) // 2
+    server.go_on = lambda: any(project.cache.glob("assets/local.one@r1/*/work/stage/first"))
+    functions = """
+build = function(ctx)
+  ctx.mkdir("built")
+  ctx.write("built/count", tostring(ctx.extract_all({ dest = "built", strip = 1 })))
+end
+install = function(ctx)
+  ctx.copy(ctx.stage_dir .. "/built", ctx.install_dir .. "/built")
+  ctx.extract_all({ dest = ctx.install_dir .. "/installed" })
+end
+"""
+    run = project.sync_one(body(server, "x.tar.zst", digest) + functions)
+    assert server.went_on
+    found = tree(run.folder("local.one@r1"))
+    built = {f"built/{name}": text for name, text in payload(FILES).items()}
+    installed = {f"installed/{name}": text for name, text in payload(FILES).items()}
+    assert found == {**built, **installed, "built/count": "201"}
+
+
+def test_a_folder_in_dest(project, server):
+    """It is unpacked once, and counts once for the limits, wherever the archive lies."""
+    server.data = make_archive("x.tar.zst", FILES)
+    digest = hashlib.sha256(server.data).hexdigest()
+    seen = []
+
+    def is_seen():
+        # The number of an open file cannot become that of another one.
+        found = project.cache.glob("assets/local.one@r1/*/asset/first")
+        seen.extend(path.open() for path in found)
+        return bool(seen)
+
+    server.first, server.go_on = len(server.data) // 2, is_seen
+    size = sum(map(len, FILES.values()))
+    run = project.sync_one(
+        body(server, "x.tar.zst", digest).replace(", strip", ', dest = "a/b/x.tar.zst", strip'),
+        env={"ENVY_LIMITS": f"unpacked-size={size + 10}"},
+    )
+    folder = run.folder("local.one@r1")
+    with seen[0] as first:
+        assert os.path.samestat(os.fstat(first.fileno()), (folder / "first").stat())
+    assert tree(folder) == payload(FILES)

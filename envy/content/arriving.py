@@ -37,9 +37,14 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """An archive that was unpacked while it arrived: its name, and its number of files."""
+    """An archive that was unpacked while it arrived: its name, and its number of files.
+
+    `plan` is what was unpacked of it below `root`, to compare with what a stage unpacks.
+    """
 
     name: str
+    root: str
+    plan: object
     count: int
     seconds: float
 

@@ -39,7 +39,7 @@ _LEAST = 0.25  # seconds that the rest of it is going to take
 _HEAD = 512  # bytes
 _SCHEMES = BY_ADDRESS | {Scheme.PYPI, Scheme.NPM}
 
-# Each uses a processor beside the slots.
+# Each uses a processor beside the slots, whatever --jobs and --fetch-jobs are.
 _free = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
@@ -62,11 +62,12 @@ class UnpackAhead:
         self._unpacked: Unpacked | None = None
         self._verified = ""  # the digest of the file that was verified
 
-    def follow(self, item: SourceItem, name: str) -> UnpackAhead | None:
+    def follow(self, item: SourceItem, target: Path) -> UnpackAhead | None:
         """Return this for the source of the recipe, and None for its checksum file, say."""
         if item is not self._item:
             return None
-        self._name = name
+        fetch_dir = self._recipe.placement.entry.fetch_dir
+        self._name = target.relative_to(fetch_dir).as_posix()  # `dest` may name folders
         return self
 
     def wants(self, *, received: int, left: int, seconds: float) -> bool:
@@ -102,7 +103,13 @@ class UnpackAhead:
             count = self._unpack(self._arriving)
             if self._arriving.is_confirmed():
                 took = time.monotonic() - began
-                self._unpacked = Unpacked(name=self._name, count=count, seconds=took)
+                self._unpacked = Unpacked(
+                    name=self._name,
+                    root=str(self._root),
+                    plan=(self._item, self._strip()),
+                    count=count,
+                    seconds=took,
+                )
         except Exception:  # noqa: BLE001 - the stage meets the error again, if it is one
             # It may be that the disk is full, and the download goes on. Whoever is left has
             # written nothing, and the stage may be at work there.
@@ -122,8 +129,7 @@ class UnpackAhead:
 
         if not is_unpacked_while_arriving(self._name, arriving.pread(_HEAD, 0)):
             raise GivenUp
-        recipe, stage = self._recipe, self._recipe.loaded.definition.stage
-        extraction = extraction_of(self._item, stage.strip if isinstance(stage, StageTable) else 0)
+        recipe, extraction = self._recipe, extraction_of(self._item, self._strip())
         with open_below(self._root, self._links) as below:
             below.unpacked = self._size
             below.digests = recipe.work.written
@@ -132,6 +138,10 @@ class UnpackAhead:
             count = extraction.run(path, below, arriving=arriving)
             judge_links(below)
         return count
+
+    def _strip(self) -> int:
+        stage = self._recipe.loaded.definition.stage
+        return stage.strip if isinstance(stage, StageTable) else 0
 
     def end(self, *, is_verified: bool) -> None:
         """Wait for the thread, and tell the stage what is there; remove it if that is wrong."""

@@ -58,7 +58,7 @@ def download(
     if fetched is None:
         # Before urllib3 is imported, which takes longer than anything else here.
         context.check_online(uri, hint="" if expected else _NOT_KEPT)
-        follower = context.follow(item, target.name)
+        follower = context.follow(item, target)
         with written_whole(target) as part:
 
             def attempt(address: str, context: FetchContext) -> Hasher:
