@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from gotests import events_of, in_time, outcomes
@@ -111,6 +112,11 @@ def test_ctest_decides_on_the_properties_of_tests(cmake_project):
     assert "hello\n" in [row.get("Output") for row in events_of(first)]
     again = cmake_project.envy_test()
     assert "(1 cached)" in again.out
+    folder = str(cmake_project.root)
+    words = ["cmake", "-S", folder, "-B", f"{folder}/out", "-DOTHER=ON"]
+    subprocess.run(words, check=True, capture_output=True)
+    assert "cached" not in cmake_project.envy_test().out, "it was configured again"
+    assert "(1 cached)" in cmake_project.envy_test().out
     one = cmake_project.envy_test("--json", "--run", "^uses$")
     assert outcomes(one) == {"uses": "pass", "": "pass"}, "its fixture runs, too"
 

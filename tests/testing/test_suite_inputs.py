@@ -1,16 +1,26 @@
 """What the results of suites rest on beside the files of their folder."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from envy.declarations.suite_settings import SuiteSettings
 from envy.host.children import Children
+from envy.testing.drivers.projects.command import CommandKind
+from envy.testing.drivers.projects.ctest.kind import CTestKind
+from envy.testing.drivers.projects.driver import ProjectDriver, SuitePlace
+from envy.testing.drivers.projects.finding import Suite
+from envy.testing.drivers.projects.gtest.kind import GTestKind
 from envy.testing.drivers.projects.inputs import TREE, Snapshot
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import ProjectTests, SuiteProject, Tools
 from envy.testing.drivers.projects.python_program import places_rows, search_rows
-from envy.testing.evidence import FILE, LISTING
-from envy.testing.package import RunSettings
+from envy.testing.evidence import FILE, LISTING, REAL, STATUS
+from envy.testing.package import PackageRun, RunSettings, TestPackage
+from envy.testing.shared.evidence import rows_in_key
+from envy.testing.shared.places import NamedPlaces, Unshared
 
 
 def suite(folder, **settings):
@@ -34,6 +44,52 @@ def test_packages_that_node_modules_links_to_count(tmp_path):
     assert (FILE, f"{tmp_path}/node_modules/.package-lock.json") in rows
     assert not any(subject.startswith(f"{tmp_path.parent}/node_modules") for _, subject in rows)
     assert not any(kind == TREE for kind, _ in installed_rows(suite(package, inputs=("src",))))
+
+
+def shared(folder, kind, **settings):
+    """Return the digest of the only package of a suite, as other machines would have it."""
+    given = {"command": ("true",), "format": "exit", "name": "x", "kind": "x", **settings}
+    project = SuiteProject(directory=folder, settings=SuiteSettings(**given))
+    tools = Tools(
+        root=folder, environment={"PATH": "/usr/bin:/bin"}, children=Children(), scratch=folder,
+        settings=RunSettings(),
+    )  # fmt: skip
+    place = SuitePlace(
+        manifest_folder=folder, listings=Listings(folder, reads=False, writes=False),
+        since=lambda: 1 << 62,
+    )  # fmt: skip
+    driver = ProjectDriver(Suite(project.settings, kind, (project,)), tools, place)
+    tests = ProjectTests(project=project, directory=folder)
+    package = TestPackage(name="x", directory=folder, driver="x", detail=tests)
+    places = NamedPlaces({"<project>": str(folder)})
+    return driver.shared_key(PackageRun(package=package), places).digest
+
+
+@pytest.mark.parametrize("kind", [CommandKind, CTestKind, GTestKind])
+def test_what_a_build_left_is_not_shared(tmp_path, kind):
+    """A kind that runs what git ignores is shared only if the manifest says what it rests on."""
+    with pytest.raises(Unshared, match=r"tests\.x has no `inputs`, and may run what git ignores"):
+        shared(tmp_path, kind())
+    assert shared(tmp_path, kind(), inputs=("t.sh",))
+
+
+def test_the_options_of_a_build_count_by_content_elsewhere(tmp_path):
+    """A status counts without its time; that nothing is above the project counts nowhere."""
+    digests = []
+    for name, text in (("a", "x"), ("b/c", "x"), ("d", "y")):
+        file = tmp_path / name / "out/CMakeCache.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        os.utime(file, (len(name), len(name)))
+        snapshot = Snapshot({})
+        snapshot.add(STATUS, str(file))
+        for kind, subject in ((FILE, ".python-version"), (REAL, "bin/pytest")):
+            snapshot.add(kind, str(file.parents[2] / subject))
+        digests.append(rows_in_key(snapshot.facts, NamedPlaces({"<p>": str(tmp_path / name)})))
+    named = [[row.replace(str(tmp_path / name), "<p>") for row in rows]
+             for name, rows in zip(("a", "b/c", "d"), digests, strict=True)]  # fmt: skip
+    assert named[0] == named[1] != named[2]
+    assert [len(rows) for rows in named] == [1, 1, 1]
 
 
 def test_every_place_where_pytest_may_be_counts(tmp_path):

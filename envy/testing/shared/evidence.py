@@ -104,16 +104,31 @@ def content_of(path: str) -> str:
     return _content_of(value)
 
 
-def comparable(fact: Fact) -> str:
-    """Return a row with a value that is the same on every machine, whatever its path means.
+def rows_in_key(facts: Iterable[Fact], places: NamedPlaces) -> list[str]:
+    """Return rows for a key: the same on every machine on which the same things are there.
+
+    That nothing is at a path outside of the project is left out: on a machine that has something
+    there, this is one more row.
 
     Raises:
-        Unshared: its value is not known.
+        Unshared: a value is not known.
     """
-    if fact.value == _UNREAD:
-        raise Unshared(f"{fact.subject} is too large to be compared")
-    value = _content_of(fact.value) if fact.kind == FILE else fact.value
-    return f"{fact.kind} {value} {fact.subject}"
+    found = []
+    for fact in facts:
+        subject = os.path.normpath(fact.subject)
+        if places.named(subject).partition("/")[0] in {"", HOME} and _is_absent(fact):
+            continue
+        value = fact.value
+        if fact.kind in {FILE, STATUS} or value == _UNREAD:
+            value = _shared_value(fact.kind, value, fact.subject, places)
+        found.append(f"{fact.kind} {value} {fact.subject}")
+    return found
+
+
+def _is_absent(fact: Fact) -> bool:
+    if fact.kind == REAL:
+        return not os.path.lexists(fact.value)
+    return fact.value == MISSING and fact.kind != VARIABLE
 
 
 def _content_of(value: str) -> str:

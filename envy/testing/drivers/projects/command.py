@@ -38,6 +38,7 @@ class CommandKind(TestKind):
 
     name = COMMAND
     selects = False
+    needs_inputs_to_share = True
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
         """Return one package, whose tests are known when they have run."""

@@ -46,7 +46,7 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
-from envy.testing.shared.evidence import comparable
+from envy.testing.shared.evidence import rows_in_key
 from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "projects-1"
@@ -240,11 +240,16 @@ class ProjectDriver:
         """Return what decides the result on any machine: the files are in it, too."""
         if self.measures:
             raise Unshared("coverage is measured")
-        snapshot = self._snapshot_of(_detail(run).project)
+        project = _detail(run).project
+        if self._kind.needs_inputs_to_share and project.settings.inputs is None:
+            raise Unshared(
+                f"tests.{project.settings.name} has no `inputs`, and may run what git ignores"
+            )
+        snapshot = self._snapshot_of(project)
         if snapshot.unkept:
             raise Unshared(snapshot.unkept)
         here = places.having({"<reporters>": str(Path(__file__).parent)})
-        texts = [*self._texts_of(run), *sorted(map(comparable, snapshot.facts))]
+        texts = [*self._texts_of(run), *sorted(rows_in_key(snapshot.facts, here))]
         return here.key(texts, toolchain=self.name, holds_files=True)
 
     def _texts_of(self, run: PackageRun) -> list[str]:

@@ -29,6 +29,8 @@ class TestKind:
     lock_files: ClassVar[tuple[str, ...]] = ()  # count as inputs, even if git ignores them
     selects: ClassVar[bool] = True  # whether some tests of a package can be run alone
     builds_projects: ClassVar[bool] = False  # `build` is called once for all packages of a project
+    # Whether tests may run what a build left where git ignores it, which no digest of files tells.
+    needs_inputs_to_share: ClassVar[bool] = False
     measures: ClassVar[bool] = False  # whether `covered` can say what tests covered
 
     def is_project(self, folder: Folder, *, above: bool) -> bool:

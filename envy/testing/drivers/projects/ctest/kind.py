@@ -35,8 +35,10 @@ from envy.testing.drivers.projects.project import (
     SuiteProject,
     Tools,
 )
+from envy.testing.evidence import STATUS
 
 _DEFAULT_BUILD = "build"
+_CMAKE_CACHE = "CMakeCache.txt"  # the options with which the build was configured
 _PROGRAM = "program"  # JSON of the words, folder and variables of a GoogleTest program
 _NUMBERS = "numbers"  # JSON of the numbers of tests, by their names
 _LONGEST = "longest"  # of the limits of tests, in seconds
@@ -49,12 +51,13 @@ class CTestKind(TestKind):
 
     name = "ctest"
     builds_projects = True
+    needs_inputs_to_share = True
 
     def __init__(self) -> None:
         self._built: dict[Path, Path] = {}  # the scratch folder of the session, by project
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
-        """Return the programs; compilers are named by the build folder's cache."""
+        """Return the programs; `discover` adds the build folder's cache, which names compilers."""
         path = tools.environment_of(project).get("PATH", "")
         return [
             row for name in ("cmake", "ctest") for row in path_rows(name, path, project.folder)
@@ -77,6 +80,8 @@ class CTestKind(TestKind):
             listed = parse_listing(completed[1])
         except BadListing as error:
             raise NotTestable(str(error), hint="envy test needs CMake 3.21 or later") from error
+        # Configuring again with other options changes no file that git knows.
+        rests = ((STATUS, str(folder / _CMAKE_CACHE)),)
         found = []
         for words, where, variables, names in programs_of(listed):
             program = {"words": words, "folder": where or str(folder), "variables": variables}
@@ -87,6 +92,7 @@ class CTestKind(TestKind):
                     name=package_name(Path(words[0]), tools.root),
                     tests=tuple(dict.fromkeys(map(test_name, names))),
                     data={_PROGRAM: json.dumps(program)},
+                    rests=rests,
                 )
             )
         others = [test for test in listed if test.gtest is None]
@@ -100,6 +106,7 @@ class CTestKind(TestKind):
                     _NUMBERS: json.dumps(numbers),
                     _LONGEST: str(max((test.timeout for test in others), default=0.0)),
                 },
+                rests=rests,
             )
             if not listed:
                 own.problem = (
@@ -117,7 +124,7 @@ class CTestKind(TestKind):
 
     def _build(self, project: SuiteProject, tools: Tools) -> Path:
         folder = _build_folder(project)
-        if not (folder / "CMakeCache.txt").is_file():
+        if not (folder / _CMAKE_CACHE).is_file():
             if not (project.directory / "CMakeLists.txt").is_file():
                 raise SuiteBuildFailed(
                     f"there is neither a build in {folder} nor {project.directory}/CMakeLists.txt\n"

@@ -41,6 +41,7 @@ class GTestKind(TestKind):
     """Packages are programs; tests are those that they list."""
 
     name = "gtest"
+    needs_inputs_to_share = True
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return the programs."""
