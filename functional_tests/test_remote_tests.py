@@ -63,6 +63,13 @@ int test_alone(void) {
     return unlink("%s");
 }
 """
+OWN = """#include <unistd.h>
+int main(void) { return sleep(3); }
+"""
+SLOW = """#include <unistd.h>
+int test_slow(void) { sleep(3); return 0; }
+int test_then(void) { return 0; }
+"""
 REASONS = {
     ("test_b_segv", "signal SIGSEGV"), ("test_c_abort", "signal SIGABRT"),
     ("test_d_exit", "exit 0"), ("test_e_loop", "timeout"), ("test_f_wrong", ""),
@@ -196,6 +203,43 @@ def test_programs_at_once(native_project, tmp_path):
         run = native_project.envy(*words, "--remote-jobs", "2")
         assert how(run) == dict.fromkeys(names, ("remote", False))
         assert server.most_running == 1
+
+
+def test_time_limits(native_project):
+    """Limits of single tests, and that of a program with its own `main`, hold on a server."""
+    native_project.write("data/in.txt", "x")
+    native_project.write("lib/x_test.c", SLOW)
+    native_project.write("own/x_test.c", OWN)
+    native_project.write(
+        "envy.lua",
+        """packages = {}
+tests = {
+  native = { lib = { inputs = { "data" } }, own = { inputs = { "data" } } },
+  settings = { { package = "own", timeout = "1s" }, { test = "test_slow", timeout = "1s" } },
+}
+""",
+    )
+    with ExecutingServer() as server:
+        words = ("--remote", server.url, "--remote-exec", "--timeout", "600s")
+        run = native_project.envy("test", "--json", *words, code=1)
+        assert how(run) == dict.fromkeys(["lib", "own"], ("remote", False))
+        assert failures(run) == {("test_slow", "timeout"), ("main", "timeout")}
+        assert outcomes(run)["test_then"] == "pass"
+
+
+def test_time_limits_of_go(go_project):
+    """A Go package runs here if some of its tests have another time limit than the others."""
+    go_project.write("p/testdata/in.txt", "p")
+    go_project.test("p", READS % ("p", "p"))
+    go_project.write(
+        "envy.lua",
+        'packages = {}\ntests = { settings = { { test = "TestData", timeout = "500s" } } }\n',
+    )
+    with ExecutingServer() as server:
+        run = go_project.envy("test", "--json", "--remote", server.url, "--remote-exec")
+        assert how(run) == {"p": ("here", False)}
+        [kept] = run.named("test_kept_local")
+        assert kept["reason"] == "`timeout` of tests.settings limits some of its tests"
 
 
 def test_servers_that_fail(native_project):
