@@ -214,7 +214,7 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
-        if self._settings.jobs > 1:
+        if self._settings.jobs > 1 or self._settings.remote is not None:  # which has its own jobs
             order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)

@@ -235,8 +235,11 @@ class RemotePackage:
         environment: Mapping[str, str],
         outputs: Sequence[str] = (),
         is_pass: Callable[[Executed], bool] | None = None,
+        ends_itself: bool = True,
     ) -> Executed | None:
         """Run the binary with these words; return None if it has to run here.
+
+        The server ends what takes longer than `seconds`: later, if the program `ends_itself` then.
 
         With `is_pass`, a former success may be the answer if that says so: a test may end its
         process with the exit code 0.
@@ -247,7 +250,7 @@ class RemotePackage:
             files={**self._files, BINARY: binary},
             environment=environment,
             outputs=outputs,
-            timeout=seconds + _GRACE if seconds else 0.0,
+            timeout=seconds + _GRACE if seconds and ends_itself else seconds,
             reads_cache=is_pass is not None,
         )
         executed = self._tests.execute(self._package, action)
