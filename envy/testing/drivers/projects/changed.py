@@ -54,10 +54,21 @@ def cause_in_project(
         return ProjectCause(f"{found} changed")
     files = [subject for kind, subject in inputs if kind == FILE]
     folders = [subject for kind, subject in inputs if kind in _FOLDERS]
+    named = (_fixed_folder(root, pattern) for pattern in settings.inputs or ())
     return ProjectCause(
-        is_unsure=any(map(changes.ignores, files))
-        or not all(changes.contains(path) for path in (*files, *folders))
+        is_unsure=any(map(changes.cannot_tell, files))
+        or not all(map(changes.contains, folders))
+        or not all(map(changes.knows, named))
     )
+
+
+def _fixed_folder(root: Path, pattern: str) -> str:
+    """Return the folder that all matches of a pattern lie in, or what it names without a star."""
+    parts = pattern.split("/")
+    stars = (at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    fixed = "/".join(parts[: next(stars, len(parts))])
+    start = "/" if pattern.startswith("/") else str(root)
+    return os.path.normpath(f"{start}/{fixed}")
 
 
 def _of_patterns(patterns: Iterable[str], root: Path, changes: Changes) -> str:
