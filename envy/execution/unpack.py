@@ -24,6 +24,7 @@ from envy.content.brought import LeadsOutside, Parts
 from envy.content.count_files import CountFiles
 from envy.content.member_selection import MemberSelection
 from envy.content.spelling import SameToFileSystem
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.declarations.tables import StageTable
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
@@ -74,7 +75,7 @@ def take_unpacked_ahead(run: PhaseRun, *, strip: int) -> Unpacked | None:
     work.links.pop(ahead.root, None)
     work.unpacked = None
     if work.written is not None:
-        work.written.begin()
+        work.written = WrittenDigests(work.written.needles)
     return None
 
 

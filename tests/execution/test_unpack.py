@@ -8,6 +8,7 @@ import pytest
 
 from envy.content.arriving import Unpacked
 from envy.content.unpacked_size import UnpackedSize
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.sources import SourceItem
 from envy.execution.unpack import take_unpacked_ahead
 from envy.graph.recipe import Work
@@ -23,6 +24,7 @@ def test_what_is_taken(tmp_path, wrong):
     root.joinpath("file").touch()
     ahead = Unpacked(name="x.tar", root=str(root), plan=(ITEM, 1), count=1, seconds=0.0)
     work = Work(unpacked_ahead=ahead, unpacked=UnpackedSize(), links={str(root): {}})
+    work.written = written = WrittenDigests([b"/needle"])
     item = replace(ITEM, subdir="below") if wrong == "item" else ITEM
     work.fetched = {"y.tar" if wrong == "name" else "x.tar": item}
     run_dir = tmp_path / "stage" if wrong == "root" else root
@@ -31,4 +33,6 @@ def test_what_is_taken(tmp_path, wrong):
     assert taken == (None if wrong else ahead)
     assert [path.name for path in root.iterdir()] == ([] if wrong else ["file"])
     assert (work.unpacked is None) == (work.links == {}) == bool(wrong)
+    assert (work.written is written) == (not wrong)
+    assert work.written.needles == written.needles
     assert take_unpacked_ahead(run, strip=1) is None
