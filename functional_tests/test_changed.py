@@ -192,6 +192,9 @@ def test_other_kinds_are_selected_by_their_declared_inputs(suites):
     assert changed("./py") == ({"py"}, set())
 
 
+LINKED = 'packages = {}\ntests = { native = { far = { link = { "third/v.o" } } } }\n'
+
+
 def test_a_header_selects_exactly_the_native_packages_that_read_it(native_project):
     """The headers that sources were seen to read decide, in this repository or elsewhere."""
     project, git = native_project, GitFolder(native_project)
@@ -200,6 +203,12 @@ def test_a_header_selects_exactly_the_native_packages_that_read_it(native_projec
     project.write("include/near.h", "#define near 1\n")
     project.write("far/x_test.c", test.format("../../other", "far"))
     project.write("near/x_test.c", test.format("../include", "near"))
+    project.write("v.c", "int value(void) { return 0; }\n")
+    library = project.write("third/v.o", "")
+    words = [*project.compiler(), "-c", str(project.root / "v.c"), "-o", str(library)]
+    subprocess.run(words, check=True, env=project.environment())
+    project.write("envy.lua", LINKED)
+    project.write("far/y_test.c", "int value(void);\nint test_value(void) { return value(); }\n")
     git("init", "-q", "-b", "main")
     git.commit()
     here = {"PATH": f"{project.zig}:/usr/bin:/bin", "ENVY_TEST_SETTLE": "0"}
@@ -218,3 +227,8 @@ def test_a_header_selects_exactly_the_native_packages_that_read_it(native_projec
     run = project.envy_test("--changed", "main", "--explain", env=here)
     assert "; selected, because include/near.h changed" in run.out
     assert "far: not affected by changes since main" in run.out
+    with library.open("ab") as file:
+        file.write(b"x")  # no linker minds
+    run = project.envy_test("--changed", "main", "--explain", env=here)
+    assert "; selected, because third/v.o changed" in run.out
+    assert "building 1 package" in run.err

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from envy import masking
 from envy.events import EventBus
 from envy.sharing.result_names import OfferedResult, Offers
 from envy.testing.consulted import MOST
@@ -210,6 +211,40 @@ def test_a_result_is_taken_and_given(two, tmp_path):
     [stored] = shelf.stored
     assert project.encode() not in stored.events
     assert stored.evidence == right(shelf.asked[0])
+
+
+@pytest.fixture
+def secret():
+    """A value that envy knows as a secret."""
+    masking.remember(["hunter2secret"])
+    yield "hunter2secret"
+    masking.forget_all()
+
+
+def test_names_are_not_given_away(two, tmp_path, secret):
+    """Names of tests and files with a secret, or a path of this machine, keep a result here."""
+    shelf = OneShelf(lambda _key: b"", b"")
+    run, shared = found(shelf, two[1], tmp_path)
+    project = two[1].folders["<project>"]
+    cases = {
+        "the name of a test has a secret": event("run", test=f"T/{secret}"),
+        "the name of a test has a path of this machine": event("run", test=f"T/{project}/x"),
+        "its output has a secret": event("output", test="T", output=secret),
+    }
+    for reason, bad in cases.items():
+        shared.note(run, [bad, *PASS], {}, lambda: None)
+        assert run.unshared == reason
+    run.unshared = ""
+    shared.note(run, [event("run", test="T", key=f"in {project}"), *PASS], {}, lambda: None)
+    assert "path of this machine" in run.unshared
+    rows = facts(two[1], (FILE, f"{project}/{secret}"))
+    with pytest.raises(Unshared, match="the name of a file has a secret"):
+        rows_of(rows, two[1], {})
+    shared.flush(lambda: None)
+    assert shelf.stored == []
+    root = NamedPlaces({"<home>": "/root"})
+    assert root.are_in("T//root/x")
+    assert not root.are_in("TestUser/root")
 
 
 @pytest.mark.parametrize(

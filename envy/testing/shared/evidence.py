@@ -15,6 +15,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 
+from envy.masking import masked
 from envy.testing.consulted import MOST, Unkept
 from envy.testing.evidence import (
     FILE,
@@ -60,6 +61,8 @@ def rows_of(
         subject = _subject(fact, places)
         if "\t" in subject or "\n" in subject or not subject.isprintable():
             raise Unshared(f"a file has a strange name, {subject!r}")
+        if masked(subject) != subject:
+            raise Unshared("the name of a file has a secret")
         found[fact.kind, subject] = _shared_value(fact.kind, fact.value, fact.subject, places)
     return [(kind, value, subject) for (kind, subject), value in found.items()]
 

@@ -67,6 +67,13 @@ class NamedPlaces:
             return text
         return self._pattern.sub(lambda found: self._names[found[0]], text)
 
+    def are_in(self, text: str) -> bool:
+        """Return whether a text has the path of a folder; `TestUser/root` has none of `/root`."""
+        return self._pattern is not None and any(
+            found[0].count("/") > 1 or not text[: found.start()][-1:].isalnum()
+            for found in self._pattern.finditer(text)
+        )
+
     def named(self, path: str) -> str:
         """Return a path that begins with the name of its folder; "" if it lies elsewhere."""
         path = os.path.normpath(path)

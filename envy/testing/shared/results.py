@@ -38,6 +38,7 @@ _FORMAT = "envy-test 1"
 _MOST_EVENTS = 1_000_000
 _TOGETHER = 16 << 20  # bytes that wait to be stored
 _TEXTS = ("output", "path", "reason", "value")
+_NAMES = ("package", "test", "key", "import_path", "output_type", "signal")  # stay as they are
 _ACTIONS = ENDINGS | {"start", "run", "output", "pause", "cont", "bench", "attr", "artifacts"}
 Check = Callable[[], None]  # raises Cancelled
 
@@ -254,6 +255,8 @@ def _result_of(
     head = [_FORMAT, shared.digest, run.package.name]
     if any("\n" in text for text in head):
         raise Unshared("its name has two lines")
+    for name in {getattr(event, field) for event in events for field in _NAMES}:
+        _check_name(name, shared.places)
     text = "\n".join(as_json(_moved(event, shared.places)) for event in events)
     try:
         evidence = "\n".join([*head, encode_rows(rows)]).encode()
@@ -276,6 +279,14 @@ def _moved(event: StreamEvent, places: NamedPlaces) -> StreamEvent:
             raise Unshared("its output has a secret")
         changed[name] = places.text(text)
     return dataclasses.replace(event, time=0.0, **changed)
+
+
+def _check_name(text: str, places: NamedPlaces) -> None:
+    """Raise Unshared if a name is not the same on every machine, or holds a secret."""
+    if masked(text) != text:
+        raise Unshared("the name of a test has a secret")
+    if places.are_in(text):
+        raise Unshared("the name of a test has a path of this machine")
 
 
 def _evidence_of(data: bytes, shared: SharedKey, package: str) -> list[Row]:

@@ -25,6 +25,7 @@ from envy.host.process import ProcessSpec, run
 from envy.interpreter import released
 from envy.testing.drivers.native.advice import ONE_EXECUTABLE, Definition, defined_twice
 from envy.testing.drivers.native.commands import Commands, DirectCommands, Way
+from envy.testing.drivers.native.linked import LinkedFiles
 from envy.testing.drivers.native.module_text import (
     NativeTest,
     as_rows,
@@ -46,6 +47,7 @@ from envy.testing.drivers.native.units import (
 )
 
 EXECUTABLE, MODULE, OBJECT, TESTS = "package.test", "package.ll", "package.o", "tests.json"
+UNSETTLED = "unsettled-"  # begins the key of what is of use for one run only
 SIGNATURE = "a test is `int NAME(void)` or `void NAME(void)`"
 
 
@@ -66,6 +68,7 @@ class BuildTask:
     test_sources: Sequence[str]
     has_own_main: bool
     link_flags: Sequence[str] = ()
+    linked: LinkedFiles = field(default_factory=LinkedFiles)
     states: dict[str, UnitState] = field(default_factory=dict)  # by source
     parts: dict[str, Path] = field(default_factory=dict)  # bitcode by source
     messages: list[str] = field(default_factory=list)
@@ -117,7 +120,11 @@ class NativeBuilder:
             [task.states[unit.source].bitcode for unit in task.units],
             list(task.test_sources),
             list(task.link_flags),
+            *([rows] if (rows := self._linked_rows(task)) else []),
         )
+
+    def _linked_rows(self, task: BuildTask) -> list[str]:
+        return [f"{path}\0{self._digests.of(path)}" for path in task.linked.paths]
 
     def build(self, task: BuildTask) -> Path:
         """Build a package, and return its executable.
@@ -133,6 +140,7 @@ class NativeBuilder:
             return self._finish(task)
 
     def _finish(self, task: BuildTask) -> Path:
+        started = now_ns()
         task.key = self.key(task)
         kept = None if self._rebuild else self._kept(task)
         if kept is not None:
@@ -140,6 +148,9 @@ class NativeBuilder:
         folder = self._folder()
         files = {name: folder / name for name in (EXECUTABLE, MODULE, OBJECT, TESTS)}
         self._link(task, files)
+        if not all(self._digests.is_settled(path, started) for path in task.linked.paths):
+            # A library was replaced meanwhile: of use for this run only.
+            task.key = f"{UNSETTLED}{started}-{task.key}"
         self._store.keep(task.key, files)
         found = self._store.find(task.key, EXECUTABLE)
         if found is None:
@@ -212,7 +223,7 @@ class NativeBuilder:
             output = self._store.find(state.key, BITCODE) or output
         else:
             # It was edited meanwhile: of use for this run only.
-            state = replace(state, key=f"unsettled-{state.key}")
+            state = replace(state, key=f"{UNSETTLED}{state.key}")
         return state, output, said
 
     # -- from bitcode to an executable -----------------------------------------------------------

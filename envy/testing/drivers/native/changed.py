@@ -52,7 +52,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
     states = list(task.states.values())
     rows = recorded.values() if isinstance(recorded, dict) else ()
     read = dict.fromkeys(path for row in rows for path in recorded_files(row))
-    found = found or _first_of([*read, *(path for one in states for path, _ in one.files)], changes)
+    built_from = [path for one in states for path, _ in one.files]
+    found = found or _first_of([*read, *built_from, *task.linked.paths], changes)
     found = found or _of_inputs(detail.inputs, changes)
     found = (
         found or _of_includes(task, states, changes) or _of_library(directory, libraries, changes)
@@ -61,12 +62,8 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
         return ProjectCause(f"{found} changed")
     if len(states) < len(task.units):
         return ProjectCause("the headers that it includes are not known")
-    files = [
-        path
-        for state in states
-        for path, _ in state.files
-        if not path.startswith((str(RUNTIME), *_INSTALLED))
-    ]
+    used = (*built_from, *filter(os.path.isfile, task.linked.paths))
+    files = [path for path in used if not path.startswith((str(RUNTIME), *_INSTALLED))]
     rests = (str(directory), *map(str, detail.inputs), *files)
     return ProjectCause(
         is_unsure=any(map(changes.cannot_tell, rests))

@@ -25,10 +25,17 @@ from envy.testing.drivers.native.advice import (
     hidden_tests,
     spelled,
 )
-from envy.testing.drivers.native.build import EXECUTABLE, BuildFailed, BuildTask, NativeBuilder
+from envy.testing.drivers.native.build import (
+    EXECUTABLE,
+    UNSETTLED,
+    BuildFailed,
+    BuildTask,
+    NativeBuilder,
+)
 from envy.testing.drivers.native.changed import affected_packages
 from envy.testing.drivers.native.coverage import Coverage
 from envy.testing.drivers.native.libraries import NO_LIBRARIES, Libraries
+from envy.testing.drivers.native.linked import linked_files
 from envy.testing.drivers.native.package import NativePackage, detail_of, functions_of
 from envy.testing.drivers.native.remote import remote_inputs
 from envy.testing.drivers.native.results import basis_of, consulted_by, shared_key_of
@@ -144,6 +151,7 @@ class NativeDriver:
             test_sources=[spelled(folder, name) for name in source.tests],
             has_own_main=own_main,
             link_flags=extra.link,
+            linked=linked_files([*extra.link, *self._toolchain.linker_words()], str(self._root)),
         )
         task.messages += extra.problems
         task.messages += extra_mains(folder, source, functions, own_main=own_main)
@@ -253,7 +261,8 @@ class NativeDriver:
     def _write_record(self, run: PackageRun) -> None:
         detail = detail_of(run)
         task = detail.task
-        if any(state.key.startswith("unsettled-") for state in task.states.values()):
+        keys = (task.key, *(state.key for state in task.states.values()))
+        if any(key.startswith(UNSETTLED) for key in keys):
             return
         self._store.write_record(
             detail.record_key,
@@ -323,7 +332,7 @@ class NativeDriver:
         task = detail_of(run).task
         places = places.having({"<envy>": str(RUNTIME), "<toolchain>": str(self._toolchain.root)})
         return shared_key_of(
-            run, task.units, task.link_flags, self._toolchain, self._settings,
+            run, task, self._toolchain, self._settings,
             environment=self._environment, places=places, count=self._count,
         )  # fmt: skip
 
@@ -334,7 +343,7 @@ class NativeDriver:
         own = str(run.package.directory)  # is added with all that is in it
         return consulted_by(
             run.package.directory,
-            detail.task.states.values(),
+            detail.task,
             [folder for folder in folders if folder not in {own, str(RUNTIME)}],
             detail.inputs,
             since=since,

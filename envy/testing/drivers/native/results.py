@@ -13,8 +13,10 @@ from pathlib import Path
 from envy.cache.names import ASSET, MARKER
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
+from envy.testing.drivers.native.build import BuildTask
+from envy.testing.drivers.native.linked import not_alone
 from envy.testing.drivers.native.toolchain import NativeToolchain
-from envy.testing.drivers.native.units import DISPATCHER, Unit, UnitState
+from envy.testing.drivers.native.units import DISPATCHER
 from envy.testing.evidence import (
     FILE,
     FOLDER,
@@ -28,7 +30,7 @@ from envy.testing.evidence import (
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
 from envy.testing.shared.evidence import content_of
-from envy.testing.shared.places import NamedPlaces, SharedKey
+from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
 _VERSION = "native-result-1"
 MOST_FILES = 5_000  # below a package's folder
@@ -55,8 +57,7 @@ def key_of(
 
 def shared_key_of(
     run: PackageRun,
-    units: Iterable[Unit],
-    link_flags: Sequence[str],
+    task: BuildTask,
     toolchain: NativeToolchain,
     settings: RunSettings,
     *,
@@ -66,15 +67,24 @@ def shared_key_of(
 ) -> SharedKey:
     """Return what decides a result on any machine before anything is built.
 
-    The contents of the sources and of what they include are part of what the result rests on.
+    The contents of the sources, of what they include and of the libraries that are linked are part
+    of what the result rests on.
+
+    Raises:
+        Unshared: what is linked is not known.
     """
+    if task.linked.open_words:
+        raise Unshared(f"nothing tells which files {task.linked.open_words[0]} links")
+    leads_on = not_alone(task.linked.paths)
+    if leads_on:
+        raise Unshared(f"{leads_on} is linked, and may load other files")
     programs = [toolchain.program, *([toolchain.linker] if toolchain.linker else [])]
     texts = [
         *(f"{program} {content_of(os.path.realpath(program))}" for program in programs),
         *toolchain.target,
         f"{toolchain.name} {toolchain.version} {toolchain.coverage} {toolchain.sanitize}",
-        *(f"{unit.source} {' '.join(unit.flags)}" for unit in units),
-        *link_flags,
+        *(f"{unit.source} {' '.join(unit.flags)}" for unit in task.units),
+        *task.link_flags,
         content_of(DISPATCHER),
         *_texts_of(run, settings, environment, count=count),
     ]
@@ -106,7 +116,7 @@ def counting(environment: Mapping[str, str]) -> list[str]:
 
 def consulted_by(
     directory: Path,
-    states: Iterable[UnitState],
+    task: BuildTask,
     folders: Iterable[str],
     inputs: Iterable[Path],
     *,
@@ -120,9 +130,11 @@ def consulted_by(
         Unkept: There are too many, or one changed during the run.
     """
     rows = Collector({}, since)
-    for state in states:
+    for state in task.states.values():
         for path, _ in state.files:
             rows.add(FILE, path)
+    for path in task.linked.paths:
+        rows.add(FILE, path)
     for folder in folders:
         rows.add(LISTING, folder)
     count = 0

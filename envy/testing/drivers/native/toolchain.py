@@ -101,7 +101,11 @@ class NativeToolchain:
             str(output),
             *flags,
         ]
-        return [*words, "-lm", "-lpthread", "-ldl", *self._flags("LDFLAGS")]
+        return [*words, "-lm", "-lpthread", "-ldl", *self.linker_words()]
+
+    def linker_words(self) -> list[str]:
+        """Return the words of LDFLAGS."""
+        return self._flags("LDFLAGS")
 
     def _words(self, *, cxx: bool) -> list[str]:
         return [*self._flags("CPPFLAGS"), *self._flags("CXXFLAGS" if cxx else "CFLAGS")]
