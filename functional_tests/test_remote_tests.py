@@ -225,6 +225,9 @@ tests = {
         assert how(run) == dict.fromkeys(["lib", "own"], ("remote", False))
         assert failures(run) == {("test_slow", "timeout"), ("main", "timeout")}
         assert outcomes(run)["test_then"] == "pass"
+        server.fault = lambda called: "queue" if called == "Execute" else ""
+        run = native_project.envy("test", "--json", *words, "--total-timeout", "3s", code=1)
+        assert {row["Reason"] for row in events_of(run) if row.get("Reason")} == {"total-timeout"}
 
 
 def test_time_limits_of_go(go_project):
