@@ -21,6 +21,9 @@ class Executor:
     def check(self):
         pass
 
+    def is_news(self, error):
+        return True
+
     def execute(self, action, check, on_stage):
         self.ends_at = action.ends_at
         self.said += self.describe_waits()

@@ -25,7 +25,7 @@ from buildgrid.common.protos.google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from envy.errors import FetchError
+from envy.errors import EnvyError, FetchError
 from envy.limits import TEST_RESULT
 from envy.sharing.actions import Executed, NotExecuted, RemoteAction
 from envy.sharing.remote.blobs import Blobs
@@ -83,6 +83,10 @@ class RemoteExecution:
         """
         if not self._server.capabilities().execution_capabilities.exec_enabled:
             raise NotExecuted(f"{self.shown} executes nothing", uri=self.shown)
+
+    def is_news(self, error: EnvyError) -> bool:
+        """Return whether an error is to be reported, which nobody else has done."""
+        return self._server.is_news(error)
 
     def execute(
         self,

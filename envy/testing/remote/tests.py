@@ -44,6 +44,9 @@ class Executor(Protocol):
     def check(self) -> None:
         """Raise a FetchError if it executes nothing."""
 
+    def is_news(self, error: EnvyError) -> bool:
+        """Return whether an error of it is to be reported."""
+
     def execute(
         self,
         action: RemoteAction,
@@ -222,7 +225,7 @@ class RemoteTests:
         message = error.message.partition("\n")[0]
         with self._lock:
             is_first, self._why_off = not self._why_off, self._why_off or message
-        if is_first:
+        if is_first and self._executor is not None and self._executor.is_news(error):
             hint = f" ({error.hint})" if error.hint else ""
             self._warn(f"{message}{hint}; the tests run here")
 
