@@ -225,6 +225,9 @@ tests = {
         assert how(run) == dict.fromkeys(["lib", "own"], ("remote", False))
         assert failures(run) == {("test_slow", "timeout"), ("main", "timeout")}
         assert outcomes(run)["test_then"] == "pass"
+        server.fault = lambda called: "queue" if called == "Execute" else ""
+        run = native_project.envy("test", "--json", *words, "--total-timeout", "3s", code=1)
+        assert {row["Reason"] for row in events_of(run) if row.get("Reason")} == {"total-timeout"}
 
 
 def test_time_limits_of_go(go_project):
@@ -262,6 +265,7 @@ def test_servers_that_fail(native_project):
             assert how(run) == {"lib": ("here", False)}
             assert reason in run.named("test_kept_local")[0]["reason"]
             assert run.err.count("the tests run here") == (fault == "unavailable")
+            assert run.err.count("warning:") == (fault == "unavailable")
         server.fault = lambda _called: ""
         server.started.clear()
         remote = ("--remote", server.url, "--remote-exec")
@@ -271,9 +275,12 @@ def test_servers_that_fail(native_project):
         out, err = process.communicate(timeout=300)
         assert process.returncode == 130, (out, err)
         assert list(server.operations.values())[-1].ended.wait(300)
-    gone = native_project.envy(*words)
-    assert gone.err.count("the tests run here") == 1
-    assert how(gone) == {"lib": ("here", False)}
+    looks_up = (*words[:5], "--run", "exits|passes")  # results, too, which --rerun does not
+    for some, code in ((words, 0), (looks_up, 1)):
+        gone = native_project.envy(*some, code=code)
+        assert gone.err.count("warning:") == 1
+        assert "cannot be reached" in gone.err
+        assert how(gone) == {"lib": ("here", False)}
     refused = native_project.envy("test", "--remote-exec", code=2)
     assert "--remote-exec needs a server" in refused.err
     env = {"ENVY_REMOTE_PLATFORM": "linux"}

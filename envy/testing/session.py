@@ -81,12 +81,14 @@ class TestSession:
         self._children.terminate_all()
 
     def describe_waits(self) -> list[str]:
-        """Return a line for each running program."""
+        """Return a line for each running program, here and on a server."""
         now = time.monotonic()
-        return [
+        here = [
             f"{child.label}: runs {child.command} (pid {child.pid}, {now - child.started:.0f} s)"
             for child in self._children.running()
         ]
+        remote = self._settings.remote
+        return here + (remote.describe_waits() if remote is not None else [])
 
     def run(self, patterns: Sequence[str]) -> SessionResult:
         """Run the tests that match the patterns.

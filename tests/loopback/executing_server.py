@@ -168,6 +168,15 @@ class _Execution(services.ExecutionServicer):
             self.server.blobs.pop(name)
         if fault == "no-operation":
             return
+        if fault == "queue":  # for ever, as no worker has what it asks for
+            waiting = operations_pb2.Operation(name="waiting")
+            stage = reapi.ExecutionStage.QUEUED
+            waiting.metadata.Pack(reapi.ExecuteOperationMetadata(stage=stage))
+            yield waiting
+            gone = threading.Event()
+            if context.add_callback(gone.set):
+                gone.wait()
+            return
         operation = _Operation(self.server, f"op/{len(self.server.operations)}", name)
         self.server.operations[operation.name] = operation
         yield operation.message()
