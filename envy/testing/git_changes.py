@@ -16,7 +16,12 @@ from envy.testing.changes import ADDED, EDITED, REMOVED, Changes
 from envy.testing.git_conversions import converted_files
 from envy.testing.ignoring import is_of_tools
 
-_VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_VARIABLES = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "LC_ALL": "C",
+}
 _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.checkStat=default")
 _SINCE_FORK = "..."
 _OMIT = "omit --changed to run all tests"

@@ -15,7 +15,7 @@ _NOTHING = frozenset({"unspecified", "unset"})
 _ANY_OF_THEM = f":(exclude,attr:{' '.join(f'!{name}' for name in _ATTRIBUTES)})"
 _MOST_NAMES = 1000  # in one command line
 _LARGE = 16 << 20  # bytes; a larger file is not read
-_OFF = frozenset({"", "false", "no", "off", "0"})
+_OFF = frozenset({"false", "no", "off", "0"})
 
 Call = Callable[[Sequence[str]], bytes]
 

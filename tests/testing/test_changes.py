@@ -15,7 +15,7 @@ from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_list import GoPackage
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project, names_match
 from envy.testing.drivers.projects.project import SuiteProject
-from envy.testing.evidence import FILE, LISTING, VARIABLE, Fact
+from envy.testing.evidence import FILE, LISTING, STATUS, VARIABLE, Fact
 from envy.testing.git_changes import find_changes
 from envy.testing.package import PackageRun, TestPackage
 
@@ -140,6 +140,7 @@ def test_git_cannot_tell_of_a_file_that_it_converts(tmp_path):
     top = tmp_path / "repository"
     top.mkdir()
     variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    variables["GIT_LITERAL_PATHSPECS"] = "1"  # as users may set it
 
     def git(*words):
         subprocess.run(["git", *words], cwd=top, env=variables, check=True, capture_output=True)
@@ -168,11 +169,11 @@ def test_git_cannot_tell_of_a_file_that_it_converts(tmp_path):
     assert "plain" in doubtful()
 
 
-def cause(found, root, inputs):
+def cause(found, root, inputs, programs=()):
     """Return why a project in `p` is affected that has no input but what `inputs` names."""
     settings = SuiteSettings(name="x", kind="command", inputs=inputs)
     project = SuiteProject(directory=root / "p", settings=settings)
-    return cause_in_project(project, [], [], found, root=root)
+    return cause_in_project(project, [], programs, found, root=root)
 
 
 def test_inputs_that_git_does_not_look_at_are_unsure_without_a_change(tmp_path):
@@ -185,6 +186,10 @@ def test_inputs_that_git_does_not_look_at_are_unsure_without_a_change(tmp_path):
         assert cause(nothing, tmp_path, inputs) == ProjectCause(), inputs
     for inputs in (["../other/*.toml"], ["p", "../other"], ["build/*.cfg"], ["build/x"], ["/*/x"]):
         assert cause(nothing, tmp_path, inputs) == ProjectCause(is_unsure=True), inputs
+    (tmp_path / "build/cache").write_text("x")
+    for kind, is_unsure in ((STATUS, True), (FILE, False)):  # configured, or installed
+        rows = [(kind, f"{tmp_path}/build/cache")]
+        assert cause(nothing, tmp_path, None, rows).is_unsure is is_unsure
     other = replace(nothing, project="envy.lua changed")
     assert cause(other, tmp_path, None).text == "envy.lua changed"
     doubtful = replace(nothing, doubtful=frozenset([f"{tmp_path}/p/x"]))
