@@ -152,7 +152,7 @@ class EditedRepository(Project):
         (self.root / ".git").mkdir()
         for name, text in FIXED.items():
             kind = {folder: kind for kind, folder in FOLDERS.items()}.get(name.partition("/")[0])
-            if kind in kinds or kind is None:
+            if kind in kinds or (kind is None and (name != "go.mod" or "go" in kinds)):
                 self.write(name, text)
         self._write_manifest()
         for kind in kinds:

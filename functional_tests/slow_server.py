@@ -12,7 +12,8 @@ class SlowServer:
     """Sends `first` bytes of `data`, then a byte now and then until `go_on()`, then the rest.
 
     A part of the end is sent at once, or when `answers_for_end` is set. With `breaks`, the
-    connection ends in place of the rest.
+    connection ends in place of the rest. `others` are files that are sent at once, by path. With
+    `surplus`, what continues the file is followed by these bytes as soon as `go_further()`.
     """
 
     def __init__(self):
@@ -21,6 +22,9 @@ class SlowServer:
         self.first = 1 << 62
         self.go_on = lambda: True
         self.breaks = False
+        self.others = {}
+        self.surplus = b""
+        self.go_further = lambda: True
         self.answers_for_end = threading.Event()
         self.answers_for_end.set()
         self.went_on = False  # whether `go_on` has ever returned true
@@ -42,7 +46,12 @@ class SlowServer:
             try:
                 while b"\r\n\r\n" not in request:
                     request += connection.recv(65536) or b"\r\n\r\n"
-                self._send(connection, request)
+                other = self.others.get(request.split()[1].decode())
+                if other is None:
+                    self._send(connection, request)
+                else:
+                    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+                    connection.sendall(head % len(other) + other)
             except OSError:
                 pass
 
@@ -55,11 +64,13 @@ class SlowServer:
             start = int(wanted[1])
             stop = int(wanted[2]) + 1 if wanted[2] else stop
             status, extra = "206 Part", f"Content-Range: bytes {start}-{stop - 1}/{len(data)}\r\n"
+        is_end = wanted and wanted[2]
+        surplus = self.surplus if start and not is_end else b""
+        length = stop - start + len(surplus)
         connection.sendall(
-            f"HTTP/1.1 {status}\r\nContent-Length: {stop - start}\r\nAccept-Ranges: bytes\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nAccept-Ranges: bytes\r\n"
             f'ETag: "{version}"\r\nConnection: close\r\n{extra}\r\n'.encode()
         )
-        is_end = wanted and wanted[2]
         if is_end:
             self.answers_for_end.wait(_LONGEST)
         held = start if is_end else max(start, self.first)
@@ -79,6 +90,17 @@ class SlowServer:
             self.breaks = False
             return
         connection.sendall(data[at:stop])
+        if surplus:
+            self._send_surplus(connection, surplus)
+
+    def _send_surplus(self, connection, surplus):
+        self.surplus = b""
+        waiting = threading.Event()
+        for _ in range(_LONGEST * 50):
+            if self.go_further():
+                break
+            waiting.wait(0.02)
+        connection.sendall(surplus)
 
     def close(self):
         self._listening.close()

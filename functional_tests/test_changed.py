@@ -101,27 +101,26 @@ def test_go_packages_that_changes_cannot_affect_are_left_out(repository):
     def only(*names):
         return set(names), everything - set(names)
 
+    assert changed() == (everything, set())  # what they read is not known
+    project.write("notes.txt", "x")
     run = project.envy_test("--changed", "main", "--junit", str(project.root.parent / "x.xml"))
     assert run.out.startswith("4 packages not affected by changes since main\nnothing to run, ")
     assert "testsuite " not in (project.root.parent / "x.xml").read_text()
-    project.write("notes.txt", "x")  # nobody is known not to read it
-    assert changed() == (everything, set())
     project.write("shared/data.txt", "good!")
-    assert changed() == only("reads")
     git("add", "-A")
     project.write("q/x_test.go", PLAIN.format("q") + "// more\n")  # of q alone
     assert changed("--rerun") == only("reads", "q")
     git("checkout", "-qb", "work")
     git("commit", "-qam", "x")
     git("mv", "q/q.go", "q/z.go")
-    assert changed("--run", "TestUse") == (everything, set())  # a selection of its own
-    assert changed("./q", "./r") == (set("qr"), set())
-    run = project.envy_test("--explain", "--changed", "main")
-    assert "m/r: cached, nothing changed since it passed; selected, because q/q.go changed" in (
+    assert changed("--run", "TestIt", "./embeds") == ({"embeds"}, set())  # its own selection
+    run = project.envy_test("--explain", "--changed", "main", "./r", "./reads", "./embeds")
+    assert "; selected, because q/q.go changed" in run.out
+    assert "m/reads: cached, nothing changed since it passed; selected, because shared/data" in (
         run.out
     )
     assert "example.com/m/embeds: not affected by changes since main" in run.out
-    assert "1 package not affected by changes since main\n3 passed, 0 failed" in run.out
+    assert "1 package not affected by changes since main\n2 passed, 0 failed" in run.out
     git.commit()
     git("checkout", "-qB", "main")
     (project.root / "embeds/a/one.txt").rename(project.root / "embeds/a/two.txt")
@@ -173,16 +172,17 @@ def test_other_kinds_are_selected_by_their_declared_inputs(suites):
     tree = type(suites)(suites.root.parent / "tree")
     tree.cache = suites.cache
 
-    def changed(*words):
-        return ran(tree.envy_test("--json", "--changed", "main", *words))
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins of this run are not needed
 
-    assert changed() == (set(), {"py", "e2e", "tool"})
-    tree.write("README.md", "of nothing\n")
+    def changed(*words):
+        return ran(tree.envy_test("--json", "--changed", "main", *words, env=quick))
+
     assert changed() == ({"tool"}, {"py", "e2e"})  # what the recipe's tests read is not known
+    tree.write("README.md", "of nothing\n")
     assert changed() == (set(), {"py", "e2e", "tool"})
     tree.write("py/helper.py", "# new\n")
     (tree.root / "conf/one.toml").unlink()
-    run = tree.envy_test("--changed", "main", "--explain")
+    run = tree.envy_test("--changed", "main", "--explain", env=quick)
     assert (
         "py: ran, because this command has no earlier result of it; selected, because " in run.out
     )
@@ -190,41 +190,45 @@ def test_other_kinds_are_selected_by_their_declared_inputs(suites):
     assert "selected, because conf/one.toml changed\n" in run.out
     assert "1 package not affected by changes since main\n2 passed" in run.out
     tree.write("envy.lua", MANIFEST + "-- more\n")
-    (tree.root / "py/helper.py").unlink()
-    assert changed("./py") == ({"py"}, set())
+    tree.write("conf/one.toml", "x = 1\n")
+    assert changed("./e2e") == ({"e2e"}, set())
 
 
-LINKED = 'packages = {}\ntests = { native = { one = { link = { "third/v.o" } } } }\n'
+LINKED = 'packages = {}\ntests = { native = { far = { link = { "third/v.o" } } } }\n'
 
 
 def test_a_header_selects_exactly_the_native_packages_that_read_it(native_project):
-    """The headers that sources were seen to read decide, and what the manifest says of a folder."""
+    """The headers that sources were seen to read decide, in this repository or elsewhere."""
     project, git = native_project, GitFolder(native_project)
-    test = '#include "../include/{0}.h"\nint test_it(void) {{ return {0} - 1; }}\n'
-    for name in ("one", "two"):
-        project.write(f"include/{name}.h", f"#define {name} 1\n")
-        project.write(f"{name}/x_test.c", test.format(name))
+    test = '#include "{0}/{1}.h"\nint test_it(void) {{ return {1} - 1; }}\n'
+    project.write("../other/far.h", "#define far 1\n")
+    project.write("include/near.h", "#define near 1\n")
+    project.write("far/x_test.c", test.format("../../other", "far"))
+    project.write("near/x_test.c", test.format("../include", "near"))
     project.write("v.c", "int value(void) { return 0; }\n")
     library = project.write("third/v.o", "")
     words = [*project.compiler(), "-c", str(project.root / "v.c"), "-o", str(library)]
     subprocess.run(words, check=True, env=project.environment())
     project.write("envy.lua", LINKED)
-    project.write("one/y_test.c", "int value(void);\nint test_value(void) { return value(); }\n")
+    project.write("far/y_test.c", "int value(void);\nint test_value(void) { return value(); }\n")
     git("init", "-q", "-b", "main")
     git.commit()
-    here = {"PATH": f"{project.zig}:/usr/bin:/bin"}
+    here = {"PATH": f"{project.zig}:/usr/bin:/bin", "ENVY_TEST_SETTLE": "0"}
 
     def changed(*words):
         return ran(project.envy_test("--json", "--changed", "main", *words, env=here))
 
+    assert changed() == ({"far", "near"}, set())  # no header is known
     project.write("notes.txt", "x\n")
-    assert changed() == ({"one", "two"}, set())  # no header is known
-    assert changed() == (set(), {"one", "two"})
-    git("mv", "include/two.h", "include/old.h")
-    project.write("include/two.h", "#define two (1)\n")
+    assert changed() == (set(), {"far", "near"})
+    (project.root / "notes.txt").unlink()
+    project.write("../other/far.h", "#define far (1)\n")  # git shows no change
+    assert changed() == ({"far"}, {"near"})
+    git("mv", "include/near.h", "include/old.h")
+    project.write("include/near.h", "#define near (1)\n")
     run = project.envy_test("--changed", "main", "--explain", env=here)
-    assert "; selected, because include/two.h changed" in run.out
-    assert "one: not affected by changes since main" in run.out
+    assert "; selected, because include/near.h changed" in run.out
+    assert "far: not affected by changes since main" in run.out
     with library.open("ab") as file:
         file.write(b"x")  # no linker minds
     run = project.envy_test("--changed", "main", "--explain", env=here)

@@ -41,6 +41,35 @@ int test_exits(void) { _exit(0); }
 int test_passes(void) { return 0; }
 int test_sleeps(void) { sleep(600); return 0; }
 """
+# Each program comes to its place, and waits until as many are there as are to run at once.
+MEETS = """#include <stdio.h>
+#include <unistd.h>
+int test_meets(void) {
+    char path[4096];
+    for (int number = 0; number < %d; number++) {
+        snprintf(path, sizeof path, "%s/%%d", number);
+        if (number == %d) fclose(fopen(path, "w"));
+        else while (access(path, F_OK)) usleep(1000);
+    }
+    return 0;
+}
+"""
+ALONE = """#include <fcntl.h>
+#include <unistd.h>
+int test_alone(void) {
+    int lock = open("%s", O_CREAT | O_EXCL, 0600);
+    if (lock < 0) return 1;
+    usleep(200000);
+    return unlink("%s");
+}
+"""
+OWN = """#include <unistd.h>
+int main(void) { return sleep(3); }
+"""
+SLOW = """#include <unistd.h>
+int test_slow(void) { sleep(3); return 0; }
+int test_then(void) { return 0; }
+"""
 REASONS = {
     ("test_b_segv", "signal SIGSEGV"), ("test_c_abort", "signal SIGABRT"),
     ("test_d_exit", "exit 0"), ("test_e_loop", "timeout"), ("test_f_wrong", ""),
@@ -149,6 +178,73 @@ def test_hostile_c_in_a_sandbox(native_project, executor):
     assert any(row.get("Output") == "fine\n" for row in events_of(again))
 
 
+def test_programs_at_once(native_project, tmp_path):
+    """--remote-jobs counts programs on the server, whatever --jobs is; `serial` ones run alone."""
+    names = ["a", "b"]
+    native_project.write("data/in.txt", "x")
+    inputs = ", ".join(f'{name} = {{ inputs = {{ "data" }} }}' for name in names)
+    manifest = f"packages = {{}}\ntests = {{ native = {{ {inputs} }}%s }}\n"
+    native_project.write("envy.lua", manifest % "")
+    places = tmp_path / "places"
+    places.mkdir()
+    for number, name in enumerate(names):
+        native_project.write(f"{name}/x_test.c", MEETS % (len(names), places, number))
+    with ExecutingServer() as server:
+        words = ("test", "--json", "--remote", server.url, "--remote-exec", "--jobs", "1")
+        run = native_project.envy(*words, "--remote-jobs", "2", "--timeout", "60s")
+        assert how(run) == dict.fromkeys(names, ("remote", False))
+        assert server.most_running == 2
+        server.most_running = 0
+        rules = ', settings = { { package = "*", serial = true } }'
+        native_project.write("envy.lua", manifest % rules)
+        lock = tmp_path / "lock"
+        for name in names:
+            native_project.write(f"{name}/x_test.c", ALONE % (lock, lock))
+        run = native_project.envy(*words, "--remote-jobs", "2")
+        assert how(run) == dict.fromkeys(names, ("remote", False))
+        assert server.most_running == 1
+
+
+def test_time_limits(native_project):
+    """Limits of single tests, and that of a program with its own `main`, hold on a server."""
+    native_project.write("data/in.txt", "x")
+    native_project.write("lib/x_test.c", SLOW)
+    native_project.write("own/x_test.c", OWN)
+    native_project.write(
+        "envy.lua",
+        """packages = {}
+tests = {
+  native = { lib = { inputs = { "data" } }, own = { inputs = { "data" } } },
+  settings = { { package = "own", timeout = "1s" }, { test = "test_slow", timeout = "1s" } },
+}
+""",
+    )
+    with ExecutingServer() as server:
+        words = ("--remote", server.url, "--remote-exec", "--timeout", "600s")
+        run = native_project.envy("test", "--json", *words, code=1)
+        assert how(run) == dict.fromkeys(["lib", "own"], ("remote", False))
+        assert failures(run) == {("test_slow", "timeout"), ("main", "timeout")}
+        assert outcomes(run)["test_then"] == "pass"
+        server.fault = lambda called: "queue" if called == "Execute" else ""
+        run = native_project.envy("test", "--json", *words, "--total-timeout", "3s", code=1)
+        assert {row["Reason"] for row in events_of(run) if row.get("Reason")} == {"total-timeout"}
+
+
+def test_time_limits_of_go(go_project):
+    """A Go package runs here if some of its tests have another time limit than the others."""
+    go_project.write("p/testdata/in.txt", "p")
+    go_project.test("p", READS % ("p", "p"))
+    go_project.write(
+        "envy.lua",
+        'packages = {}\ntests = { settings = { { test = "TestData", timeout = "500s" } } }\n',
+    )
+    with ExecutingServer() as server:
+        run = go_project.envy("test", "--json", "--remote", server.url, "--remote-exec")
+        assert how(run) == {"p": ("here", False)}
+        [kept] = run.named("test_kept_local")
+        assert kept["reason"] == "`timeout` of tests.settings limits some of its tests"
+
+
 def test_servers_that_fail(native_project):
     """What a server does not execute runs here, after one warning; Ctrl-C ends what it executes."""
     write_c(native_project, ODD)
@@ -169,6 +265,7 @@ def test_servers_that_fail(native_project):
             assert how(run) == {"lib": ("here", False)}
             assert reason in run.named("test_kept_local")[0]["reason"]
             assert run.err.count("the tests run here") == (fault == "unavailable")
+            assert run.err.count("warning:") == (fault == "unavailable")
         server.fault = lambda _called: ""
         server.started.clear()
         remote = ("--remote", server.url, "--remote-exec")
@@ -178,9 +275,12 @@ def test_servers_that_fail(native_project):
         out, err = process.communicate(timeout=300)
         assert process.returncode == 130, (out, err)
         assert list(server.operations.values())[-1].ended.wait(300)
-    gone = native_project.envy(*words)
-    assert gone.err.count("the tests run here") == 1
-    assert how(gone) == {"lib": ("here", False)}
+    looks_up = (*words[:5], "--run", "exits|passes")  # results, too, which --rerun does not
+    for some, code in ((words, 0), (looks_up, 1)):
+        gone = native_project.envy(*some, code=code)
+        assert gone.err.count("warning:") == 1
+        assert "cannot be reached" in gone.err
+        assert how(gone) == {"lib": ("here", False)}
     refused = native_project.envy("test", "--remote-exec", code=2)
     assert "--remote-exec needs a server" in refused.err
     env = {"ENVY_REMOTE_PLATFORM": "linux"}

@@ -1,17 +1,22 @@
 """A file that is read while it is being written, from its begin to its end, by a download.
 
 Readers wait for what has not arrived. A zip has its list of names at the end: while the list is
-being read, what is missing may be asked for; `is_confirmed` then compares that with the file.
+being read, what is missing may be asked for; `is_confirmed` then compares that with what arrived.
+That all bytes arrived says nothing of the file that the download ends with: a digest may be wrong,
+and another content may take the place of this one, even after its last byte. So what readers made
+of it is worth something only if `is_accepted` says so in the end, under the digest of that file.
 
 Guarantees
-  Whatever readers got, if `is_confirmed` returns true, are the bytes of the whole file.
+  If `is_accepted` and `is_confirmed` return true, readers got the bytes of a file with that digest.
+  What was given up is never accepted, in whatever order things happen.
   No reader waits any more after `end` or `give_up`.
 """
 
+import contextlib
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,9 +37,14 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """An archive that was unpacked while it arrived: its name, and its number of files."""
+    """An archive that was unpacked while it arrived: its name, and its number of files.
+
+    `plan` is what was unpacked of it below `root`, to compare with what a stage unpacks.
+    """
 
     name: str
+    root: str
+    plan: object
     count: int
     seconds: float
 
@@ -48,18 +58,48 @@ class Follower(Protocol):
     def start(self, arriving: "Arriving") -> None:
         """Read in another thread, and close the file in the end; called once."""
 
+    def accept(self, sha256: str) -> None:
+        """Know the digest of the file that was verified, and that is there now."""
+
+    def give_up(self) -> None:
+        """Know that what may have been read is not the file; another address may have it."""
+
+
+@contextlib.contextmanager
+def giving_up(follower: Follower | None) -> Iterator[None]:
+    """Let a follower give up if the block ends with an error."""
+    try:
+        yield
+    except BaseException:
+        if follower is not None:
+            follower.give_up()
+        raise
+
 
 class Arriving:
-    """The `total` bytes of a file that another thread writes, of which some have arrived."""
+    """The `total` bytes of a file that another thread writes, of which some have arrived.
 
-    def __init__(self, path: str, descriptor: int, total: int, ask_for: AskFor) -> None:
+    The event is set once readers have given up, for whoever answers what they ask for.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        descriptor: int,
+        total: int,
+        ask_for: AskFor,
+        given_up: threading.Event | None = None,
+    ) -> None:
         self.path = path
         self.total = total
         self._descriptor = os.dup(descriptor)
         self._ask_for = ask_for
         self._arrived = 0
-        self._is_given_up = self._is_asking = False
+        self._given_up = given_up or threading.Event()  # never cleared
+        self._is_asking = False
         self._may_ask = True
+        self._sha256 = ""  # of all that arrived, once that is all
+        self.is_left = False  # whether nobody waits for a reader that waits for an answer
         self._changed = threading.Condition()
         self._asked: list[tuple[int, bytes]] = []  # offsets, and what is there
 
@@ -70,15 +110,25 @@ class Arriving:
     # -- for whoever writes it -------------------------------------------------------------------
 
     def note(self, arrived: int) -> None:
-        """Let readers have the first `arrived` bytes, which are written."""
+        """Let readers have the first `arrived` bytes, which are written.
+
+        More than the whole file, or fewer than before, are another file.
+        """
         with self._changed:
+            if not self._arrived <= arrived <= self.total or self._sha256:
+                self._given_up.set()
             self._arrived = arrived
             self._changed.notify_all()
+
+    def end(self, sha256: str) -> None:
+        """Tell the digest of what arrived, now that nothing follows."""
+        with self._changed:
+            self._sha256 = sha256
 
     def give_up(self) -> None:
         """Let every reader fail: the file will be another, or none."""
         with self._changed:
-            self._is_given_up = True
+            self._given_up.set()
             self._changed.notify_all()
 
     def give_up_asking(self) -> bool:
@@ -88,9 +138,23 @@ class Arriving:
         """
         with self._changed:
             self._may_ask = False
-            self._is_given_up = self._is_given_up or self._is_asking
+            self.is_left = self._is_asking
+            if self.is_left:
+                self._given_up.set()
             self._changed.notify_all()
-            return self._is_asking
+            return self.is_left
+
+    def is_accepted(self, sha256: str) -> bool:
+        """Return whether what arrived is the whole of a file that was verified under a digest.
+
+        False if that is "", or once anything was given up.
+        """
+        with self._changed:
+            return (
+                not self._given_up.is_set()
+                and self._arrived == self.total
+                and self._sha256 == sha256 != ""
+            )
 
     # -- for readers, in any thread --------------------------------------------------------------
 
@@ -118,10 +182,10 @@ class Arriving:
         return self.pread(min(size, self._arrived - at), at) if at < self._arrived else b""
 
     def _wait(self, end: int) -> None:
-        if self._arrived < end or self._is_given_up:
+        if self._arrived < end or self._given_up.is_set():
             with self._changed:
-                self._changed.wait_for(lambda: self._is_given_up or self._arrived >= end)
-                if self._is_given_up:
+                self._changed.wait_for(lambda: self._given_up.is_set() or self._arrived >= end)
+                if self._given_up.is_set():
                     raise GivenUp
 
     def stream(self) -> "ArrivingStream":
@@ -160,7 +224,7 @@ class Arriving:
         finally:
             with self._changed:
                 self._is_asking = False
-        if len(data) != stop - begin or self._is_given_up:
+        if len(data) != stop - begin or self._given_up.is_set():
             raise GivenUp
         self._asked.append((begin, data))
 

@@ -36,7 +36,7 @@ _WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 _GNU_MAGIC = b"ustar  \0"
 # Name, mode, (owner,) size, time, checksum, kind, link, magic, (names of owners,) prefix.
 _FIELDS = struct.Struct("100s8s16x12s12s8sc100s8s80x155s12x")
-_LARGEST_SUM = BLOCK * 0xFF
+_HALF = BLOCK // 2
 _MOST_DIGITS = 20
 _AFTER_DIGITS = b"\0 "
 _RECORD = re.compile(rb"([0-9]{1,20}) ")
@@ -99,11 +99,17 @@ def _check_sum(block: bytes, said: int, field: bytes) -> None:
         DamagedHeader: it is another.
     """
     own = sum(field) - len(field) * 0x20
-    # An Adler-32 has the sum of the bytes modulo 65521, and takes a twentieth of the time.
-    if zlib.adler32(block) & 0xFFFF == (1 + said + own) % 65521 and 0 <= said <= _LARGEST_SUM:
-        return
-    if said != sum(block) - own - 256 * _bytes_from_128(block):
+    unsigned = _sum(block[:_HALF]) + _sum(block[_HALF:]) - own
+    if said != unsigned and said != unsigned - 256 * _bytes_from_128(block):
         raise DamagedHeader("a header has a wrong checksum")
+
+
+def _sum(half: bytes) -> int:
+    """Return the sum of at most 256 bytes.
+
+    An Adler-32 has it modulo 65521, which the sum of more could reach, in a sixth of the time.
+    """
+    return zlib.adler32(half, 0) & 0xFFFF
 
 
 def _bytes_from_128(block: bytes) -> int:

@@ -120,7 +120,7 @@ def fetch_batch(
     items: Sequence[SourceItem],
     into: Path,
     *,
-    follow: Callable[[SourceItem, str], Follower | None] = lambda _item, _name: None,
+    follow: Callable[[SourceItem, Path], Follower | None] = lambda _item, _target: None,
 ) -> list[Fetched]:
     """Fetch a batch, in parallel while transfer slots are free; return all results, or raise.
 

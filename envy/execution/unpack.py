@@ -18,12 +18,13 @@ from pathlib import Path
 
 from envy.content import file_operations, tree_copy
 from envy.content.arrivals import Arrivals, PathConflict
-from envy.content.arriving import Arriving
+from envy.content.arriving import Arriving, Unpacked
 from envy.content.below_root import BelowRoot, open_below, parts_of
 from envy.content.brought import LeadsOutside, Parts
 from envy.content.count_files import CountFiles
 from envy.content.member_selection import MemberSelection
 from envy.content.spelling import SameToFileSystem
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.sources import Scheme, SourceItem, scheme_of
 from envy.declarations.tables import StageTable
 from envy.errors import ArchiveError, DeclarationError, EnvyError, InternalError
@@ -37,21 +38,45 @@ _APART = 'unpack one of the two into a folder of its own: into = "…"'
 _SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
 
-def unpack_all(run: PhaseRun, dest: str, *, strip: int) -> int:
+def unpack_all(run: PhaseRun, dest: str, *, strip: int, ahead: Unpacked | None = None) -> int:
     """Extract every fetched archive and copy other files; return the number of files.
 
-    `dest` is relative to the run directory.
+    `dest` is relative to the run directory. `ahead` is there already.
     """
     fetched = run.recipe.work.fetched
     with _stage(run, dest) as (below, into):
         below.arrivals = Arrivals() if len(fetched) > 1 else None
         try:
             return sum(
-                _unpack_item(run, name, item, below, into, strip=strip)
+                _unpack_item(run, name, item, below, into, strip=strip, ahead=ahead)
                 for name, item in fetched.items()
             )
         except PathConflict as error:
             raise _explained(error, fetched[error.first], fetched[error.second]) from None
+
+
+def take_unpacked_ahead(run: PhaseRun, *, strip: int) -> Unpacked | None:
+    """Return the archive that was unpacked during its download, if it is what the stage unpacks.
+
+    Otherwise, what it brought is removed. Later calls return None: to unpack it once more, as
+    ctx.extract_all does, is to unpack the file.
+    """
+    work = run.recipe.work
+    ahead, work.unpacked_ahead = work.unpacked_ahead, None
+    if ahead is None or (
+        ahead.root == str(run.run_dir)
+        and [*work.fetched] == [ahead.name]
+        and ahead.plan == (work.fetched[ahead.name], strip)
+    ):
+        return ahead
+    with released():
+        file_operations.remove(Path(ahead.root))
+    Path(ahead.root).mkdir()
+    work.links.pop(ahead.root, None)
+    work.unpacked = None
+    if work.written is not None:
+        work.written = WrittenDigests(work.written.needles)
+    return None
 
 
 def unpack_one(run: PhaseRun, archive: Path, dest: str, *, strip: int) -> int:
@@ -112,14 +137,21 @@ def _explained(error: PathConflict, first: SourceItem, second: SourceItem) -> En
 
 
 def _unpack_item(
-    run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
+    run: PhaseRun,
+    name: str,
+    item: SourceItem,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    strip: int,
+    ahead: Unpacked | None,
 ) -> int:
     into += parts_of(item.into)
     try:
         if below.arrivals is None:
-            return _unpack_into(run, name, item, below, into, strip=strip)
+            return _unpack_into(run, name, item, below, into, strip=strip, ahead=ahead)
         below.arrivals.begin(name, overlay=item.overlay)
-        count = _unpack_into(run, name, item, below, into, strip=strip)
+        count = _unpack_into(run, name, item, below, into, strip=strip, ahead=None)
         with released():
             below.arrivals.check(below.content)
         return count
@@ -144,7 +176,14 @@ def _fetched(run: PhaseRun, name: str) -> Path:
 
 
 def _unpack_into(
-    run: PhaseRun, name: str, item: SourceItem, below: BelowRoot, into: Parts, *, strip: int
+    run: PhaseRun,
+    name: str,
+    item: SourceItem,
+    below: BelowRoot,
+    into: Parts,
+    *,
+    strip: int,
+    ahead: Unpacked | None,
 ) -> int:
     from envy.content.archive import is_archive, is_single_compressed_file
     from envy.content.archive_errors import FORMATS
@@ -156,7 +195,7 @@ def _unpack_into(
         with released():
             return tree_copy.copy_tree(path, below, into, item=name)
     if is_unpacked:
-        return _extract(run, path, below, extraction_of(item, strip, into), name=name)
+        return _extract(run, path, below, extraction_of(item, strip, into), ahead=ahead)
     if item.extract is not False and is_single_compressed_file(path):
         return _decompress(path, below, into, executable=item.is_executable)
     if item.extract:
@@ -246,14 +285,18 @@ def extraction_of(item: SourceItem, strip: int, into: Parts | None = None) -> Ex
 
 
 def _extract(
-    run: PhaseRun, archive: Path, below: BelowRoot, extraction: Extraction, *, name: str = ""
+    run: PhaseRun,
+    archive: Path,
+    below: BelowRoot,
+    extraction: Extraction,
+    *,
+    ahead: Unpacked | None = None,
 ) -> int:
     events = RecipeEvents(run.recipe, run.engine.services.events)
     dest = Path(below.given, *extraction.into)
     started = time.monotonic()
     events.extract_start(archive, dest)
-    ahead = run.recipe.work.unpacked_ahead
-    if ahead is not None and ahead.name == name:
+    if ahead is not None:
         count, took = ahead.count, ahead.seconds
     else:
         report = files_meter(run.recipe, run.engine.services.events, "unpacking")

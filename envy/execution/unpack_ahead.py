@@ -5,8 +5,9 @@ unpacks. A download that is nearly there is not followed.
 
 Guarantees
   The thread that unpacks writes nothing any more when the phase fetch ends, in whatever way.
-  What it has unpacked stays only if it is what the stage would unpack of the file that was
-  verified. Otherwise it is removed, and the stage unpacks the file, as it does without this.
+  What it has unpacked stays only if the bytes that it read have the digest of the file that was
+  verified, and were never given up. Whenever that is not known, it is removed, and the stage
+  unpacks the file, as it does without this.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from envy.content.arriving import GivenUp, Unpacked
 from envy.content.unpacked_size import UnpackedSize
+from envy.content.written_digests import WrittenDigests
 from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.declarations.tables import StageTable
 from envy.errors import EnvyError
@@ -37,7 +39,7 @@ _LEAST = 0.25  # seconds that the rest of it is going to take
 _HEAD = 512  # bytes
 _SCHEMES = BY_ADDRESS | {Scheme.PYPI, Scheme.NPM}
 
-# Each uses a processor beside the slots.
+# Each uses a processor beside the slots, whatever --jobs and --fetch-jobs are.
 _free = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
@@ -58,12 +60,14 @@ class UnpackAhead:
         self._links: Links = {}
         self._size = UnpackedSize()
         self._unpacked: Unpacked | None = None
+        self._verified = ""  # the digest of the file that was verified
 
-    def follow(self, item: SourceItem, name: str) -> UnpackAhead | None:
+    def follow(self, item: SourceItem, target: Path) -> UnpackAhead | None:
         """Return this for the source of the recipe, and None for its checksum file, say."""
         if item is not self._item:
             return None
-        self._name = name
+        fetch_dir = self._recipe.placement.entry.fetch_dir
+        self._name = target.relative_to(fetch_dir).as_posix()  # `dest` may name folders
         return self
 
     def wants(self, *, received: int, left: int, seconds: float) -> bool:
@@ -82,6 +86,13 @@ class UnpackAhead:
             self._arriving = None  # the system has no more threads
             arriving.close()
 
+    def accept(self, sha256: str) -> None:
+        self._verified = sha256
+
+    def give_up(self) -> None:
+        if self._arriving is not None:
+            self._arriving.give_up()
+
     def _run(self) -> None:
         assert self._arriving is not None, "start() comes first"
         is_free = _free.acquire(blocking=False)
@@ -92,11 +103,21 @@ class UnpackAhead:
             count = self._unpack(self._arriving)
             if self._arriving.is_confirmed():
                 took = time.monotonic() - began
-                self._unpacked = Unpacked(name=self._name, count=count, seconds=took)
-        except Exception:  # noqa: BLE001, S110 - the stage meets the error again, if it is one
-            pass
+                self._unpacked = Unpacked(
+                    name=self._name,
+                    root=str(self._root),
+                    plan=(self._item, self._strip()),
+                    count=count,
+                    seconds=took,
+                )
+        except Exception:  # noqa: BLE001 - the stage meets the error again, if it is one
+            # It may be that the disk is full, and the download goes on. Whoever is left has
+            # written nothing, and the stage may be at work there.
+            if not self._arriving.is_left:
+                with contextlib.suppress(EnvyError, OSError):
+                    self._clear()
         finally:
-            if is_free:
+            if is_free and not self._arriving.is_left:
                 _free.release()
             self._arriving.close()
 
@@ -108,8 +129,7 @@ class UnpackAhead:
 
         if not is_unpacked_while_arriving(self._name, arriving.pread(_HEAD, 0)):
             raise GivenUp
-        recipe, stage = self._recipe, self._recipe.loaded.definition.stage
-        extraction = extraction_of(self._item, stage.strip if isinstance(stage, StageTable) else 0)
+        recipe, extraction = self._recipe, extraction_of(self._item, self._strip())
         with open_below(self._root, self._links) as below:
             below.unpacked = self._size
             below.digests = recipe.work.written
@@ -119,24 +139,31 @@ class UnpackAhead:
             judge_links(below)
         return count
 
+    def _strip(self) -> int:
+        stage = self._recipe.loaded.definition.stage
+        return stage.strip if isinstance(stage, StageTable) else 0
+
     def end(self, *, is_verified: bool) -> None:
         """Wait for the thread, and tell the stage what is there; remove it if that is wrong."""
         if self._arriving is None or self._thread is None:
             return
-        if not is_verified:
+        verified = self._verified if is_verified else ""
+        if not self._arriving.is_accepted(verified):
             self._arriving.give_up()
         # A server that does not answer for the end of a zip holds nothing up: once it answers,
         # the thread ends without having written anything.
-        if not self._arriving.give_up_asking():
+        if self._arriving.give_up_asking():
+            _free.release()
+        else:
             with released():
                 self._thread.join()
         work = self._recipe.work
-        if self._unpacked is None or not is_verified:
-            self._clear()
-        else:
+        if self._unpacked is not None and self._arriving.is_accepted(verified):
             work.unpacked_ahead = self._unpacked
             work.links[str(self._root)] = self._links
             work.unpacked = self._size
+        else:
+            self._clear()
 
     def _clear(self) -> None:
         from envy.content import file_operations
@@ -144,8 +171,9 @@ class UnpackAhead:
         with released():
             file_operations.remove(self._root)
         self._root.mkdir()
-        if self._recipe.work.written is not None:
-            self._recipe.work.written.begin()
+        work = self._recipe.work
+        if work.written is not None:
+            work.written = WrittenDigests(work.written.needles)
 
 
 @contextlib.contextmanager

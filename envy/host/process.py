@@ -217,11 +217,14 @@ class _Watch:
         """Block until the child has written output or is finished; return the output."""
         chunks: list[tuple[str, bytes]] = []
         while not chunks and not self.finished:
-            for descriptor, _ in self._poller.poll(self._patience()):
+            ready, now = self._poller.poll(self._patience()), time.monotonic()
+            for descriptor, _ in ready:
                 if descriptor == self._exit:
                     self._note_exit()
                 else:
                     chunks += self._read(descriptor)
+            if chunks:
+                self._child.last_output = now  # before the tail begins, if it begins now
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self._on_deadline()
             if self._exited and not self._streams:
@@ -230,8 +233,6 @@ class _Watch:
                 if self._spec.looks_for_leftovers:
                     self._end_leftovers()
                 chunks += self._drain()
-        if chunks:
-            self._child.last_output = time.monotonic()
         return chunks
 
     def close(self) -> None:
@@ -303,7 +304,7 @@ class _Watch:
 
     def _stop_listening(self) -> None:
         is_ending = self.timed_out or self._child.kill_at is not None
-        self._deadline = None if is_ending else self._tail.go_on()
+        self._deadline = None if is_ending else self._tail.go_on(self._child.last_output)
         self.finished = self._deadline is None
 
 

@@ -43,9 +43,9 @@ def run_stage_phase(recipe: Recipe, engine: PhaseServices) -> None:
             answer = run_verb(run, "stage")
             strip = _strip_from_answer(answer, verb)
         if strip is not None:
-            from envy.execution.unpack import unpack_all
+            from envy.execution.unpack import take_unpacked_ahead, unpack_all
 
-            unpack_all(run, ".", strip=strip)
+            unpack_all(run, ".", strip=strip, ahead=take_unpacked_ahead(run, strip=strip))
 
 
 def _strip_from_answer(answer: object, verb: str | LuaFunction) -> int | None:

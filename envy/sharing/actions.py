@@ -20,6 +20,7 @@ class RemoteAction:
     outputs: Sequence[str] = ()  # files that it writes, below `folder`
     timeout: float = 0.0  # seconds; 0 is the server's own limit
     reads_cache: bool = True  # a former success may be the answer
+    ends_at: float | None = None  # of the monotonic clock here; what has not ended has timed out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

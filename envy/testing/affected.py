@@ -22,10 +22,9 @@ class ChangedOnly:
     def left_out(self, driver: Driver, runs: Sequence[PackageRun]) -> list[PackageRun]:
         """Return the packages that need not run, and set the `cause` of all others.
 
-        Their keys are known. A package of which too little is known runs.
+        Their keys are known. A package of which too little is known runs, even if git shows no
+        change: it may rest on what git does not look at.
         """
-        if not self.changes.rows:
-            return list(runs)
         causes = driver.affected(runs, self.changes, self._known_by(driver))
         for run in runs:
             run.cause = causes.get(run.package.name, "")

@@ -3,8 +3,8 @@
 A path may lead through links: a link that changed counts, and so does what it leads to.
 
 Guarantees
-  A file counts as changed unless git says that it is as in the commit. What git ignores has no
-  answer: `ignores` says so.
+  A file counts as changed unless git says that it is as in the commit. Where git cannot tell, as of
+  files that it ignores and of all that is not in the repository, `cannot_tell` says so.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Changes:
     top: str
     rows: Mapping[str, str] = field(default_factory=dict)  # ADDED, REMOVED or EDITED, by path
     known: frozenset[str] = frozenset()  # all that git does not ignore
-    links: Sequence[str] = ()  # among these
+    # Of these, what git calls unchanged, although its bytes may be others than in the commit.
+    doubtful: frozenset[str] = frozenset()
+    links: Sequence[str] = ()  # among the known
     manifest: str = ""
     project: str = ""
     _order: list[str] = field(default_factory=list)
@@ -112,6 +114,25 @@ class Changes:
         """Return whether a file is in the repository, and git ignores it."""
         real = self._resolved(path)[0]
         return self._is_inside(real) and real not in self.known and os.path.lexists(real)
+
+    def cannot_tell(self, path: str) -> bool:
+        """Return whether a file, or something below a folder, may differ without git's saying so.
+
+        Of a folder, what git ignores below it does not count.
+        """
+        real = self._resolved(path)[0]
+        if not self._is_inside(real):
+            return True
+        if os.path.isdir(real):  # noqa: PTH112
+            return any(place.startswith(f"{real}/") for place in self.doubtful)
+        return real in self.doubtful or self.ignores(path)
+
+    def knows(self, path: str) -> bool:
+        """Return whether git looks at a file, or at something below a folder."""
+        real = self._resolved(path)[0]
+        if real == self.top or real in self.known or real in self.rows:
+            return True
+        return any(place.startswith(f"{real}/") for place in self.known)
 
     def contains(self, path: str) -> bool:
         """Return whether a file or folder lies in the repository."""

@@ -13,10 +13,16 @@ from envy.host.children import Children
 from envy.host.process import Completed, ProcessSpec, run
 from envy.suggest import nearest
 from envy.testing.changes import ADDED, EDITED, REMOVED, Changes
+from envy.testing.git_conversions import converted_files
 from envy.testing.ignoring import is_of_tools
 
-_VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-_SETTINGS = ("-c", "core.fsmonitor=false")
+_VARIABLES = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "LC_ALL": "C",
+}
+_SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.checkStat=default")
 _SINCE_FORK = "..."
 _OMIT = "omit --changed to run all tests"
 _LINK = "120000"  # its mode in the index
@@ -29,8 +35,9 @@ def find_changes(
     """Return what differs between a commit and the files as they are now.
 
     `ref` is what git calls a revision. With `...` after it, the commit is the one where HEAD left
-    it. Files that git is told not to look at (`assume-unchanged`) count as edited. What
-    tools write beside sources, such as `__pycache__`, does not count unless it is tracked.
+    it. Files that git is told not to look at (`assume-unchanged`, `skip-worktree`) count as
+    edited, and as removed if they are gone, unless the checkout is sparse. What tools write beside
+    sources, such as `__pycache__`, does not count unless it is tracked.
 
     Raises:
         UsageError: there is no git, no repository or no such commit; EnvyError: git failed.
@@ -43,11 +50,27 @@ def find_changes(
     changed = git.output([*words, "--ignore-submodules=none", tree, "--"])
     rows = _statuses(changed, top)
     words = ["ls-files", "-z", "-v", "--stage", "--cached", "--others", "--exclude-standard"]
-    known, links = _listed(git.output(words), top, rows)
-    return Changes(ref=ref, top=top, rows=rows, known=frozenset(known), links=links)
+    known, links = _listed(git.output(words), top, rows, is_sparse=_is_sparse(git))
+    unchanged = [path[len(top) + 1 :] for path in known if path not in rows]
+    converted = {f"{top}/{name}" for name in converted_files(git.output, top, unchanged)}
+    return Changes(
+        ref=ref,
+        top=top,
+        rows=rows,
+        known=frozenset(known),
+        doubtful=frozenset(converted),
+        links=links,
+    )
 
 
-def _listed(data: bytes, top: str, rows: dict[str, str]) -> tuple[set[str], list[str]]:
+def _is_sparse(git: _Git) -> bool:
+    said = git.output(["config", "--type=bool", "--get", "--default=false", "core.sparseCheckout"])
+    return said.strip() == b"true"
+
+
+def _listed(
+    data: bytes, top: str, rows: dict[str, str], *, is_sparse: bool
+) -> tuple[set[str], list[str]]:
     """Return the files that git does not ignore, and the links among them; add to `rows`.
 
     These are rows for what is untracked, or may differ without git's looking at it.
@@ -64,8 +87,11 @@ def _listed(data: bytes, top: str, rows: dict[str, str]) -> tuple[set[str], list
             links.append(path)
         if letter == "?":
             rows.setdefault(path, ADDED)
-        elif (letter.islower() or letter == "S") and os.path.lexists(path):
-            rows.setdefault(path, EDITED)
+        elif letter.islower() or letter == "S":  # git was told not to look at it
+            if os.path.lexists(path):
+                rows.setdefault(path, EDITED)
+            elif letter in "hcmr" or not is_sparse:
+                rows.setdefault(path, REMOVED)
     return known, links
 
 

@@ -111,8 +111,9 @@ class PackageKind(_Kind):
     def pool(self, node: Coordination, phase: int) -> Pool[Coordination]:
         """Return the pool of packages that run here, or that of those that a server runs."""
         run: PackageRun = node.subject
-        is_remote = phase == TestPhase.RUN and run.remote is not None
-        return self.remote_pool if is_remote and self.remote_pool else super().pool(node, phase)
+        if phase == TestPhase.RUN and run.remote is not None and self.remote_pool is not None:
+            return self.remote_pool
+        return super().pool(node, phase)
 
     def skips(self, node: Coordination, phase: int) -> bool:
         """Return whether a phase has no work: discovery is over, and a build is a gate."""

@@ -81,12 +81,14 @@ class TestSession:
         self._children.terminate_all()
 
     def describe_waits(self) -> list[str]:
-        """Return a line for each running program."""
+        """Return a line for each running program, here and on a server."""
         now = time.monotonic()
-        return [
+        here = [
             f"{child.label}: runs {child.command} (pid {child.pid}, {now - child.started:.0f} s)"
             for child in self._children.running()
         ]
+        remote = self._settings.remote
+        return here + (remote.describe_waits() if remote is not None else [])
 
     def run(self, patterns: Sequence[str]) -> SessionResult:
         """Run the tests that match the patterns.
@@ -214,7 +216,7 @@ class TestSession:
         self._to_run = len(runs)
         if not self._settings.build_only:
             self._on_phase("running", 0, self._to_run)
-        if self._settings.jobs > 1:
+        if self._settings.jobs > 1 or self._settings.remote is not None:  # which has its own jobs
             order_serial(self.coordinator, nodes, self._settings.run)
         try:
             self._reach(nodes, TestPhase.REPORT)

@@ -186,7 +186,7 @@ class FetchContext:
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
     the user can do instead. A `stand_in` takes the place of the transports. `follow` returns
-    what reads the file of a source, which is going to have that name, while it arrives.
+    what reads the file of a source, which is going to have that path, while it arrives.
     """
 
     cancelled: Callable[[], bool]
@@ -209,7 +209,7 @@ class FetchContext:
     listed: tuple[ListedDigest, ...] = ()
     locked: Callable[[SourceItem], LockedFile | None] = lambda _item: None
     stand_in: StandIn | None = None
-    follow: Callable[[SourceItem, str], Follower | None] = lambda _item, _name: None
+    follow: Callable[[SourceItem, Path], Follower | None] = lambda _item, _target: None
 
     def reporting_as(self, uri: str) -> "FetchContext":
         """Return a context that reports progress under `uri`, the source as its author wrote it."""

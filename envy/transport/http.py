@@ -6,6 +6,7 @@ Owns downloading one URL into one file, and reading small pages for the registri
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from envy.content.arriving import giving_up
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
 from envy.transport.addresses import origin_of, redacted
@@ -57,44 +58,55 @@ def download(
     if fetched is None:
         # Before urllib3 is imported, which takes longer than anything else here.
         context.check_online(uri, hint="" if expected else _NOT_KEPT)
-        follower = context.follow(item, target.name)
+        follower = context.follow(item, target)
         with written_whole(target) as part:
 
             def attempt(address: str, context: FetchContext) -> Hasher:
-                sent: dict[str, str] = {}
-                if address == url or origin_of(address) == origin_of(url):
-                    # Credentials are for the host that they were configured for.
-                    sent = {**(headers or {}), **headers_of(item.headers, url, context)}
                 request = Request(
                     url=address,
                     uri=uri if address == url else redacted(address),
-                    headers=sent,
+                    headers=_sent_to(address, url, item, context, headers),
                     certificates=certificates,
                     expected=expected,
                     follower=follower,
                 )
-                hasher = (transfer or stream)(request, part, context, target.name)
-                with kept_aside(part, hasher, context):
-                    hasher.verify(request.uri)
+                with giving_up(follower):
+                    hasher = (transfer or stream)(request, part, context, target.name)
+                    with kept_aside(part, hasher, context):
+                        hasher.verify(request.uri)
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)
             # Progress is that of the file, wherever it comes from.
             shown = context if addresses == [url] else context.reporting_as(uri)
             hasher = first_good(url, addresses, attempt, shown, is_pinned=bool(expected))
-            verified = bool(expected)
-            if verified:
+            if expected:
                 keep(part, hasher, item, target.name, context)
         fetched = Fetched(
             path=target,
             bytes=target.stat().st_size,
             sha256=hasher.sha256,
             uri=uri,
-            verified=verified,
+            verified=bool(expected),
         )
+        if follower is not None:
+            follower.accept(hasher.sha256)
     if item.is_executable:
         make_executable(target)
     return fetched
+
+
+def _sent_to(
+    address: str,
+    url: str,
+    item: SourceItem,
+    context: FetchContext,
+    headers: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """Return the headers for an address; credentials are for the host that they were given for."""
+    if address != url and origin_of(address) != origin_of(url):
+        return {}
+    return {**(headers or {}), **headers_of(item.headers, url, context)}
 
 
 def read_page(

@@ -6,6 +6,7 @@ earlier connection or process is used. Opens no connection.
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -158,6 +159,8 @@ class PartFile:
             CannotWrite: the disk is full, or the like.
         """
         assert self._file is not None, "begin() comes first"
+        if self.done + len(data) > self.total:
+            self.leave_readers()  # before a byte that is not in the file that they read
         try:
             write_all(self._file.fileno(), data)
         except OSError as error:
@@ -169,13 +172,19 @@ class PartFile:
         if not self._is_pinned and self.done - self._checked >= _CHECKED_EACH:
             self._note()
 
-    def follow(self, ask_for: AskFor) -> Arriving:
+    def follow(self, ask_for: AskFor, given_up: threading.Event) -> Arriving:
         """Return the content for a reader that does not wait until all of it is there."""
         assert self._file is not None, "begin() comes first"
-        arriving = Arriving(str(self._path), self._file.fileno(), self.total, ask_for)
+        descriptor = self._file.fileno()
+        arriving = Arriving(str(self._path), descriptor, self.total, ask_for, given_up)
         self._arriving = arriving
         arriving.note(self.done)
         return arriving
+
+    def end_for_readers(self) -> None:
+        """Tell whoever reads the content its digest, now that all of it is there."""
+        if self._arriving is not None and self.done == self.total:
+            self._arriving.end(self.hasher.sha256)
 
     def leave_readers(self) -> None:
         """Let whoever reads the content fail, since it will be another."""

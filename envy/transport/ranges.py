@@ -82,8 +82,13 @@ def download_ranges(
         return
 
 
-def ask_range(request: Request, content: PartFile, context: FetchContext) -> AskFor:
-    """Return what requests a part of the content beside its download; it raises GivenUp."""
+def ask_range(
+    request: Request, content: PartFile, context: FetchContext, ended: threading.Event
+) -> AskFor:
+    """Return what requests a part of the content beside its download; it raises GivenUp.
+
+    An answer that is still arriving when it has `ended` is not read to its end.
+    """
     from urllib3.exceptions import HTTPError
 
     source = _Source(
@@ -91,7 +96,7 @@ def ask_range(request: Request, content: PartFile, context: FetchContext) -> Ask
         version=content.version,
         total=content.total,
         context=replace(context, retries=0),
-        ended=threading.Event(),
+        ended=ended,
     )
 
     def ask(start: int, stop: int) -> bytes:

@@ -3,6 +3,7 @@
 Owns what happens when a connection breaks, or an answer does not continue what is there.
 """
 
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
                 _download(request, content, context)
         content.place()
         if not content.encoding:
+            content.end_for_readers()
             return content.hasher
         return settle(
             part,
@@ -213,7 +215,13 @@ def _let_follow(
     if follower is None or content.encoding or not content.total:
         return
     if follower.wants(received=received, left=content.total - content.done, seconds=seconds):
-        follower.start(content.follow(ask_range(request, content, context)))
+        given_up = threading.Event()
+        ask_for = ask_range(request, content, context, given_up)
+        try:
+            arriving = content.follow(ask_for, given_up)
+        except OSError:
+            return  # no descriptor is left; the download does not need one
+        follower.start(arriving)
 
 
 def _check_size(request: Request, content: PartFile, size: int, *, is_all: bool = False) -> None:

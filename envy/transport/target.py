@@ -13,7 +13,7 @@ _CHUNK = 1 << 20
 
 
 def target_in(into: Path, name: str) -> Path:
-    """Return the path for a name, and create its folder (`dest` may name folders).
+    """Return the path for a name, and create its folder (`dest` may name folders) and `into`.
 
     Raises:
         FetchError: the name leads outside, perhaps through a link that was fetched before.
@@ -23,6 +23,7 @@ def target_in(into: Path, name: str) -> Path:
         if last in {"", ".", ".."} or ".." in above:
             raise LeadsOutside((), None, what="a path that leads outside")
         if not above:
+            into.mkdir(parents=True, exist_ok=True)
             return into / last
         with open_below(into) as below:
             return into.joinpath(*below.real_folder(parts_of("/".join(above))), last)

@@ -83,7 +83,7 @@ def test_the_same_tree(tmp_path, name):
     part = tmp_path / "part"
     assert extract_while_it_arrives(archive, tmp_path / "ahead", part) == (count, True)
     assert tree(tmp_path / "ahead") == tree(tmp_path / "whole")
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # others may end meanwhile
 
 
 @pytest.mark.parametrize("name", ["x.tar", "x.tar.zst", "x.zip"])
@@ -172,7 +172,7 @@ def test_a_download_that_ends(tmp_path, name):
             extract_below(tmp_path / name, below, (), arriving=sender.arriving)
         assert not sender.arriving.is_confirmed()
         giving_up.join()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # others may end meanwhile
 
 
 def test_a_server_that_does_not_answer_for_the_end(tmp_path):
@@ -194,7 +194,7 @@ def give_up(_start, _stop):
 
 def test_a_server_that_answers_late(tmp_path):
     """Whoever does not want to wait for it tells so, and the reader then writes nothing."""
-    path, asked, answers = tmp_path / "part", threading.Event(), threading.Event()
+    path, asked, answers, given_up = tmp_path / "part", *(threading.Event() for _ in range(3))
     path.write_bytes(PACKED["x.zip"])
 
     def answer_late(start, stop):
@@ -203,12 +203,13 @@ def test_a_server_that_answers_late(tmp_path):
         return PACKED["x.zip"][start:stop]
 
     with path.open("rb") as file:
-        arriving = Arriving(str(path), file.fileno(), path.stat().st_size, answer_late)
+        arriving = Arriving(str(path), file.fileno(), path.stat().st_size, answer_late, given_up)
     arriving.note(5000)
 
     def finish():
         asked.wait()
         assert arriving.give_up_asking()
+        assert given_up.is_set()
         answers.set()
 
     finishing = threading.Thread(target=finish)
@@ -217,6 +218,7 @@ def test_a_server_that_answers_late(tmp_path):
         extract_below(tmp_path / "x.zip", below, (), arriving=arriving)
     finishing.join()
     assert not [*(tmp_path / "out").iterdir()]
+    assert arriving.is_left
     arriving.close()
 
 
@@ -237,6 +239,34 @@ def test_nobody_asks_when_all_is_there(tmp_path):
 
 def never(_start, _stop):
     raise AssertionError
+
+
+ACCEPTED = {
+    "all of it": (lambda file: file.end("d"), True),
+    "another digest": (lambda file: file.end("e"), False),
+    "no digest": (lambda _file: None, False),
+    "given up before": (lambda file: (file.give_up(), file.end("d")), False),
+    "given up afterwards": (lambda file: (file.end("d"), file.give_up()), False),
+    "more than all": (lambda file: (file.note(11), file.note(10), file.end("d")), False),
+    "more afterwards": (lambda file: (file.end("d"), file.note(10)), False),
+    "less than before": (lambda file: (file.note(9), file.note(10), file.end("d")), False),
+    "less than all": (lambda file: (file.note(9), file.end("d")), False),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_is_accepted(tmp_path, case):
+    """Nothing but the whole file under its digest, and never again what was given up."""
+    (tmp_path / "part").write_bytes(bytes(10))
+    change, is_accepted = ACCEPTED[case]
+    with (tmp_path / "part").open("rb") as file:
+        arriving = Arriving(str(tmp_path / "part"), file.fileno(), 10, never)
+    arriving.note(10)
+    assert not arriving.is_accepted("d")
+    change(arriving)
+    assert arriving.is_accepted("d") is is_accepted
+    assert not arriving.is_accepted("")
+    arriving.close()
 
 
 def test_a_file_that_somebody_cuts_off(tmp_path):

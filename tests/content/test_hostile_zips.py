@@ -296,7 +296,7 @@ FILES = st.lists(
 
 
 @given(FILES, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_as_zipfile(tmp_path_factory, files, link):
     """The content of every file is what zipfile reads; a later one replaces an earlier one."""
     folder = tmp_path_factory.mktemp("zip")

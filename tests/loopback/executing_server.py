@@ -37,8 +37,15 @@ class ExecutingServer(RemoteServer):
         super().__init__(**details)
         self.operations = {}
         self.started = threading.Event()
+        self.most_running = self._running = 0  # programs at once
         services.add_ExecutionServicer_to_server(_Execution(self), self._server)
         operations_pb2_grpc.add_OperationsServicer_to_server(_Operations(self), self._server)
+
+    def count(self, change):
+        """Note that programs have started, or have ended."""
+        with self.lock:
+            self._running += change
+            self.most_running = max(self.most_running, self._running)
 
     def __exit__(self, *_):
         for operation in self.operations.values():
@@ -77,6 +84,7 @@ class _Operation:
         self._put(action.input_root_digest.hash, top)
         folder = top / command.working_directory
         out, err = top.parent / f"{top.name}.out", top.parent / f"{top.name}.err"
+        self.server.count(1)
         try:
             with out.open("wb") as output, err.open("wb") as errors:
                 self.process = subprocess.Popen(
@@ -107,6 +115,7 @@ class _Operation:
             if not self.answer.status.code and not action.do_not_cache:
                 self.server.results[self.digest] = result.SerializeToString()
         finally:
+            self.server.count(-1)
             for path in (out, err):
                 path.unlink(missing_ok=True)
 
@@ -158,6 +167,15 @@ class _Execution(services.ExecutionServicer):
         if fault == "lost-input" and self.server.calls.count("Execute") == 1:
             self.server.blobs.pop(name)
         if fault == "no-operation":
+            return
+        if fault == "queue":  # for ever, as no worker has what it asks for
+            waiting = operations_pb2.Operation(name="waiting")
+            stage = reapi.ExecutionStage.QUEUED
+            waiting.metadata.Pack(reapi.ExecuteOperationMetadata(stage=stage))
+            yield waiting
+            gone = threading.Event()
+            if context.add_callback(gone.set):
+                gone.wait()
             return
         operation = _Operation(self.server, f"op/{len(self.server.operations)}", name)
         self.server.operations[operation.name] = operation

@@ -1,5 +1,7 @@
 """Actions on a server in memory that executes them: answers, breaks, faults, cancellation."""
 
+import time
+
 import pytest
 
 pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
@@ -153,6 +155,22 @@ def test_cancellation(server, execution, action, tmp_path):
     [operation] = server.operations.values()
     assert operation.was_cancelled
     assert operation.ended.wait(300)
+
+
+def test_actions_without_a_worker(server, action):
+    """What no worker takes is given up with a reason, or ended when the run's time is over."""
+    server.fault = lambda called: "queue" if called == "Execute" else ""
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    stages = []
+    with pytest.raises(NotExecuted, match=r"no worker for an action in 0.1 s \(ENVY_REMOTE_PLAT"):
+        RemoteExecution(connection, patience=0.1).execute(action(), go_on, stages.append)
+    assert stages == ["was sent to", "waits for a worker of"]
+    ends_at = time.monotonic() + 0.5
+    done = RemoteExecution(connection).execute(action(ends_at=ends_at), go_on)
+    assert done.timed_out
+    assert time.monotonic() >= ends_at
+    connection.close()
+    assert "CancelOperation" in server.calls
 
 
 def test_servers_that_execute_nothing(execution, action, tmp_path):

@@ -12,6 +12,9 @@ from envy.transport.context import NoAnswer
 class Shelf:
     shown = "https://depot.example.org"
 
+    def is_news(self, _error):
+        return True
+
 
 class Context:
     """Collects warnings."""

@@ -2,17 +2,20 @@
 
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import UsageError
 from envy.host.children import Children
 from envy.testing.changes import ADDED, EDITED, REMOVED, Changes
 from envy.testing.drivers.go_changes import _embeds, affected_packages
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_list import GoPackage
-from envy.testing.drivers.projects.changed import names_match
-from envy.testing.evidence import FILE, LISTING, VARIABLE, Fact
+from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project, names_match
+from envy.testing.drivers.projects.project import SuiteProject
+from envy.testing.evidence import FILE, LISTING, STATUS, VARIABLE, Fact
 from envy.testing.git_changes import find_changes
 from envy.testing.package import PackageRun, TestPackage
 
@@ -75,7 +78,7 @@ def test_git_tells_all_that_differs(tmp_path):
         return {told.shown(path): how for path, how in told.rows.items()}
 
     names = ("kept", "edited", "staged", "gone", "old name", "unseen", "committed", "\udcff")
-    for name in names:
+    for name in (*names, "unseen and gone", "skipped"):
         (top / name).write_text(name, errors="surrogateescape")
     (top / ".gitignore").write_text("*.log\n")
     (top / "link").symlink_to("kept")
@@ -95,12 +98,18 @@ def test_git_tells_all_that_differs(tmp_path):
     (top / "x.log").write_text("")
     (top / "sub/__pycache__").mkdir()
     (top / "sub/__pycache__/x").write_text("")
-    git("update-index", "--assume-unchanged", "unseen")
+    git("update-index", "--assume-unchanged", "unseen", "unseen and gone")
+    git("update-index", "--skip-worktree", "skipped")
+    for name in ("unseen and gone", "skipped"):
+        (top / name).unlink()
     expected = {
         "committed": EDITED, "edited": EDITED, "staged": EDITED, "gone": REMOVED,
         "old name": REMOVED, "new name": ADDED, "sub/\n new": ADDED, "unseen": EDITED,
+        "unseen and gone": REMOVED, "skipped": REMOVED,
     }  # fmt: skip
     assert found("main", top / "sub") == expected
+    git("config", "core.sparseCheckout", "true")  # what is skipped need not be there
+    del expected["skipped"]
     assert found("main...") == expected
     assert "committed" not in found("HEAD")
     assert find_changes("main", top, variables, Children()).links == [
@@ -115,6 +124,78 @@ def test_git_tells_all_that_differs(tmp_path):
     for ref in ("", "...", "-x", "a..b", "a\nb"):
         with pytest.raises(UsageError, match="is not a revision of git"):
             found(ref)
+
+
+ATTRIBUTES = """*.txt text
+*.auto text=auto
+*.bat text eol=crlf
+*.raw -text
+*.id ident
+*.big filter=lfs
+"""
+
+
+def test_git_cannot_tell_of_a_file_that_it_converts(tmp_path):
+    """Other line ends and what a filter may hide are doubtful, whatever git status looked at."""
+    top = tmp_path / "repository"
+    top.mkdir()
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    variables["GIT_LITERAL_PATHSPECS"] = "1"  # as users may set it
+
+    def git(*words):
+        subprocess.run(["git", *words], cwd=top, env=variables, check=True, capture_output=True)
+
+    def doubtful():
+        found = find_changes("HEAD", top, variables, Children())
+        assert not found.rows
+        return {found.shown(path) for path in found.doubtful}
+
+    (top / ".gitattributes").write_text(ATTRIBUTES)
+    for name in ("a.txt", "b.txt", "a.auto", "a.raw", "a.id", "a.big", "plain"):
+        (top / name).write_bytes(b"1\n2\n")
+    (top / "a.bat").write_bytes(b"1\r\n2\r\n")
+    (top / "binary.auto").write_bytes(b"\0\r\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "one")
+    assert doubtful() == {"a.id", "a.big"}
+    for name in ("a.txt", "a.auto"):
+        (top / name).write_bytes(b"1\r\n2\r\n")
+    (top / "a.bat").write_bytes(b"1\r\n2\n")
+    git("status")  # remembers that git sees no difference
+    assert doubtful() == {"a.id", "a.big", "a.txt", "a.auto", "a.bat"}
+    (top / "plain").write_bytes(b"1\r\n2\r\n")
+    git("config", "core.autocrlf", "input")
+    assert "plain" in doubtful()
+
+
+def cause(found, root, inputs, programs=()):
+    """Return why a project in `p` is affected that has no input but what `inputs` names."""
+    settings = SuiteSettings(name="x", kind="command", inputs=inputs)
+    project = SuiteProject(directory=root / "p", settings=settings)
+    return cause_in_project(project, [], programs, found, root=root)
+
+
+def test_inputs_that_git_does_not_look_at_are_unsure_without_a_change(tmp_path):
+    """A folder elsewhere or one that git ignores may have lost a file; no other change matters."""
+    for name in ("build", "p", "conf"):
+        (tmp_path / name).mkdir()
+    known = [f"{tmp_path}/p/x", f"{tmp_path}/conf/y"]
+    nothing = Changes(ref="main", top=str(tmp_path), known=frozenset(known))
+    for inputs in (["conf/*.toml"], ["p", "conf"], ["**/*.c"], ["x*"], None):
+        assert cause(nothing, tmp_path, inputs) == ProjectCause(), inputs
+    for inputs in (["../other/*.toml"], ["p", "../other"], ["build/*.cfg"], ["build/x"], ["/*/x"]):
+        assert cause(nothing, tmp_path, inputs) == ProjectCause(is_unsure=True), inputs
+    (tmp_path / "build/cache").write_text("x")
+    for kind, is_unsure in ((STATUS, True), (FILE, False)):  # configured, or installed
+        rows = [(kind, f"{tmp_path}/build/cache")]
+        assert cause(nothing, tmp_path, None, rows).is_unsure is is_unsure
+    other = replace(nothing, project="envy.lua changed")
+    assert cause(other, tmp_path, None).text == "envy.lua changed"
+    doubtful = replace(nothing, doubtful=frozenset([f"{tmp_path}/p/x"]))
+    assert doubtful.cannot_tell(f"{tmp_path}/p")
+    assert doubtful.cannot_tell("/etc/passwd")
+    assert not doubtful.cannot_tell(f"{tmp_path}/conf")
 
 
 @pytest.mark.parametrize(

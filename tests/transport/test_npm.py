@@ -1,6 +1,7 @@
 """npm release files: from the registry that npm uses, verified by their integrity."""
 
 import base64
+import hashlib
 
 import pytest
 from loopback.http_server import LoopbackServer, Reply
@@ -99,6 +100,32 @@ def test_tarball_on_another_host(npm_registry, http_server, fetch):
         npm_registry.add("tool", "1.0.0", TARBALL, tarball=f"{other.url}/t.tgz")
         del http_server.routes["/tool/-/tool-1.0.0.tgz"]
         assert fetch("npm:tool@1.0.0").verified
+
+
+def test_a_mirror_with_another_tarball(npm_registry, http_server, recorder, tmp_path):
+    """Whoever reads its tarball gives up before that of the other host comes, which is accepted."""
+    followed = []
+
+    class Follower:
+        def wants(self, **_):
+            return False
+
+        def accept(self, sha256):
+            followed.append(sha256)
+
+        def give_up(self):
+            followed.append("given up")
+
+    with LoopbackServer() as other:
+        other.routes["/t.tgz"] = Reply(TARBALL)
+        npm_registry.add("tool", "1.0.0", TARBALL, tarball=f"{other.url}/t.tgz")
+        http_server.routes["/tool/-/tool-1.0.0.tgz"] = Reply(bytes(len(TARBALL)))
+        environment = {"npm_config_registry": npm_registry.url}
+        context = recorder.context(environment, follow=lambda _item, _name: Follower())
+        item = SourceItem(source="npm:tool@1.0.0", base_dir=tmp_path)
+        fetched = fetch_source(item, tmp_path / "into", context)
+    assert followed == ["given up", hashlib.sha256(TARBALL).hexdigest()]
+    assert fetched.sha256 == followed[-1]
 
 
 @pytest.mark.parametrize("tarball", ["file://{file}", "{file}", "ext::sh -c x"])

@@ -4,7 +4,8 @@ Guarantees
   A former result is used only if it is that of a success, and all that it names is there.
   An action whose stream of answers breaks off is waited for; one that the server has forgotten is
   started again, once.
-  An action that is not waited for to its end is cancelled.
+  An action that is not waited for to its end is cancelled: when the run ends, when its time is over
+  (envy.sharing.remote.progress), and when no worker takes it.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ from buildgrid.common.protos.google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from envy.errors import FetchError
+from envy.errors import EnvyError, FetchError
 from envy.limits import TEST_RESULT
 from envy.sharing.actions import Executed, NotExecuted, RemoteAction
 from envy.sharing.remote.blobs import Blobs
 from envy.sharing.remote.input_root import FileDigests, Sources, add_blob, input_root
 from envy.sharing.remote.messages import encoded
+from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
 from envy.transport.context import NotFound
 
 _MOST_BREAKS = 5
 _TICK = 0.2  # seconds between two looks at whether the run was cancelled
 _FIRST_ANSWER = 20.0  # seconds
+_KILLED = 128 + 9  # the exit code
 _OK, _DEADLINE = 0, 4  # codes of google.rpc
 _LOST = frozenset({5, 9})  # not found, failed precondition: a blob is not there
 _PASSING = frozenset(
@@ -52,11 +55,21 @@ _PASSING = frozenset(
 class RemoteExecution:
     """The executor of a server; its methods may be called from several threads."""
 
-    def __init__(self, server: RemoteServer, platform: Sequence[tuple[str, str]] = ()) -> None:
-        """`platform` has the names and values of properties that a worker must have."""
+    def __init__(
+        self,
+        server: RemoteServer,
+        platform: Sequence[tuple[str, str]] = (),
+        *,
+        patience: float = LONGEST_QUEUED,
+    ) -> None:
+        """`platform` has the names and values of properties that a worker must have.
+
+        An action waits `patience` seconds for a worker.
+        """
         rows = [reapi.Platform.Property(name=name, value=value) for name, value in sorted(platform)]
         self._platform = reapi.Platform(properties=rows)
         self.shown = server.shown
+        self._patience = patience
         self._server = server
         self._digests = FileDigests()
         self._sent: set[str] = set()  # blobs that the server has
@@ -71,12 +84,37 @@ class RemoteExecution:
         if not self._server.capabilities().execution_capabilities.exec_enabled:
             raise NotExecuted(f"{self.shown} executes nothing", uri=self.shown)
 
-    def execute(self, action: RemoteAction, check: Callable[[], None]) -> Executed:
+    def is_news(self, error: EnvyError) -> bool:
+        """Return whether an error is to be reported, which nobody else has done."""
+        return self._server.is_news(error)
+
+    def execute(
+        self,
+        action: RemoteAction,
+        check: Callable[[], None],
+        on_stage: Callable[[str], None] = lambda _stage: None,
+    ) -> Executed:
         """Return how an action ends, which is looked up first; `check` may raise to end the wait.
+
+        `on_stage` is told what the action does, as words before the name of the server.
 
         Raises:
             FetchError: the server does not answer, or not with what was asked for.
         """
+        progress = ActionProgress(
+            action=action,
+            shown=self.shown,
+            patience=self._patience,
+            check=check,
+            on_stage=on_stage,
+        )
+        try:
+            return self._execute(action, progress)
+        except OutOfTime:
+            return Executed(exit_code=_KILLED, timed_out=True)
+
+    def _execute(self, action: RemoteAction, progress: ActionProgress) -> Executed:
+        check = progress.watch
         root, sources = input_root(action, self._digests)
         command = add_blob(sources, encoded(_command(action, self._platform)))
         message = reapi.Action(
@@ -94,7 +132,7 @@ class RemoteExecution:
         self._upload(sources, check)
         for may_restart in (True, False):
             try:
-                return self._run(digest, action, check)
+                return self._run(digest, action, progress)
             except NotFound:
                 if not may_restart:
                     raise
@@ -131,8 +169,10 @@ class RemoteExecution:
     # -- operations --------------------------------------------------------------------------------
 
     def _run(
-        self, digest: reapi.Digest, action: RemoteAction, check: Callable[[], None]
+        self, digest: reapi.Digest, action: RemoteAction, progress: ActionProgress
     ) -> Executed:
+        check = progress.watch
+        progress.begin()
         request = reapi.ExecuteRequest(
             instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
         )
@@ -143,6 +183,7 @@ class RemoteExecution:
             try:
                 for operation in _followed(call, check, self.shown):
                     name = operation.name or name
+                    progress.note(operation)
                     if operation.done:
                         return self._ended(operation, action, check)
             except grpc.RpcError as error:

@@ -340,7 +340,7 @@ class RemoteCache:
     def _switch_off(self, error: EnvyError, context: FetchContext) -> str:
         with self._lock:
             is_first, self._why_off = not self._why_off, error.message.partition("\n")[0]
-        if is_first:
+        if is_first and self._server.is_news(error):
             hint = f" ({error.hint})" if error.hint else ""
             context.warn(f"{error.message}{hint}; it is not used in this run")
         return self._why_off

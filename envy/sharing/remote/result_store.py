@@ -162,8 +162,9 @@ class ResultStore:
             raise
         except EnvyError as error:
             self.writes = False
-            hint = f" ({error.hint})" if error.hint else ""
-            self._warn(f"results of tests are not stored: {_first_line(error)}{hint}")
+            if self._server.is_news(error):
+                hint = f" ({error.hint})" if error.hint else ""
+                self._warn(f"results of tests are not stored: {_first_line(error)}{hint}")
             return {one.name.key: _first_line(error) for one in results}
 
     def _store(
@@ -234,6 +235,8 @@ class ResultStore:
         if self.why_off:
             return
         self.why_off = _first_line(error)
+        if not self._server.is_news(error):
+            return
         hint = f" ({error.hint})" if error.hint else ""
         self._warn(f"{self.why_off}{hint}; it is not used in this run")
 

@@ -21,7 +21,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
 from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 
-from envy.errors import FetchError
+from envy.errors import EnvyError, FetchError
 from envy.sharing.remote.location import RemoteLocation
 from envy.transport.context import NoAnswer, NotFound
 
@@ -114,6 +114,8 @@ class RemoteServer:
         self._known: reapi.ServerCapabilities | None = None
         self._broken: FetchError | None = None
         self._lock = threading.Lock()
+        self._was_told = False
+        self._told_lock = threading.Lock()  # `_lock` is held while the server is asked
 
     def close(self) -> None:
         """Close the channel."""
@@ -145,6 +147,17 @@ class RemoteServer:
                     )
                 self._known = found
             return self._known
+
+    def is_news(self, error: EnvyError) -> bool:
+        """Return whether a user of the server is to report an error; the caller does so then.
+
+        That the server cannot be used, or is gone, is reported once, whoever notices it first.
+        """
+        with self._told_lock:
+            if not isinstance(error, NoAnswer) and error is not self._broken:
+                return True
+            is_first, self._was_told = not self._was_told, True
+            return is_first
 
     @staticmethod
     def functions(capabilities: reapi.ServerCapabilities) -> list[str]:

@@ -227,7 +227,7 @@ class GoDriver:
 
     def remote_inputs(self, run: PackageRun, places: NamedPlaces) -> RemoteInputs:
         """Return what the binary of a package needs on another machine."""
-        return remote_inputs(run, self._flags, self._toolchain, places)
+        return remote_inputs(run, self._flags, self._settings, self._toolchain, places)
 
     # -- results -------------------------------------------------------------------------------
 

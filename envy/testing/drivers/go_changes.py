@@ -2,8 +2,7 @@
 their tests read when they last passed.
 
 Guarantees
-  A package whose tests are not known to pass with everything as it is now is affected, unless
-  nothing at all has changed.
+  A package whose tests are not known to pass with everything as it is now is affected.
 """
 
 from __future__ import annotations

@@ -24,7 +24,11 @@ _WRITES = ("-test.outputdir=", "-test.timeout=", "-test.testlogfile=")
 
 
 def remote_inputs(
-    package_run: PackageRun, flags: GoFlags, toolchain: GoToolchain, places: NamedPlaces
+    package_run: PackageRun,
+    flags: GoFlags,
+    settings: RunSettings,
+    toolchain: GoToolchain,
+    places: NamedPlaces,
 ) -> RemoteInputs:
     """Return what the binary of a package needs: its `testdata`, and the libraries it loads.
 
@@ -36,8 +40,11 @@ def remote_inputs(
         raise StaysHere(why)
     if not toolchain.is_native:
         raise StaysHere(f"its binary is for {toolchain.target}")
-    folder = folder_of(package_run.package.directory, places)
-    tops = [Path(path) for path in testdata_of(package_run.package)]
+    package = package_run.package
+    if len({settings.timeout_of(package.name, test) for test in package.tests}) > 1:
+        raise StaysHere("`timeout` of tests.settings limits some of its tests")
+    folder = folder_of(package.directory, places)
+    tops = [Path(path) for path in testdata_of(package)]
     if not tops:
         raise StaysHere("no inputs are declared: there is no folder `testdata`")
     assert package_run.binary is not None

@@ -14,7 +14,7 @@ def plan_remote(
     runs: Sequence[PackageRun], driver: Driver, remote: RemoteTests, check: Callable[[], None]
 ) -> None:
     """Set what each package that a server can test needs; report why others are tested here."""
-    remote.begin(check)
+    remote.begin(check, driver.ends_at)
     for run in runs:
         run.remote = None
         if run.binary is None or run.kept_result is not None or not remote.is_used:

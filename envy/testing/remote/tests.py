@@ -44,8 +44,16 @@ class Executor(Protocol):
     def check(self) -> None:
         """Raise a FetchError if it executes nothing."""
 
-    def execute(self, action: RemoteAction, check: Callable[[], None]) -> Executed:
-        """Return how an action ends."""
+    def is_news(self, error: EnvyError) -> bool:
+        """Return whether an error of it is to be reported."""
+
+    def execute(
+        self,
+        action: RemoteAction,
+        check: Callable[[], None],
+        on_stage: Callable[[str], None],
+    ) -> Executed:
+        """Return how an action ends; tell what it does before."""
 
 
 @runtime_checkable
@@ -90,16 +98,20 @@ class RemoteTests:
         self._why_off = ""
         self._failures = 0
         self._stay: dict[str, str] = {}
+        self._ends_at: float | None = None
+        self._waits: dict[object, tuple[str, str, float]] = {}  # package, what it does, since when
 
-    def begin(self, check: Callable[[], None]) -> None:
+    def begin(self, check: Callable[[], None], ends_at: float | None) -> None:
         """Connect to the server, unless that was done; `is_used` says whether it can be used.
 
-        `check` raises Cancelled when the run is to end.
+        `check` raises Cancelled when the run is to end; what has not ended at `ends_at`, a moment
+        of the monotonic clock, has timed out.
 
         Raises:
             UsageError: what it needs is not installed; Cancelled: the run is ending.
         """
         self._check = check
+        self._ends_at = ends_at
         if self._executor is not None:
             return
         self._executor = self._open()
@@ -158,10 +170,11 @@ class RemoteTests:
         if self._executor is None or self._why_off:
             return None
         started = time.monotonic()
-        action = dataclasses.replace(action, reads_cache=action.reads_cache and self._reads)
+        reads = action.reads_cache and self._reads
+        action = dataclasses.replace(action, reads_cache=reads, ends_at=self._ends_at)
         try:
-            with released():
-                executed = self._executor.execute(action, self._check)
+            with released(), self._waiting(package) as on_stage:
+                executed = self._executor.execute(action, self._check, on_stage)
         except Cancelled:
             raise
         except EnvyError as error:
@@ -186,11 +199,33 @@ class RemoteTests:
         )
         return executed
 
+    def describe_waits(self) -> list[str]:
+        """Return a line for each action that is waited for."""
+        now = time.monotonic()
+        with self._lock:
+            rows = list(self._waits.values())
+        return [f"{name}: {does} {self.shown} ({now - since:.0f} s)" for name, does, since in rows]
+
+    @contextlib.contextmanager
+    def _waiting(self, package: str) -> Iterator[Callable[[str], None]]:
+        name = object()
+
+        def on_stage(does: str) -> None:
+            with self._lock:
+                self._waits[name] = (package, does, time.monotonic())
+
+        on_stage("is sent to")
+        try:
+            yield on_stage
+        finally:
+            with self._lock:
+                del self._waits[name]
+
     def _switch_off(self, error: EnvyError) -> None:
         message = error.message.partition("\n")[0]
         with self._lock:
             is_first, self._why_off = not self._why_off, self._why_off or message
-        if is_first:
+        if is_first and self._executor is not None and self._executor.is_news(error):
             hint = f" ({error.hint})" if error.hint else ""
             self._warn(f"{message}{hint}; the tests run here")
 
@@ -235,8 +270,11 @@ class RemotePackage:
         environment: Mapping[str, str],
         outputs: Sequence[str] = (),
         is_pass: Callable[[Executed], bool] | None = None,
+        ends_itself: bool = True,
     ) -> Executed | None:
         """Run the binary with these words; return None if it has to run here.
+
+        The server ends what takes longer than `seconds`: later, if the program `ends_itself` then.
 
         With `is_pass`, a former success may be the answer if that says so: a test may end its
         process with the exit code 0.
@@ -247,7 +285,7 @@ class RemotePackage:
             files={**self._files, BINARY: binary},
             environment=environment,
             outputs=outputs,
-            timeout=seconds + _GRACE if seconds else 0.0,
+            timeout=seconds + _GRACE if seconds and ends_itself else seconds,
             reads_cache=is_pass is not None,
         )
         executed = self._tests.execute(self._package, action)

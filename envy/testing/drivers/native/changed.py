@@ -23,6 +23,9 @@ from envy.testing.drivers.native.units import (
 from envy.testing.drivers.projects.changed import ProjectCause, names_match
 from envy.testing.package import Known, PackageRun
 
+# Headers of the system; git shows no change of what is installed.
+_INSTALLED = ("/usr/include/", "/usr/lib/", "/usr/local/include/", "/nix/store/")
+
 
 def affected_packages(
     runs: Sequence[PackageRun], libraries: Libraries, changes: Changes, known: Known
@@ -59,11 +62,13 @@ def _cause(run: PackageRun, libraries: Libraries, changes: Changes) -> ProjectCa
         return ProjectCause(f"{found} changed")
     if len(states) < len(task.units):
         return ProjectCause("the headers that it includes are not known")
-    files = [path for path in built_from if not path.startswith(str(RUNTIME))]
-    files += filter(os.path.isfile, task.linked.paths)
-    # Headers elsewhere are installed, as those of the system; git shows no change of these.
-    is_outside = not changes.contains(str(directory))
-    return ProjectCause(is_unsure=is_outside or any(map(changes.ignores, files)))
+    used = (*built_from, *filter(os.path.isfile, task.linked.paths))
+    files = [path for path in used if not path.startswith((str(RUNTIME), *_INSTALLED))]
+    rests = (str(directory), *map(str, detail.inputs), *files)
+    return ProjectCause(
+        is_unsure=any(map(changes.cannot_tell, rests))
+        or not all(changes.knows(str(given)) for given in detail.inputs)
+    )
 
 
 def _first_of(paths: Iterable[str], changes: Changes) -> str:

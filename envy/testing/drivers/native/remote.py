@@ -73,6 +73,7 @@ def execute(
         environment={"ENVY_TEST_RESULTS": variable} if words else {},
         outputs=[_RESULTS] if words else [],
         is_pass=(_is_pass if words else _has_passed) if reads else None,
+        ends_itself=bool(words),
     )
     if executed is None:
         return None

@@ -143,10 +143,13 @@ class NativeRunner:
         """Run these tests in one process; return those that it did not come to."""
         if self._remote is None:
             return self._process_here(indexes, attempt=attempt)
-        left = self._process_elsewhere(self._remote, indexes, attempt=attempt)
+        # A process that runs there has one limit for each of its tests.
+        limits = {index: self.timeout_of(self.names[index]) for index in indexes}
+        same = [index for index in indexes if limits[index] == limits[indexes[0]]]
+        left = self._process_elsewhere(self._remote, same, attempt=attempt)
         if left is None:
             return self._remote.here(lambda: self._process_here(indexes, attempt=attempt))
-        return left
+        return sorted({*indexes}.difference(same).union(left))
 
     def _process_elsewhere(
         self, remote: RemotePackage, indexes: list[int], *, attempt: int
@@ -158,7 +161,7 @@ class NativeRunner:
             self._run.binary,
             [] if self._has_own_main else [f"--tests={ranges(indexes)}"],
             seconds=limit_of(limits, self.ends_at),
-            of_each=0.0 if 0.0 in limits else max(limits),
+            of_each=limits[0],
             reads=not attempt,
         )
         if found is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from envy.testing.changes import REMOVED, Changes
 from envy.testing.drivers.projects.project import SuiteProject
-from envy.testing.evidence import FILE, FOLDER, LISTING, UNIGNORED, Fact
+from envy.testing.evidence import FILE, FOLDER, LISTING, STATUS, UNIGNORED, Fact
 
 _FOLDERS = frozenset({FOLDER, LISTING, UNIGNORED})
 
@@ -34,12 +34,12 @@ def cause_in_project(
     """Return whether changes can affect a project.
 
     `inputs` and `programs` are what it rests on, as rows of (kind, subject). What is installed for
-    its programs is ignored by git as a rule, and does not count then. `root` is the folder of the
-    manifest.
+    its programs is ignored by git as a rule, and does not count then, unless the row is of the
+    kind STATUS, as of how a build folder is configured. `root` is the folder of the manifest.
     """
     if changes.project:
         return ProjectCause(changes.project)
-    inputs = list(inputs)
+    inputs, programs = list(inputs), list(programs)
     settings = project.settings
     if settings.inputs is None:
         if not changes.contains(project.folder):
@@ -53,11 +53,23 @@ def cause_in_project(
     if found:
         return ProjectCause(f"{found} changed")
     files = [subject for kind, subject in inputs if kind == FILE]
+    files += [subject for kind, subject in programs if kind == STATUS]
     folders = [subject for kind, subject in inputs if kind in _FOLDERS]
+    named = (_fixed_folder(root, pattern) for pattern in settings.inputs or ())
     return ProjectCause(
-        is_unsure=any(map(changes.ignores, files))
-        or not all(changes.contains(path) for path in (*files, *folders))
+        is_unsure=any(map(changes.cannot_tell, files))
+        or not all(map(changes.contains, folders))
+        or not all(map(changes.knows, named))
     )
+
+
+def _fixed_folder(root: Path, pattern: str) -> str:
+    """Return the folder that all matches of a pattern lie in, or what it names without a star."""
+    parts = pattern.split("/")
+    stars = (at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    fixed = "/".join(parts[: next(stars, len(parts))])
+    start = "/" if pattern.startswith("/") else str(root)
+    return os.path.normpath(f"{start}/{fixed}")
 
 
 def _of_patterns(patterns: Iterable[str], root: Path, changes: Changes) -> str:
