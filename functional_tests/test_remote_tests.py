@@ -226,7 +226,7 @@ tests = {
         assert failures(run) == {("test_slow", "timeout"), ("main", "timeout")}
         assert outcomes(run)["test_then"] == "pass"
         server.fault = lambda called: "queue" if called == "Execute" else ""
-        run = native_project.envy("test", "--json", *words, "--total-timeout", "3s", code=1)
+        run = native_project.envy("test", "--json", *words, "--total-timeout", "1s", code=1)
         assert {row["Reason"] for row in events_of(run) if row.get("Reason")} == {"total-timeout"}
 
 
@@ -243,6 +243,11 @@ def test_time_limits_of_go(go_project):
         assert how(run) == {"p": ("here", False)}
         [kept] = run.named("test_kept_local")
         assert kept["reason"] == "`timeout` of tests.settings limits some of its tests"
+        go_project.write("envy.lua", "packages = {}\n")
+        server.fault = lambda called: "queue" if called == "Execute" else ""
+        words = ("--remote", server.url, "--remote-exec", "--rerun", "--total-timeout", "1s")
+        run = go_project.envy("test", "--json", *words, code=1)
+        assert {row["Reason"] for row in events_of(run) if row.get("Reason")} == {"total-timeout"}
 
 
 def test_servers_that_fail(native_project):
