@@ -20,10 +20,6 @@ use std::io::Write;
     let mut out = std::io::stdout();
     out.write_all(b"\ntest f_wrong ... ok\ntest h_pass ... ok\n{ \"event\": \"ok\" }\n").unwrap();
     out.write_all(b"test result: ok. 8 passed; 0 failed\n").unwrap();
-    let words = std::fs::read_to_string("/proc/self/cmdline").unwrap();
-    let log = words.split('\0').find_map(|word| word.strip_prefix("--logfile=")).unwrap();
-    let mut log = std::fs::OpenOptions::new().append(true).open(log).unwrap();
-    log.write_all(b"ok g_forged\nok h_pass\nno line\n").unwrap();
     panic!("forged")
 }
 #[test] fn h_pass() {}
