@@ -8,6 +8,7 @@ The result has the two records of the entry as files, and its payload as a tree.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
 from google.protobuf.message import Message
@@ -36,15 +37,22 @@ def entry_action(entry: EntryPaths, key_hex: str, *, root: str = "") -> tuple[by
     arguments = ["envy-asset", _FORMAT, key_hex]
     if root:
         arguments += ["root", root]
+    outputs = [ASSET, FINGERPRINT, INGREDIENTS]
+    return named_action(arguments, {"envy-platform": platform_tag}, outputs)
+
+
+def named_action(
+    arguments: Sequence[str], properties: Mapping[str, str], outputs: Iterable[str]
+) -> tuple[bytes, bytes]:
+    """Return an action that nobody executes, whose digest is a name, and its command."""
     platform = reapi.Platform(
-        properties=[reapi.Platform.Property(name="envy-platform", value=platform_tag)]
+        properties=[
+            reapi.Platform.Property(name=name, value=value)
+            for name, value in sorted(properties.items())
+        ]
     )
     command = encoded(
-        reapi.Command(
-            arguments=arguments,
-            output_paths=sorted([ASSET, FINGERPRINT, INGREDIENTS]),
-            platform=platform,
-        )
+        reapi.Command(arguments=arguments, output_paths=sorted(outputs), platform=platform)
     )
     action = encoded(
         reapi.Action(

@@ -21,7 +21,7 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execu
 from envy.errors import Cancelled, EnvyError
 from envy.host.platform import host_platform
 from envy.sharing.remote.blobs import Blobs, WrongBlob
-from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded
+from envy.sharing.remote.messages import NO_FOLDER, digest_of, named_action
 from envy.sharing.remote.server import Refused, RemoteServer
 from envy.sharing.result_names import OfferedResult, Offers, ResultName, ResultToStore
 from envy.transport.context import NotFound
@@ -254,26 +254,8 @@ def action_of_tests(name: ResultName) -> tuple[bytes, bytes]:
         "envy-system": system.os_version,
         "envy-toolchain": name.toolchain,
     }
-    properties = [
-        reapi.Platform.Property(name=key, value=value) for key, value in sorted(rows.items())
-    ]
-    platform = reapi.Platform(properties=properties)
-    paths = [f"{number}.{kind}" for number in range(_MOST) for kind in (_ON, _OF)]
-    command = encoded(
-        reapi.Command(
-            arguments=["envy-test", _FORMAT, name.key],
-            output_paths=sorted(paths),
-            platform=platform,
-        )
-    )
-    action = encoded(
-        reapi.Action(
-            command_digest=digest_of(command),
-            input_root_digest=digest_of(NO_FOLDER),
-            platform=platform,
-        )
-    )
-    return action, command
+    outputs = [f"{number}.{kind}" for number in range(_MOST) for kind in (_ON, _OF)]
+    return named_action(["envy-test", _FORMAT, name.key], rows, outputs)
 
 
 def _action_result(pairs: Sequence[tuple[reapi.Digest, reapi.Digest]]) -> reapi.ActionResult:
