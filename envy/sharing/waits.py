@@ -7,8 +7,8 @@ told at once, and nobody begins to wait for it again.
 Guarantees
   From the moment at which a server sends nothing more, all waits together end within `patience`,
   times `in_all`, however many threads wait, and whatever they wait for.
-  A server that sends `_LEAST_RATE`, or answers each question within half a second, is never given up for
-  what it costs in all.
+  A server that sends `_LEAST_RATE`, or answers each question within half a second, is never given
+  up for what it costs in all.
 """
 
 from __future__ import annotations
