@@ -93,14 +93,15 @@ class World:
         needed = sorted(set().union(*(self.closures[top] for top in tops)))
         return [(number, self.version[number]) for number in needed]
 
-    def build_seconds(self, missing, slots):
-        """Return how long a machine builds: the work of all slots, or the longest chain."""
-        longest = {}
+    def schedule(self, missing, slots):
+        """Return the seconds after which each package is built: ready ones, in order, in slots."""
+        ends, free = {}, [0.0] * slots
         for number, _version in missing:
-            chain = max((longest.get(one, 0.0) for one in self.below[number]), default=0.0)
-            longest[number] = chain + self.seconds[number]
-        total = sum(self.seconds[number] for number, _version in missing)
-        return max(total / slots, max(longest.values(), default=0.0)), total
+            ready = max((ends.get(one, 0.0) for one in self.below[number]), default=0.0)
+            begins = max(ready, heapq.heappop(free))
+            ends[number] = begins + self.seconds[number]
+            heapq.heappush(free, ends[number])
+        return ends
 
 
 class MemoryServer:
@@ -327,8 +328,8 @@ class Day:
         ends = self.transfer(now + 2 * self.model.round_trip, size) if self.place else now
         got = set(found)
         built = [row for row in missing if row not in got]
-        seconds, work = self.world.build_seconds(built, self.model.slots)
-        ends += seconds
+        built_at = self.world.schedule(built, self.model.slots)
+        begins, ends = ends, ends + max(built_at.values(), default=0.0)
         self.free[machine] = ends
         self.caches[machine].update(wanted)
         self.missed.update(missing)
@@ -336,11 +337,12 @@ class Day:
         self.taken += len(found)
         self.sent += size
         self.builds += len(built)
-        self.worked += work
+        self.worked += sum(self.world.seconds[number] for number, _version in built)
         self.waited += ends - asked
         self.slowest = max(self.slowest, ends - asked)
         if self.place:
-            self.at(ends, self.store, built)
+            for row in built:
+                self.at(begins + built_at[row[0]], self.store, [row])
 
     def store(self, now, built):
         size = self.place.store(built)
