@@ -324,6 +324,13 @@ class Engine:
         finally:
             self.coordinator.give_back(self.transfer_pool, count)
 
+    def take_late(self, recipe: Recipe) -> bool | None:
+        """Take a missing entry, whose lock is held, if a depot has it by now.
+
+        Returns whether it was taken; None if no depot was asked.
+        """
+        return self.shared.take_late(recipe) if self.shared is not None else None
+
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""
         self._demand.want_for_work(recipe)

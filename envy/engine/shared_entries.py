@@ -3,6 +3,7 @@
 A package that a depot has needs no build dependencies. So what the goals want is decided anew after
 each round: a round asks the depots for every missing entry that would be wanted by then, all at
 once. Packages that only a build needs are asked for when the depots lack what they would build.
+Just before an entry is built, it is asked for once more: another machine may have stored it since.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from envy.sharing.place import EntryPlace, SharedPlaces
 
 
+_ASKED_AGAIN_AFTER = 1.0  # seconds
+
+
 class SharedEntries:
     """Takes entries for the goals of a command; `uploads` stores what it builds."""
 
@@ -37,7 +41,7 @@ class SharedEntries:
         self._demand = demand
         self._engine = engine
         self._sharing = sharing
-        self._asked: set[str] = set()  # entry keys
+        self._asked: dict[str, float] = {}  # when, by entry key
         self.uploads = Uploads(engine, sharing)
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
@@ -47,7 +51,7 @@ class SharedEntries:
             Cancelled: the run was cancelled; CacheError: the cache cannot be written.
         """
         while due := self._due(goals):
-            self._asked.update(recipe.entry_key for recipe in due)
+            self._asked.update(dict.fromkeys((one.entry_key for one in due), time.monotonic()))
             self._ask_ahead(due)
             answers = each_of(due, self._take_one, at_once=self._engine.services.fetch_jobs)
             for recipe, is_taken in zip(due, answers, strict=True):
@@ -104,15 +108,39 @@ class SharedEntries:
         try:
             if _is_here(entry, key):
                 return False
-            context = brief_context(recipe, self._engine)
-            for place in self._sharing.asked:
-                taken = place.take(services.layout, entry, key, context)
-                if not taken.missed:
-                    events.entry_taken(place.shown, taken.size, taken.seconds)
-                    return True
-                events.entry_not_taken(place.shown, taken.missed)
+            return self._take_from_places(recipe)
         finally:
             lock.release()
+
+    def take_late(self, recipe: Recipe) -> bool | None:
+        """Take an entry that was missing when this run began to work, and is to be built now.
+
+        Another machine may have stored it since. The caller holds its lock; a transfer that fails
+        leaves nothing of what was staged. Returns whether it was taken; None if nothing was asked.
+        """
+        asked = self._asked.get(recipe.entry_key)
+        if asked is None or time.monotonic() - asked < _ASKED_AGAIN_AFTER:
+            return None
+        if all(place.is_off for place in self._sharing.asked):
+            return None
+        self._asked[recipe.entry_key] = time.monotonic()
+        with released():
+            is_taken = self._take_from_places(recipe)
+        if is_taken:
+            look_up(recipe, self._engine)
+            mark_taken(recipe)
+        return is_taken
+
+    def _take_from_places(self, recipe: Recipe) -> bool:
+        placement, services = recipe.placement, self._engine.services
+        events = RecipeEvents(recipe, services.events)
+        context = brief_context(recipe, self._engine)
+        for place in self._sharing.asked:
+            taken = place.take(services.layout, placement.entry, placement.entry_key, context)
+            if not taken.missed:
+                events.entry_taken(place.shown, taken.size, taken.seconds)
+                return True
+            events.entry_not_taken(place.shown, taken.missed)
         return False
 
     def _acquire(self, lock: FileLock, events: RecipeEvents) -> bool:
