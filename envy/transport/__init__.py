@@ -6,6 +6,8 @@ and nothing incomplete ever has its final name.
 
 import contextlib
 import errno
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.os_errors import os_error_hint, os_error_text
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
+from envy.transport.turns import give_turn, taking_turns
 
 __all__ = [
     "FetchContext",
@@ -118,6 +121,7 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
         from envy.transport.http import fetch_http
 
         return fetch_http
+    give_turn()  # the others may take long before they wait for an answer
     if scheme is Scheme.GIT:
         from envy.transport.git import fetch_git
 
@@ -192,20 +196,37 @@ def fetch_all(
             return error
         return fetched
 
-    if len(items) <= 1 or parallel <= 1:
-        outcomes = [attempt(item) for item in items]
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with (
-            interpreter.released(),
-            ThreadPoolExecutor(min(parallel, len(items)), "envy-fetch") as pool,
-        ):
-            outcomes = list(pool.map(attempt, items))
+    outcomes = _in_turns(attempt, items, parallel) if parallel > 1 else list(map(attempt, items))
     failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
     if failures:
         raise _batch_error(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
+
+
+def _in_turns(
+    attempt: Callable[[SourceItem], Fetched | EnvyError], items: Sequence[SourceItem], parallel: int
+) -> list[Fetched | EnvyError]:
+    """Return what `attempt` returns for each item; at most `parallel` threads take turns."""
+    if len(items) <= 1:
+        return list(map(attempt, items))
+    from concurrent.futures import ThreadPoolExecutor
+
+    pending, outcomes = deque(enumerate(items)), dict[int, Fetched | EnvyError]()
+    turn = threading.Lock()
+
+    def work(_: int) -> None:
+        with taking_turns(turn), contextlib.suppress(IndexError):
+            while True:
+                number, item = pending.popleft()
+                outcomes[number] = attempt(item)
+
+    threads = min(parallel, len(items))
+    with interpreter.released(), ThreadPoolExecutor(threads, "envy-fetch") as pool:
+        try:
+            list(pool.map(work, range(threads)))
+        finally:
+            pending.clear()  # after an error that no item explains, no further one begins
+    return [outcomes[number] for number in range(len(items))]
 
 
 def _batch_error(failures: Sequence[EnvyError]) -> EnvyError:

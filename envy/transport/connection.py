@@ -80,7 +80,8 @@ def get(
                     raise _status_error(
                         response, requested, url, sent, context=context, signed_for=signed_for
                     )
-                _check_transfer(response, signed_for or redacted(requested))
+                if "transfer-encoding" in response.headers:
+                    _check_transfer(response, signed_for or redacted(requested))
                 yield response, url
                 return
         finally:

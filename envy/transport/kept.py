@@ -16,6 +16,7 @@ from envy.os_errors import os_error_text
 from envy.transport.context import FetchContext, Fetched, Sharing
 from envy.transport.digests import ExpectedDigest, Hasher
 from envy.transport.target import make_executable
+from envy.transport.turns import give_turn
 
 _CHUNK = 1 << 20
 
@@ -111,6 +112,7 @@ def _take(
     context: FetchContext,
 ) -> Fetched:
     target, uri = wanted.target, wanted.uri
+    give_turn()
     total, done = os.fstat(descriptor).st_size, 0
     source = Path(kept.path(digest.algorithm, digest.hexdigest))
     hasher = Hasher(wanted.expected)

@@ -8,6 +8,7 @@ from envy.content.brought import LeadsOutside
 from envy.errors import FetchError
 from envy.transport.context import Fetched
 from envy.transport.digests import ExpectedDigest, Hasher
+from envy.transport.turns import give_turn
 
 _CHUNK = 1 << 20
 
@@ -43,6 +44,7 @@ def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetc
     """Return the file of an earlier attempt, if it has the expected digests."""
     if not expected or target.is_symlink() or not target.is_file():
         return None
+    give_turn()
     hasher = Hasher(expected)
     size = 0
     with target.open("rb") as file:
