@@ -8,7 +8,7 @@ import contextlib
 import errno
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy import interpreter
@@ -16,6 +16,7 @@ from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.os_errors import os_error_hint, os_error_text
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
+from envy.transport.target import create_folder
 from envy.transport.turns import give_turn, taking_turns
 
 __all__ = [
@@ -48,20 +49,29 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
     """
     with interpreter.released():
         context.check_cancelled()
-        with _saying_where(item), _explaining_system(item):
-            into.mkdir(parents=True, exist_ok=True)
-            stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
-            if stood_in is not None:
-                return stood_in
-            fetch = _fetcher(scheme_of(item.source, origin=item.origin))
-            if item.sha256sums or item.sha512sums:
-                from envy.transport.checksum_file import with_listed
+        try:
+            return _fetch(item, into, context)
+        except Offline as error:
+            error.origin = item.origin
+            raise
+        except OSError as error:
+            raise _of_the_system(error, item) from error
 
-                return fetch(item, into, with_listed(item, _fetch_companion, context))
-            fetched = fetch(item, into, context)
-            if item.signature is not None:
-                _check_signature(item, fetched, context)
-        return fetched
+
+def _fetch(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    create_folder(into)
+    stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
+    if stood_in is not None:
+        return stood_in
+    fetch = _fetcher(scheme_of(item.source, origin=item.origin))
+    if item.sha256sums or item.sha512sums:
+        from envy.transport.checksum_file import with_listed
+
+        return fetch(item, into, with_listed(item, _fetch_companion, context))
+    fetched = fetch(item, into, context)
+    if item.signature is not None:
+        _check_signature(item, fetched, context)
+    return fetched
 
 
 def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) -> None:
@@ -90,30 +100,16 @@ def _fetch_companion(item: SourceItem, into: Path, context: FetchContext) -> Fet
     return _fetcher(scheme_of(item.source))(item, into, context)
 
 
-@contextlib.contextmanager
-def _saying_where(item: SourceItem) -> Iterator[None]:
-    """Let the error of an offline run know where the source is declared."""
-    try:
-        yield
-    except Offline as error:
-        error.origin = item.origin
-        raise
+def _of_the_system(error: OSError, item: SourceItem) -> FetchError:
+    """Return an error of the system that says which source it concerns, and what to do."""
+    from envy.transport.addresses import redacted
 
-
-@contextlib.contextmanager
-def _explaining_system(item: SourceItem) -> Iterator[None]:
-    """Let an error of the system say which source it concerns, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        from envy.transport.addresses import redacted
-
-        uri = redacted(item.source)
-        raise FetchError(
-            f"could not fetch {uri}: {os_error_text(error)}",
-            uri=uri,
-            hint=_HINTS.get(error.errno or 0, "") or os_error_hint(error),
-        ) from error
+    uri = redacted(item.source)
+    return FetchError(
+        f"could not fetch {uri}: {os_error_text(error)}",
+        uri=uri,
+        hint=_HINTS.get(error.errno or 0, "") or os_error_hint(error),
+    )
 
 
 def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
@@ -165,8 +161,12 @@ def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> 
         return context.stand_in.commit_of(item)
     from envy.transport.git import resolve_commit
 
-    with interpreter.released(), _saying_where(item):
-        return resolve_commit(item, context, known)
+    with interpreter.released():
+        try:
+            return resolve_commit(item, context, known)
+        except Offline as error:
+            error.origin = item.origin
+            raise
 
 
 def fetch_all(

@@ -127,6 +127,7 @@ class _Exchange(HTTPConnection):
     """A connection that sends plain requests, and reads plain answers, by itself."""
 
     _asked = ""  # the target of the plain request whose answer comes next
+    _sent: tuple[dict[str, str], str] | None = None  # the headers sent last, and their lines
 
     def request(self, method: str, url: str, **options: Any) -> None:  # type: ignore[override]
         head = self._head(method, url, **options)
@@ -175,19 +176,20 @@ class _Exchange(HTTPConnection):
             return None
         if self.proxy is not None or headers is None or not _is_target(url):
             return None
+        if self._sent is None or self._sent[0] != headers:
+            self._sent = dict(headers), self._lines(headers)
+        lines = self._sent[1]
+        return f"GET {url} HTTP/1.1\r\n{lines}\r\n".encode("ascii") if lines else None
+
+    def _lines(self, headers: Mapping[str, str]) -> str:
+        """Return the lines of headers to this host; "" if they are not plain."""
         host = self.host if self.port == self.default_port else f"{self.host}:{self.port}"
-        if host.count(":") > 1 or not all(map(_is_name, headers)):
-            return None
-        lines = [f"GET {url} HTTP/1.1", f"Host: {host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines = [f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
         together = "".join(lines)
-        if (
-            not together.isascii()
-            or not together.isprintable()
-            or "host" in map(str.lower, headers)
-        ):
-            return None
-        return "\r\n".join((*lines, "", "")).encode("ascii")
+        is_plain = together.isascii() and together.isprintable() and host.count(":") < 2
+        if not is_plain or not all(map(_is_name, headers)) or "host" in map(str.lower, headers):
+            return ""
+        return "\r\n".join((*lines, ""))
 
     def _by_library(self, asked: str, begun: bytes) -> HTTPResponse:
         """Return an answer of which some bytes were received as http.client reads it."""

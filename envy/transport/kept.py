@@ -1,8 +1,7 @@
 """Downloads that the cache keeps, in place of a transfer; each is verified when it is used."""
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,16 +65,6 @@ def keep(part: Path, hasher: Hasher, item: SourceItem, name: str, context: Fetch
         context.kept.keep(str(part), hasher.digests, shared=_is_shared(item, part, name, context))
     except OSError as error:
         context.warn(f"{name} cannot be kept for later use: {os_error_text(error)}")
-
-
-@contextlib.contextmanager
-def kept_aside(part: Path, hasher: Hasher, context: FetchContext) -> Iterator[None]:
-    """Keep a downloaded file aside if it turns out to have a wrong digest; the error names it."""
-    try:
-        yield
-    except FetchError as error:
-        set_aside(part, hasher.sha256, error, context)
-        raise
 
 
 def set_aside(path: Path, sha256: str, error: FetchError, context: FetchContext) -> None:

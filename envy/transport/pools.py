@@ -105,6 +105,8 @@ def _never_again() -> "urllib3.Retry":
 
 def without_credentials(url: str) -> tuple[str, str]:
     """Return a URL without the credentials in it, and these as `NAME:PASSWORD`."""
+    if "@" not in url:
+        return url, ""
     user, at, host = urlsplit(url).netloc.rpartition("@")
     if not at:
         return url, ""

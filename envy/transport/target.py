@@ -1,5 +1,6 @@
 """The file that a fetch creates: its path, its permissions, and whether it can be reused."""
 
+import os.path
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def target_in(into: Path, name: str) -> Path:
         if last in {"", ".", ".."} or ".." in above:
             raise LeadsOutside((), None, what="a path that leads outside")
         if not above:
-            into.mkdir(parents=True, exist_ok=True)
+            create_folder(into)
             return into / last
         with open_below(into) as below:
             return into.joinpath(*below.real_folder(parts_of("/".join(above))), last)
@@ -34,6 +35,12 @@ def target_in(into: Path, name: str) -> Path:
             uri=name,
             hint='give it another name: dest = "NAME"',
         ) from None
+
+
+def create_folder(path: Path) -> None:
+    """Create a folder, and those above it, unless it is there."""
+    if not os.path.isdir(path):  # noqa: PTH112 (an attempt to create it takes five times as long)
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def make_executable(path: Path) -> None:
