@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_selection import make_selector
+from envy.cli.test_selection import check_times_options, make_selector
 from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
 from envy.console.text import format_size, write_line
 from envy.errors import UsageError
@@ -110,7 +110,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option(
     "--filter", default="", metavar="EXPR", help="Select by package(GLOB), test(GLOB), & | ! ( )."
 )
-@_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
+@_option("--partition", default="", metavar="HOW:M/N",
+         help="Run part M of N, by hash or by duration.")  # fmt: skip
+@_option("--durations", multiple=True, metavar="FILE",
+         help="Durations for --partition duration:M/N; may be given several times.")  # fmt: skip
+@_option("--save-durations", default="", metavar="FILE",
+         help="Add the durations of this run to a file.")  # fmt: skip
 @_option("--changed", default=None, metavar="REF",
          help="Run only what changes since a revision of git can affect.")  # fmt: skip
 @_option("--list", "list_matching", metavar="[=RE]", help="List the tests without running them.")
@@ -184,7 +189,7 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
         changed=changed or "",
         go_flags=parsed["go_flags"],
         arguments=parsed["arguments"],
-        words=None if settings.traces or settings.locked else parsed["words"],
+        words=None if _needs_all(settings, given) else parsed["words"],
     )
     _check(options)
     if options.merge_coverage:
@@ -199,6 +204,11 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
         return _work(context)
+
+
+def _needs_all(settings: Settings, given: Mapping[str, Any]) -> bool:
+    """Return whether a remembered run says too little: it rests on other files, or writes one."""
+    return bool(settings.traces or settings.locked or given["durations"] or given["save_durations"])
 
 
 def _work(context: RunContext) -> int:
@@ -226,6 +236,7 @@ def _check(options: TestOptions) -> None:
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
     check_changed(options)
+    check_times_options(options)
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it cannot run tests")
     printed = set(options.coverage.split(",")) <= {"", "total"}

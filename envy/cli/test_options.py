@@ -15,6 +15,8 @@ class TestOptions:
     failed: bool = False
     filter: str = ""
     partition: str = ""
+    durations: tuple[str, ...] = ()  # files that a partition goes by
+    save_durations: str = ""
     list_matching: str | None = None
     build_only: bool = False
     build_jobs: int | None = None
