@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from project import Project
+from test_json import SCHEMA, faults
 
 COMMANDS = """-- @envy schema "1"
 packages = {}
@@ -45,8 +46,22 @@ def timed(tmp_path):
     return project
 
 
+def see_history(timed):
+    """Look at the history of the run before, which had nine tests of pytest and a command."""
+    shown = timed.envy_test("--history", "--slowest", "2").out
+    assert shown.startswith("slowest tests, by the median of up to 20 runs:\n  ")
+    assert "  … and 7 more\nno test has become slower\nno test was flaky\n10 tests, " in shown
+    document = json.loads(timed.envy_test("--history", "--json", "--filter", "test(*bad)").out)
+    assert list(faults(document, SCHEMA["$defs"]["test_history"])) == []
+    [row] = document["tests"]
+    assert (row["test"], row["runs"], row["failed"]) == ("test_app.py::test_bad", 1, 1)
+    assert "omit --list" in timed.envy_test("--history", "--list", code=2).err
+    unknown = timed.envy_test("--history", "--filter", "test(x)", code=4).err
+    assert "no run of these tests is known" in unknown
+
+
 def test_parts_by_duration_are_the_whole(timed):
-    """A run writes durations, by which the parts of another are divided; errors name the files."""
+    """A run writes durations, by which parts of others are divided, and the history has it, too."""
     missing = timed.envy_test("--partition", "duration:1/2", "--durations", "t.json", code=2).err
     assert "cannot read durations from t.json: No such file" in missing
     assert "--save-durations t.json" in missing
@@ -55,6 +70,8 @@ def test_parts_by_duration_are_the_whole(timed):
     known = json.loads(path.read_text())["packages"]
     assert sorted(known["app"]) == [f"test_app.py::test_{n}" for n in range(8)]
     assert list(known["tap"]) == [""]
+
+    see_history(timed)
 
     known["app"] = {f"test_app.py::test_{n}": 10.0 - n for n in range(6)}  # others are new
     path.write_text(json.dumps({"format": "envy-durations-1", "packages": known}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,6 +152,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--json", default="", metavar="[=FILE]", help="Write events in the format of test2json.")
 @_option("--junit", default="", metavar="FILE", help="Write a JUnit report.")
 @_option("--load", default="", metavar="FILE", help="Show a saved run (--json=FILE).")
+@_option("--history", is_flag=True, help="Show slow, slower and flaky tests of earlier runs.")
 @_option("--show-output", type=click.Choice(["failed", "all", "none"]), default="failed",
          help="The tests whose output is shown.")  # fmt: skip
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
@@ -189,8 +191,10 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
         changed=changed or "",
         go_flags=parsed["go_flags"],
         arguments=parsed["arguments"],
-        words=None if _needs_all(settings, given) else parsed["words"],
+        words=parsed["words"],
     )
+    if _needs_all(settings, options):
+        options = dataclasses.replace(options, words=None)
     _check(options)
     if options.merge_coverage:
         return merge_coverage(settings, options)
@@ -203,12 +207,17 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
             freed += clean_results(context.results.root)
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
+        if options.history:
+            from envy.cli.test_history import show_history
+
+            return show_history(context)
         return _work(context)
 
 
-def _needs_all(settings: Settings, given: Mapping[str, Any]) -> bool:
+def _needs_all(settings: Settings, options: TestOptions) -> bool:
     """Return whether a remembered run says too little: it rests on other files, or writes one."""
-    return bool(settings.traces or settings.locked or given["durations"] or given["save_durations"])
+    traced = settings.traces or settings.locked
+    return bool(traced or options.durations or options.save_durations)
 
 
 def _work(context: RunContext) -> int:
@@ -235,6 +244,10 @@ def _check(options: TestOptions) -> None:
         check_pattern(pattern, option=name)
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
+    if options.history:
+        from envy.cli.test_history import check_history
+
+        check_history(options)
     check_changed(options)
     check_times_options(options)
     if options.load and (options.patterns or options.watch or options.legacy):

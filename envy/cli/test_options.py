@@ -36,6 +36,7 @@ class TestOptions:
     json: str = ""
     junit: str = ""
     load: str = ""
+    history: bool = False
     show_output: str = "failed"
     slowest: int = 0
     profile: bool = False

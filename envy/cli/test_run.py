@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -153,6 +154,8 @@ def _keep(context: RunContext, result: SessionResult, *, is_all: bool) -> None:
     """Keep what later runs go by: what failed, and how long it took."""
     present = _tests_of(result)
     context.last_run.save(result.recorder, present=present, is_all=is_all)
+    if not (context.options.coverage or context.options.sanitize):  # which take their time
+        context.history.learn(result.recorder, now=time.time())
     if context.options.save_durations:
         save_times(
             Path(context.options.save_durations),

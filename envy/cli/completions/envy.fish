@@ -371,6 +371,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l filter
 complete -c envy -n '__fish_seen_subcommand_from test' -l flaky
 complete -c envy -n '__fish_seen_subcommand_from test' -l help
+complete -c envy -n '__fish_seen_subcommand_from test' -l history
 complete -c envy -n '__fish_seen_subcommand_from test' -l isolate
 complete -c envy -n '__fish_seen_subcommand_from test' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l json
