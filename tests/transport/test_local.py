@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from envy.declarations.source_digests import DIGEST_LENGTHS
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.transport import fetch_all, fetch_source
@@ -52,7 +53,9 @@ def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
     (tmp_path / "a").write_text("hello")
     with pytest.raises(DigestMismatch) as caught:
         fetch_source(
-            item(tmp_path, "a", **{algorithm: "0" * 64}), tmp_path / "into", recorder.context()
+            item(tmp_path, "a", **{algorithm: "0" * DIGEST_LENGTHS[algorithm]}),
+            tmp_path / "into",
+            recorder.context(),
         )
     assert caught.value.algorithm == algorithm
     assert not list((tmp_path / "into").iterdir())
