@@ -160,6 +160,25 @@ def test_batch_keeps_its_order(tmp_path, recorder, parallel):
     assert [each.path.name for each in fetched] == ["d", "a", "c", "b"]
 
 
+@pytest.mark.parametrize("names", [("tool", "tool.new"), ("tool.new", "tool")])
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_one_source_is_called_like_the_unfinished_other(tmp_path, recorder, names, parallel):
+    """Both are fetched, each with its own content; so is a file of the user's."""
+    digests = {}
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode() * 3_000_000)
+        digests[name] = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "tool.new.new").write_text("mine")
+    items = [item(tmp_path, name, sha256=digests[name]) for name in names]
+    fetch_all(items, tmp_path / "into", recorder.context(), parallel=parallel)
+    for name in names:
+        found = (tmp_path / "into" / name).read_bytes()
+        assert hashlib.sha256(found).hexdigest() == digests[name]
+    assert (tmp_path / "into" / "tool.new.new").read_text() == "mine"
+    assert len(list((tmp_path / "into").iterdir())) == 3
+
+
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_batch_names_all_that_failed(tmp_path, recorder, parallel):
     """A failed batch reports the first failure in order, and every other one."""
