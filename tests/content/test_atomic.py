@@ -95,7 +95,7 @@ def test_a_long_name_can_be_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["語" * 80, "x" + "語" * 84, "\udcff" * 255, "é" * 127])
 def test_a_long_name_is_cut_by_its_bytes(tmp_path, name):
-    """A name of few characters may have as many bytes as a file system takes; none is cut in two."""
+    """A name of few characters may have as many bytes as a file system takes."""
     path = tmp_path / name
     atomic_write(str(path), b"new")
     assert path.read_bytes() == b"new"
@@ -108,7 +108,10 @@ def test_two_that_are_written_at_once_share_no_name(tmp_path):
     """The temporary name of one is not the name of the other, and nobody's file is touched."""
     mine = tmp_path / f"tool{SUFFIX}{SUFFIX}"
     mine.write_text("the user's")
-    with written_whole(tmp_path / "tool") as one, written_whole(tmp_path / f"tool{SUFFIX}") as other:
+    with (
+        written_whole(tmp_path / "tool") as one,
+        written_whole(tmp_path / f"tool{SUFFIX}") as other,
+    ):
         one.write_text("one")
         other.write_text("other")
     assert (tmp_path / "tool").read_text() == "one"
