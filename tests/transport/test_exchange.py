@@ -159,6 +159,19 @@ def test_more_than_the_content(server, recorder):
     assert server.connections == 2
 
 
+def test_content_in_a_buffer(server, recorder):
+    """It is received where the caller has room, also what came with the head."""
+    server.answers = [[OK + b"\r\nhe", b"llo"], [OK + b"\r\nworld"]]
+    context = recorder.context()
+    buffer, content = bytearray(3), b""
+    response = get_once(f"{server.url}/a", context, {}, "")
+    while count := response.receive_into(buffer):
+        content += buffer[:count]
+    assert content == b"hello"
+    assert whole(get_once(f"{server.url}/b", context, {}, "")) == b"world"
+    assert server.connections == 1
+
+
 def test_an_answer_that_is_not_read_to_its_end(server, recorder):
     """Its connection is closed, and the rest is not taken for the next answer."""
     server.answers = [[OK + b"\r\nhe"], [OK + b"\r\nright"]]
