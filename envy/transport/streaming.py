@@ -75,6 +75,7 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             signed_for=request.signed_for,
         ) as (response, _):
             while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+                context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
                 data += piece
@@ -194,6 +195,7 @@ def _read(
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
     while data := _receive(response, content):
+        context.moved(len(data))
         context.check_cancelled()
         content.write(data)
         pace.note(len(data))
