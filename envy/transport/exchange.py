@@ -289,21 +289,24 @@ def plain_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
         return None
     first, *lines = head.decode("ascii").split("\r\n")
     status = _STATUS.get(first[:12])
-    if status is None or first[12:13] not in {"", " "} or not first.isprintable():
+    if status is None or first[12:13] not in {"", " "} or not "".join(lines).isprintable():
         return None
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        if not colon or name in headers or not _is_name(name) or not value.isprintable():
+        if not colon or not _is_name(name):
             return None
-        headers[name] = value
+        headers[name.lower()] = value.strip(" ")
     length = headers.get("content-length", "")
-    if not length.isdigit() or len(length) > _MOST_DIGITS or "transfer-encoding" in headers:
-        return None
-    if headers.get("connection", "close").lower() not in {"close", "keep-alive"}:
-        return None
-    return status, headers, int(length)
+    is_plain = (
+        len(headers) == len(lines)  # each name once
+        and first.isprintable()
+        and length.isdigit()
+        and len(length) <= _MOST_DIGITS
+        and "transfer-encoding" not in headers
+        and headers.get("connection", "close").lower() in {"close", "keep-alive"}
+    )
+    return (status, headers, int(length)) if is_plain else None
 
 
 def _as_urllib3(error: Exception, pool: HTTPConnectionPool | None, what: str) -> HTTPError:
