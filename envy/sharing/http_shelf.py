@@ -22,7 +22,7 @@ from envy.transport.s3 import SignedMethod
 from envy.transport.sending import send
 from envy.transport.streaming import read_beginning, stream
 
-_IN_ALL = 1.25  # times the idle timeout; what is under way then ends within another one
+_IN_ALL = 0.75  # times the idle timeout; what is under way then ends within another one
 _STORED = frozenset({200, 201, 204})
 _THERE = frozenset({409, 412})
 _REMOVED = frozenset({200, 202, 204, 404, 410})
