@@ -115,6 +115,12 @@ class Waits:
             if answers:
                 self._free = _FREE
 
+    def answered(self) -> None:
+        """Note that the server has answered a question as it should."""
+        with self._changed:
+            self._count()
+            self._free = _FREE
+
     def give_up(self, error: NoAnswer) -> NoAnswer:
         """Give the server up, and end all waits; return why, which may be an earlier error."""
         with self._changed:

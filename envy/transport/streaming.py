@@ -73,7 +73,7 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+            while len(data) < size and (piece := _next(response, context)):
                 context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
@@ -193,7 +193,7 @@ def _read(
     reported = first = content.done
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
-    while data := response.read1(_CHUNK, decode_content=False):
+    while data := _next(response, context):
         context.moved(len(data))
         context.check_cancelled()
         content.write(data)
@@ -207,6 +207,10 @@ def _read(
         if may_spread and is_worth_it(context.ranges, content, received=received, seconds=seconds):
             return received / max(seconds, 1e-9)
     return 0.0
+
+
+def _next(response: "BaseHTTPResponse", context: FetchContext) -> bytes:
+    return context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
 
 
 def _let_follow(
