@@ -14,7 +14,7 @@ from envy.errors import Cancelled, FetchError, UsageError
 from envy.sharing.shelf import ReadOnly, StoredObject
 from envy.sharing.waits import Waits
 from envy.transport.addresses import redacted
-from envy.transport.context import FetchContext, NotFound
+from envy.transport.context import FetchContext, NoAnswer, NotFound
 from envy.transport.credentials import headers_of
 from envy.transport.idle import idle_seconds
 from envy.transport.request import Request
@@ -75,7 +75,7 @@ class HttpShelf:
         except Cancelled:
             context.check_cancelled()
             waits.check()
-            raise
+            raise NoAnswer(f"{self.shown} did not answer in time", uri=self.shown) from None
         finally:
             waits.done(wait, answers=is_answered)
 

@@ -44,7 +44,7 @@ class Waits:
     ) -> None:
         """The server may cost the `patience` with one answer, times `in_all`."""
         self.patience = SECONDS
-        self._in_all = in_all
+        self.in_all = in_all
         self._shown = shown
         self._now = now
         self._changed = threading.Condition()
@@ -76,9 +76,7 @@ class Waits:
                 self._count()
                 ends = self._judge()
             self._end(ends)
-        if (gone := self._gone) is not None:
-            # Each thread raises one of its own, which gets the traceback of that thread.
-            raise NoAnswer(gone.message, uri=gone.uri, hint=gone.hint)
+        self._check()
 
     def begin(self, end: Callable[[], object], *, silence: float = math.inf) -> Wait:
         """Begin to wait; `end` is called in another thread if the server is given up.
@@ -90,6 +88,7 @@ class Waits:
         """
         self.check()
         with self._changed:
+            self._check()  # another thread may have given it up since
             self._count()
             now = self._counted
             wait = Wait(end, now, now + silence)
@@ -124,6 +123,11 @@ class Waits:
         assert self._gone is not None
         return self._gone
 
+    def _check(self) -> None:
+        if (gone := self._gone) is not None:
+            # Each thread raises one of its own, which gets the traceback of that thread.
+            raise NoAnswer(gone.message, uri=gone.uri, hint=gone.hint)
+
     def _count(self) -> None:
         now = self._now()
         if self._under_way:
@@ -144,7 +148,7 @@ class Waits:
         return min(enough, *(wait.until for wait in self._under_way))
 
     def _most(self) -> float:
-        return self.patience * self._in_all
+        return self.patience * self.in_all
 
     def _judge(self) -> list[Callable[[], object]]:
         """Give the server up if that is due; return what ends the waits."""

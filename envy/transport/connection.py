@@ -156,6 +156,14 @@ def _request(
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error
             continue
+        except ValueError:
+            # Without the words of the error, which may be a secret.
+            raise FetchError(
+                f"{signed_for or redacted(url)} cannot be requested: its address, or a header that "
+                "is sent with it, has characters that are not allowed there",
+                uri=signed_for or redacted(url),
+                hint="check the credentials for it, and the variables that they come from",
+            ) from None
         if not is_passing(response.status):
             return response
         if not retries.wait(seconds_of(response.headers.get("retry-after", ""))):

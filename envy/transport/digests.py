@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from envy.content.digest_text import is_digest
 from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, FetchError
+from envy.limits import shortened
 from envy.locking.lock import UNKNOWN, update_command
 from envy.transport.context import FetchContext
 
@@ -34,6 +36,9 @@ class ExpectedDigest:
 
     If that is the lock, `package` is the one whose entry has the digest. `size` is that of the
     content, in bytes, if the lock has it for `owner`.
+
+    Raises:
+        FetchError: its author gives a text that is no digest.
     """
 
     algorithm: str
@@ -42,6 +47,15 @@ class ExpectedDigest:
     package: str = ""
     size: int | None = None
     owner: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_digest(self.algorithm, self.hexdigest):
+            raise FetchError(
+                f"{self.by} gives a {self.algorithm} digest that is none: "
+                f"{shortened(repr(self.hexdigest))}",
+                uri="",
+                hint="" if self.by in {RECIPE, LOCK} else "inform the operators of the server",
+            )
 
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:

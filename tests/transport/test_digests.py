@@ -17,15 +17,18 @@ from envy.transport.digests import (
 )
 
 SHA = hashlib.sha256(b"content").hexdigest()
+OTHER = "22" * 32
 
 
 def test_an_item_declares_its_digests(tmp_path):
     """Each digest that the recipe declares is expected, in lower case."""
-    item = SourceItem(source="x", base_dir=tmp_path, sha256=SHA.upper(), blake3="ab", sha512="cd")
+    item = SourceItem(
+        source="x", base_dir=tmp_path, sha256=SHA.upper(), blake3="ab" * 32, sha512="cd" * 64
+    )
     assert expected_digests(item) == (
         ExpectedDigest(algorithm="sha256", hexdigest=SHA),
-        ExpectedDigest(algorithm="blake3", hexdigest="ab"),
-        ExpectedDigest(algorithm="sha512", hexdigest="cd"),
+        ExpectedDigest(algorithm="blake3", hexdigest="ab" * 32),
+        ExpectedDigest(algorithm="sha512", hexdigest="cd" * 64),
     )
 
 
@@ -41,13 +44,13 @@ def test_equal_digests_pass():
 def test_a_different_digest_than_the_declared_one_is_an_error():
     """The error carries both digests."""
     with pytest.raises(DigestMismatch) as caught:
-        verify_digest("11", ExpectedDigest(algorithm="sha256", hexdigest="22"), uri="x")
-    assert (caught.value.expected, caught.value.actual) == ("22", "11")
+        verify_digest("11", ExpectedDigest(algorithm="sha256", hexdigest=OTHER), uri="x")
+    assert (caught.value.expected, caught.value.actual) == (OTHER, "11")
 
 
 def test_a_different_digest_than_a_registry_lists_is_not_the_recipe_s_mistake():
     """The error names the registry, and is not a DigestMismatch."""
-    expected = ExpectedDigest(algorithm="sha1", hexdigest="22", by="the index")
+    expected = ExpectedDigest(algorithm="sha1", hexdigest=OTHER[:40], by="the index")
     with pytest.raises(FetchError, match="the index") as caught:
         verify_digest("11", expected, uri="x")
     assert not isinstance(caught.value, DigestMismatch)
