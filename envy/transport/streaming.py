@@ -36,6 +36,7 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
         FetchError: the content cannot be downloaded.
     """
     with part_file(part, request.uri, request.expected, context) as content:
+        content.take_up(context)
         if not _is_whole(request, content):
             _download(request, content, context)
             if content.taken and request.expected and not content.hasher.matches():
