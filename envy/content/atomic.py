@@ -87,7 +87,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     """
     with contextlib.suppress(FileNotFoundError):
         os.lstat(target)  # a name that is too long is an error before the content is made
-    with temporary_beside(target, sole_writer=False) as new:
+    new = type(target)(unique_name(str(target)))
+    try:
         yield new
         try:
             os.replace(new, target)
@@ -97,6 +98,10 @@ def written_whole(target: Path) -> Iterator[Path]:
                 raise
             _remove(target)
             os.replace(new, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _remove(new)
+        raise
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from envy.errors import DigestMismatch, FetchError
 from envy.transport.digests import (
     ExpectedDigest,
     Hasher,
+    HashingThread,
     expected_digests,
     verify_content,
     verify_digest,
@@ -69,3 +70,48 @@ def test_a_restarted_stream_forgets_its_content():
     hasher.restart()
     hasher.update(b"content")
     assert hasher.verify("x")
+
+
+def test_digests_in_a_thread_of_their_own():
+    """Pieces in buffers, which are used again, and pieces that are not, count in their order."""
+    hasher, whole = Hasher(()), hashlib.sha256()
+    thread = HashingThread(hasher)
+    buffers = set()
+    try:
+        for number in range(50):
+            piece = bytes([number]) * 1000
+            if number % 3:
+                buffer = thread.buffer()
+                assert thread.buffer() is buffer
+                buffers.add(id(buffer))
+                buffer[: len(piece)] = piece
+                thread.update(memoryview(buffer)[: len(piece)])
+            else:
+                thread.update(piece)
+            whole.update(piece)
+            if number == 20:
+                thread.buffer()  # a piece that does not come
+                thread.catch_up()
+                assert hasher.sha256 == whole.hexdigest()
+        thread.catch_up()
+        assert (hasher.sha256, hasher.size) == (whole.hexdigest(), 50_000)
+        assert len(buffers) <= 8
+    finally:
+        thread.end()
+
+
+def test_a_thread_for_digests_that_fails():
+    """Its failure is that of whoever waits for the digests, who never waits for ever."""
+
+    class Full(Hasher):
+        def update(self, data):
+            raise MemoryError
+
+    thread = HashingThread(Full(()))
+    try:
+        for _ in range(20):
+            thread.update(b"x")
+        with pytest.raises(MemoryError):
+            thread.catch_up()
+    finally:
+        thread.end()
