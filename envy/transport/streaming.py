@@ -75,7 +75,9 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := _next(response, context)):
+            while len(data) < size and (
+                piece := context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
+            ):
                 context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
