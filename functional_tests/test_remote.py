@@ -22,6 +22,7 @@ from loopback.fault_proxy import FAULTS as NETWORK_FAULTS
 from loopback.fault_proxy import FaultProxy
 from loopback.remote_server import FAULTS, RemoteServer
 from project import Project
+from test_depot import new_key
 
 FAULTY_SYNCS = int(os.environ.get("ENVY_SOAK_REMOTE_FAULTS", "25"))
 METHODS = [
@@ -157,6 +158,34 @@ def test_read_only(machines):
         outcome = run(second, "sync", "--remote", server.url)
         assert len(warnings(outcome)) == 1
         assert "is read-only for this user" in outcome.err
+
+
+def test_a_project_with_keys_does_not_believe_a_server(machines, tmp_path):
+    """Nothing there is signed: it is taken on demand only, and then not signed by this machine."""
+    first, second = machines
+    secret, public = new_key(tmp_path)
+    second.manifest(f'packages = {{ "local.app@r1" }}\ndepot_keys = "{public}"')
+    depot, sign = f"file://{tmp_path}/depot", {"ENVY_DEPOT_KEY": str(secret)}
+    with RemoteServer() as server:
+        run(first, "sync", "--remote", server.url)
+        scripts(first)
+        built = run(second, "sync", "--remote", server.url)
+        assert scripts(second) == ["app", "lib", "tool"]
+        [said] = warnings(built)
+        assert f"no package is taken from {server.url}" in said
+        assert "--remote-unsigned" in said
+        assert warnings(run(second, "sync", "--remote", server.url)) == []
+        shutil.rmtree(second.cache)
+        taken = run(second, "sync", env={"ENVY_REMOTE": server.url, "ENVY_REMOTE_UNSIGNED": "1"})
+        assert "2 taken" in taken.err
+        pushed = run(second, "depot", "push", "--depot", depot, env=sign, code=1)
+        assert pushed.err.count(f"was taken from {server.url}, where no key of this project") == 2
+        [place] = second.cache.glob("assets/local.app@r1/*")
+        assert f"remove {place}" in pushed.err
+        assert list((tmp_path / "depot").rglob("*.tar.zst")) == []
+        shutil.rmtree(second.cache)
+        run(second, "sync", "--depot", depot, "--depot-write", env=sign)
+        assert len(list((tmp_path / "depot").rglob("*.tar.zst"))) == 3
 
 
 def test_evicted_blobs_are_a_miss(machines):

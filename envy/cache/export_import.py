@@ -27,6 +27,7 @@ from envy.cache.imported_entry import ImportedEntry, UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, entry_folder
+from envy.cache.origin import Origin
 from envy.cache.read import lookup
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
@@ -84,7 +85,8 @@ def _import(
                 if lookup(entry, unpacked.key_hex).hit:
                     imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
-                    imported = put_in_place(entry, key, kept, unpacked, files)
+                    origin = Origin(os.fspath(exported))
+                    imported = put_in_place(entry, key, kept, unpacked, files, origin=origin)
             finally:
                 lock.release()
             yield imported

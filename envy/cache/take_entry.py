@@ -18,7 +18,8 @@ from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, TMP, WORK
+from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, ORIGIN, TMP, WORK
+from envy.cache.origin import Origin
 from envy.cache.write import begin_attempt, clear_away, unpublish
 from envy.interpreter import released
 
@@ -33,6 +34,7 @@ def take_exported(
     key_hex: str,
     *,
     accept: Accept,
+    origin: Origin,
     check: Callable[[], None] = lambda: None,
     files: FileSystem = REAL,
 ) -> str:
@@ -56,23 +58,27 @@ def take_exported(
                 raise
             return first
 
-    return take_entry(layout, exported, entry, key_hex, unpack=unpack, check=check, files=files)
+    return take_entry(
+        layout, exported, entry, key_hex, unpack=unpack, origin=origin, check=check, files=files
+    )
 
 
 def take_entry(
     layout: CacheLayout,
-    origin: Path,
+    shown: Path,
     entry: EntryPaths,
     key_hex: str,
     *,
     unpack: Unpack,
+    origin: Origin,
     check: Callable[[], None] = lambda: None,
     files: FileSystem = REAL,
 ) -> str:
     """Publish an entry that `unpack` unpacks; return "", or why it cannot be used here.
 
     The caller holds the entry's lock, and the entry is missing. `check` is called now and then, and
-    raises an error to end the work. `origin` names in errors where the entry is from.
+    raises an error to end the work. `shown` names in errors where the entry is from, and `origin`
+    in its record.
 
     Raises:
         ArchiveError: it is not what its fingerprint and its key say.
@@ -84,11 +90,11 @@ def take_entry(
         unpacked = unpack(entry.at(TMP))
         try:
             check()
-            _, _, ingredients = checked_entry(layout, origin, unpacked)
+            _, _, ingredients = checked_entry(layout, shown, unpacked)
         finally:
             unpacked.close()
         check()
-        problem = put_in_place(entry, key_hex, ingredients, unpacked, files).problem
+        problem = put_in_place(entry, key_hex, ingredients, unpacked, files, origin=origin).problem
     except OSError as error:
         _give_up(entry, files)
         raise explained(error, doing="take an entry", path=entry.location) from error
@@ -116,6 +122,6 @@ def _give_up(entry: EntryPaths, files: FileSystem) -> None:
         unpublish(entry, files)
         for name in (ASSET, WORK):
             files.remove_tree(os.path.join(entry.location, name))
-        for record in (FINGERPRINT, INGREDIENTS):
+        for record in (FINGERPRINT, INGREDIENTS, ORIGIN):
             files.remove(entry.at(record))
     remove_traces(entry, files)

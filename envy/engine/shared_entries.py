@@ -58,6 +58,7 @@ class SharedEntries:
         self._sharing = sharing
         self._asked: set[str] = set()  # entry keys
         self._is_patient = False
+        self._has_said_unasked = False
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
         """Take every missing entry that the goals want and a depot has.
@@ -65,6 +66,7 @@ class SharedEntries:
         Raises:
             Cancelled: the run was cancelled; CacheError: the cache cannot be written.
         """
+        self._say_unasked(goals)
         while due := self._due(goals):
             self._asked.update(recipe.entry_key for recipe in due)
             self._ask_ahead(due)
@@ -88,6 +90,18 @@ class SharedEntries:
         """Return the missing entries to ask for, each once."""
         if all(place.is_off for place in self._sharing.asked):
             return []
+        return self._missing(goals)
+
+    def _say_unasked(self, goals: Sequence[RecipeKey]) -> None:
+        """Warn, once, that a place is not asked, if something is missing that it may have."""
+        if self._sharing.unasked and not self._has_said_unasked:
+            missing = self._missing(goals)
+            if missing:
+                self._has_said_unasked = True
+                self._context(missing[0]).warn(self._sharing.unasked)
+
+    def _missing(self, goals: Sequence[RecipeKey]) -> list[Recipe]:
+        """Return the missing entries for which no place was asked yet, each once."""
         found: dict[str, Recipe] = {}
         for recipe in self._demand.would_want(goals, self._is_missing):
             placement = recipe.placement_or_none

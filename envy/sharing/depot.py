@@ -10,7 +10,7 @@ Guarantees
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -21,6 +21,7 @@ from envy.cache.export_records import Records, check_export, read_head, read_rec
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import FETCH, FINGERPRINT
+from envy.cache.origin import Origin, read_origin
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
 from envy.cache.take_entry import remove_traces, take_exported
@@ -30,11 +31,17 @@ from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError, FetchError
 from envy.limits import EXPORT_RECORD
-from envy.sharing.object_names import bound_name, name_of_object, shared_name, without_root
-from envy.sharing.place import OtherPayload, Taken, differing_paths
+from envy.sharing.object_names import (
+    bound_name,
+    name_of_object,
+    shared_name,
+    signer_in,
+    without_root,
+)
+from envy.sharing.place import OtherPayload, Signer, Taken, differing_paths
 from envy.sharing.shelf import ReadOnly, Shelf, StoredObject
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
-from envy.transport.minisign import verify_text
+from envy.transport.minisign import parse_signature_file, shown_number, verify_text
 
 _MOST_DAMAGED = 3
 _BEGINNING = 256 << 10  # bytes, which have the index, and the records of most entries
@@ -43,14 +50,17 @@ _BEGINNING = 256 << 10  # bytes, which have the index, and the records of most e
 class OpenDepot:
     """A depot in use by one command; its methods may be called from several threads.
 
-    `keys` are those of which one must have signed an entry; none means that any entry is taken.
+    `keys` are those of which one must have signed an entry, in the order in which objects of theirs
+    are asked for; without any, objects are asked for that nobody signed.
     """
 
     def __init__(self, shelf: Shelf, keys: Sequence[Signature]) -> None:
         self.shown = shelf.shown
         self.takes_nothing = False
         self._shelf = shelf
-        self._keys = keys
+        self._keys: dict[str, list[Signature]] = {}  # by their number
+        for key in keys:
+            self._keys.setdefault(shown_number(key.key[0]), []).append(key)
         self._lock = threading.Lock()
         self._why_off = ""
         self._damaged = 0
@@ -78,7 +88,7 @@ class OpenDepot:
         if self._why_off:
             return Taken(missed=self._why_off)
         missed = ""
-        for name in (shared_name(entry, key_hex), bound_name(entry, key_hex)):
+        for name in self._names(entry, key_hex):
             try:
                 return self._take_object(name, layout, entry, key_hex, context)
             except (Cancelled, CacheError):
@@ -96,6 +106,14 @@ class OpenDepot:
                 )
                 missed = "it refused to answer"
         return Taken(missed=missed)
+
+    def _names(self, entry: EntryPaths, key_hex: str) -> list[str]:
+        """Return the names under which an entry may be, in the order in which they are tried."""
+        return [
+            name_for(entry, key_hex, signer)
+            for signer in self._keys or ("",)
+            for name_for in (shared_name, bound_name)
+        ]
 
     def _why_missed(self, name: str, error: EnvyError, context: FetchContext) -> str:
         """Return why an object is not taken, and warn if the depot is to blame."""
@@ -123,6 +141,7 @@ class OpenDepot:
                     entry,
                     key_hex,
                     accept=self._judging(name),
+                    origin=Origin(self.shown, signer_in(name)),
                     check=context.check_cancelled,
                 )
         finally:
@@ -132,17 +151,24 @@ class OpenDepot:
         return Taken(size=size, seconds=time.monotonic() - started)
 
     def _judging(self, name: str) -> Accept:
-        """Return what raises unless an index is signed by one of the keys, if there are any."""
+        """Return what raises unless an index is signed as the name of its object says."""
         return lambda index, signature: self._judge(name, index, signature)
 
     def _judge(self, name: str, index: bytes, signature: bytes) -> None:
-        if not self._keys:
+        signer = signer_in(name)
+        if not signer:
             return
         uri = f"{self.shown}/{name}"
         if not signature:
             raise _BadSignature(f"{uri} is not signed")
+        keys = self._keys.get(signer)
+        if keys is None:  # of other projects: what can be said without their public key
+            found = parse_signature_file(signature)
+            if found is None or shown_number(found.key_number) != signer:
+                raise _BadSignature(f"{uri} is not signed by the key {signer}")
+            return
         try:
-            verify_text(index, signature, self._keys, uri=uri)
+            verify_text(index, signature, keys, uri=uri)
         except FetchError as error:
             raise _BadSignature(error.message) from error
 
@@ -193,23 +219,28 @@ class OpenDepot:
         context: FetchContext,
         *,
         workers: int,
-        sign: Callable[[bytes], bytes] | None,
+        sign: Signer | None,
     ) -> int:
         """Store a complete entry; return the bytes that were sent, 0 if it was there.
 
         Raises:
             OtherPayload: the depot has another payload for the same key.
             FetchError: it cannot be stored; CacheError: the entry cannot be read.
+            EnvyError: it was taken from where none of the keys has signed it, or the depot's object
+                is damaged.
         """
         marker = read_marker(entry)
         if marker is None:
             raise CacheError(f"{entry.location} is incomplete", path=entry.directory)
         is_bound = marker.holds_root and bool(why_not_relocatable(entry))
-        name = (bound_name if is_bound else shared_name)(entry, marker.key_hex)
+        signer = sign.number if sign is not None else ""
+        name = (bound_name if is_bound else shared_name)(entry, marker.key_hex, signer)
         try:
             with scratch_folder("depot") as scratch:
                 # Asked first: neither compressing nor sending is for nothing then.
                 if not self._shelf.has(name, context):
+                    if sign is not None:
+                        self._check_origin(entry)
                     path = scratch / "object"
                     size = write_export_file(str(path), [entry], workers=workers, sign=sign)
                     if self._shelf.store(name, path, context):
@@ -221,11 +252,34 @@ class OpenDepot:
             raise explained(error, doing="store an entry", path=entry.location) from error
         return 0
 
+    def _check_origin(self, entry: EntryPaths) -> None:
+        """Raise if an entry comes from where no key of the project has signed it."""
+        origin = read_origin(entry)
+        if origin is not None and origin.signer not in self._keys:
+            raise EnvyError(
+                f"{entry.name} was taken from {origin.place}, where no key of this project has "
+                "signed it, so it is not signed here",
+                hint=f"build it on this machine: remove {entry.location}, and sync without "
+                "that place",
+            )
+
     def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> None:
-        """Raise if the object of a name has another payload than an entry.
+        """Raise if the object of a name has another payload than an entry, or is damaged.
 
         The beginning of the object is enough, unless it differs and is that of many files.
         """
+        try:
+            self._compare_payloads(name, entry, scratch, context)
+        except (ArchiveError, _BadSignature) as error:
+            what = error.message.partition("\n")[0]
+            raise EnvyError(
+                f"the object {name} of {self.shown} cannot be used: {what}",
+                hint="remove it from the depot, so that the package can be stored anew",
+            ) from error
+
+    def _compare_payloads(
+        self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext
+    ) -> None:
         mine = read_fingerprint(entry)
         if mine is None:
             raise CacheError(f"{entry.location} has no fingerprint", path=entry.directory)
@@ -273,9 +327,14 @@ class OpenDepot:
                 scratch,
                 accept=self._judging(name),
             )
-            expected = [name_of_object(entry, key) for key, entry in found]
+            signer = signer_in(name)
+            expected = [name_of_object(entry, key, signer) for key, entry in found]
             if expected != [without_root(name)]:
                 raise ArchiveError(f"it has {', '.join(expected) or 'nothing'}", archive=path)
+
+    def is_by_others(self, name: str) -> bool:
+        """Return whether an object is not one that this project would ask for, by its signer."""
+        return signer_in(name) not in (self._keys or {"": []})
 
     def listed(self, context: FetchContext) -> Iterator[StoredObject]:
         """Yield every object.

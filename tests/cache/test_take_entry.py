@@ -17,7 +17,8 @@ from envy.cache.filesystem import FileSystem
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout
-from envy.cache.names import MARKER
+from envy.cache.names import MARKER, ORIGIN
+from envy.cache.origin import Origin, read_origin
 from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_exported
 from envy.cache.verify import read_fingerprint
@@ -28,6 +29,7 @@ from envy.errors import ArchiveError, CacheError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
+FROM = Origin("file:///depot", "0123456789ABCDEF")
 KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
@@ -59,7 +61,7 @@ def exported(tmp_path):
 def take(tmp_path, exported, accept=lambda _index, _signature: None, key=KEY):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", key)
-    problem = take_exported(layout, exported, entry, key, accept=accept)
+    problem = take_exported(layout, exported, entry, key, accept=accept, origin=FROM)
     return entry, problem
 
 
@@ -78,6 +80,7 @@ def test_the_entry_is_published(tmp_path, exported):
     """The taken entry is a hit, and nothing of the work is left beside it."""
     entry, problem = take(tmp_path, exported)
     assert problem == ""
+    assert read_origin(entry) == FROM
     assert lookup(entry, KEY).hit
     assert (entry.asset_dir / "bin/x").read_text() == "hello\n"
     assert not entry.work_dir.exists()
@@ -222,6 +225,27 @@ def test_an_entry_that_holds_its_own_path(tmp_path):
     assert not lookup(entry, KEY).hit
 
 
+def test_the_record_of_the_origin(tmp_path, exported):
+    """It stays until the entry is built anew; whatever is in its place is of no known signer."""
+    entry, _ = take(tmp_path, exported)
+    record = Path(entry.at(ORIGIN))
+    for damaged in (b"", b"[]", b'{"place": "x"}', b"\xff"):
+        record.write_bytes(damaged)
+        assert read_origin(entry) == Origin("an unknown place")
+    begin_attempt(entry, KEY)
+    assert read_origin(entry) is None
+    record.mkdir()
+    assert read_origin(entry) == Origin("an unknown place")
+    begin_attempt(entry, KEY)
+    assert read_origin(entry) is None
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    record.symlink_to(outside)
+    assert take(tmp_path, exported)[1] == ""
+    assert read_origin(entry) == FROM
+    assert outside.read_text() == "mine"
+
+
 def test_a_full_disk(tmp_path, exported):
     """An error of the disk is one of the cache, and leaves no entry."""
 
@@ -234,7 +258,9 @@ def test_a_full_disk(tmp_path, exported):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="No space left"):
-        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
+        take_exported(
+            layout, exported, entry, KEY, accept=lambda *_: None, origin=FROM, files=Full()
+        )
     assert not lookup(entry, KEY).hit
 
 
@@ -255,7 +281,10 @@ def test_no_marker_before_the_payload_is_on_the_disk(tmp_path):
 
     layout = CacheLayout(tmp_path / "second-and-longer")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
-    assert take_exported(layout, path, entry, KEY, accept=lambda *_: None, files=Seen()) == ""
+    assert (
+        take_exported(layout, path, entry, KEY, accept=lambda *_: None, origin=FROM, files=Seen())
+        == ""
+    )
     assert (entry.asset_dir / "bin/x").read_text() == f"{entry.asset_dir}\n"
     assert [step for step in steps if step] == ["flush", "marker"]
 
@@ -275,7 +304,9 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="Input/output error"):
-        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=files)
+        take_exported(
+            layout, exported, entry, KEY, accept=lambda *_: None, origin=FROM, files=files
+        )
     assert files.failed
     assert read_marker(entry) is None
     assert not entry.asset_dir.exists()

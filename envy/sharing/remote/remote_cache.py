@@ -27,6 +27,7 @@ from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
+from envy.cache.origin import Origin
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
 from envy.cache.take_entry import take_entry
@@ -38,7 +39,7 @@ from envy.content.plain_file import NotPlain, read_plain
 from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError
 from envy.limits import EXPORT_RECORD
-from envy.sharing.place import OtherPayload, Taken, differing_paths
+from envy.sharing.place import OtherPayload, Signer, Taken, differing_paths
 from envy.sharing.remote.blobs import Blobs, WrongBlob, pieces_of_file
 from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded, entry_action
 from envy.sharing.remote.payload_tree import TreeMember, payload_tree, tree_members
@@ -188,6 +189,7 @@ class RemoteCache:
             entry,
             key_hex,
             unpack=unpack,
+            origin=Origin(self.shown),
             check=context.check_cancelled,
         )
         return total + sum(map(len, texts.values())), problem
@@ -231,7 +233,7 @@ class RemoteCache:
         context: FetchContext,
         *,
         workers: int,
-        sign: Callable[[bytes], bytes] | None,
+        sign: Signer | None,
     ) -> int:
         """Store a complete entry; return the bytes that were sent, 0 if it was there.
 
