@@ -33,7 +33,7 @@ from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.content.archive import tar_members
 from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought, Parts
+from envy.content.brought import Brought, Parts, why_no_name, why_no_target
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.content.written_digests import WrittenDigests
@@ -262,6 +262,26 @@ def _unpack(
         )
         return
     parts = tuple(inner)
+    _check_member(exported, entry, member, path)
+    assert entry.payload is not None
+    entry.made.add(parts)
+    if member.kind == FOLDER:
+        entry.payload.real_folder(parts)
+        entry.folders.add(parts)
+    elif member.kind == SYMLINK:
+        # A package may have links to others; nothing is written through them.
+        brought = Brought(str(exported), member.name, member.link, judged=False)
+        entry.payload.create_link(parts, brought)
+    elif member.kind == FILE:
+        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
+    else:
+        raise _refusal(exported, member.name, "is not a file, directory or link")
+
+
+def _check_member(exported: Path, entry: UnpackedEntry, member: Header, path: str) -> None:
+    """Raise unless a member of a payload can be created, within the limits."""
+    top, *inner = path.split("/")
+    parts = tuple(inner)
     # Members are only created in directories that this import created, so no link is on the way.
     if (
         entry.payload is None
@@ -275,25 +295,18 @@ def _unpack(
         raise _refusal(exported, member.name, "is outside of its entry")
     if parts in entry.made:
         raise _refusal(exported, member.name, "is in it twice")
-    entry.made.add(parts)
-    if len(entry.made) > EXPORT_FILES.value:
+    impossible = why_no_name(parts[-1]) or (
+        why_no_target(member.link) if member.kind == SYMLINK else ""
+    )
+    if impossible:
+        raise _refusal(exported, member.name, impossible)
+    if len(entry.made) >= EXPORT_FILES.value:
         raise ArchiveError(
             f"{exported} cannot be imported: an entry has more than {EXPORT_FILES.shown}, the "
             f"limit {EXPORT_FILES.name}",
             archive=exported,
             hint=EXPORT_FILES.hint,
         )
-    if member.kind == FOLDER:
-        entry.payload.real_folder(parts)
-        entry.folders.add(parts)
-    elif member.kind == SYMLINK:
-        # A package may have links to others; nothing is written through them.
-        brought = Brought(str(exported), member.name, member.link, judged=False)
-        entry.payload.create_link(parts, brought)
-    elif member.kind == FILE:
-        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
-    else:
-        raise _refusal(exported, member.name, "is not a file, directory or link")
 
 
 def _counted(content: Iterator[bytes], payload: BelowRoot, exported: Path) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.names import FINGERPRINT, INGREDIENTS
 from envy.cache.verify import RecordedFingerprint, parse_fingerprint
 from envy.content.archive import tar_members
+from envy.content.archive_errors import named_errors
 from envy.errors import ArchiveError
 
 _MOST = 16 << 20  # bytes that the beginning of a file may stand for
@@ -81,7 +82,7 @@ def read_head(exported: Path, size: int, scratch: Path, *, accept: Accept) -> He
         ArchiveError: it is not such a file, or is damaged; what `accept` raises.
     """
     beginning = scratch / "beginning.tar"
-    with exported.open("rb") as file:
+    with named_errors(exported), exported.open("rb") as file:
         beginning.write_bytes(_decompressed(exported, file.read(size)))
     with contextlib.closing(tar_members(beginning)) as members:
         rows, _rest = opened_export(beginning, "", members, accept, is_one=True)

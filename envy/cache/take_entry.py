@@ -9,8 +9,9 @@ Guarantees
 """
 
 import contextlib
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from envy.cache.export_import import Accept, checked_entry, unpacked_entries
@@ -21,10 +22,14 @@ from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, ORIGIN, TMP, WORK
 from envy.cache.origin import Origin
 from envy.cache.write import begin_attempt, clear_away, unpublish
+from envy.content.brought import LeadsOutside
+from envy.content.spelling import SameToFileSystem
+from envy.errors import ArchiveError
 from envy.interpreter import released
 
 # Unpacks an entry below the folder that it is called with, without verifying it.
 Unpack = Callable[[str], UnpackedEntry]
+_ABOUT_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 def take_exported(
@@ -87,7 +92,8 @@ def take_entry(
     check()
     begin_attempt(entry, key_hex, files=files)
     try:
-        unpacked = unpack(entry.at(TMP))
+        with _blaming(shown):
+            unpacked = unpack(entry.at(TMP))
         try:
             check()
             _, _, ingredients = checked_entry(layout, shown, unpacked)
@@ -107,6 +113,20 @@ def take_entry(
         with contextlib.suppress(OSError):
             clear_away(entry, files)
     return problem
+
+
+@contextlib.contextmanager
+def _blaming(shown: Path) -> Iterator[None]:
+    """Turn what only the names in an entry can have caused into an ArchiveError."""
+    try:
+        yield
+    except (LeadsOutside, SameToFileSystem) as error:
+        raise ArchiveError(f"{shown} cannot be used: {error.message}", archive=shown) from None
+    except OSError as error:
+        if error.errno not in _ABOUT_NAMES:
+            raise
+        reason = error.strerror or str(error)
+        raise ArchiveError(f"{shown} cannot be used here: {reason}", archive=shown) from None
 
 
 def remove_traces(entry: EntryPaths, files: FileSystem = REAL) -> None:

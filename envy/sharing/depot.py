@@ -26,6 +26,7 @@ from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
 from envy.cache.take_entry import remove_traces, take_exported
 from envy.cache.verify import read_fingerprint
+from envy.content.archive_errors import named_errors
 from envy.content.plain_file import NotPlain, read_plain
 from envy.content.scratch import scratch_folder
 from envy.declarations.signature import Signature
@@ -39,9 +40,9 @@ from envy.sharing.object_names import (
     without_root,
 )
 from envy.sharing.place import OtherPayload, Signer, Taken, differing_paths
-from envy.sharing.shelf import ReadOnly, Shelf, StoredObject
+from envy.sharing.shelf import ReadOnly, Shelf, StoredObject, Unreadable
+from envy.sharing.trusted_keys import BadSignature, TrustedKeys
 from envy.transport.context import Answered, FetchContext, NoAnswer, NotFound
-from envy.transport.minisign import parse_signature_file, shown_number, verify_text
 
 _MOST_DAMAGED = 3
 _BEGINNING = 256 << 10  # bytes, which have the index, and the records of most entries
@@ -58,9 +59,7 @@ class OpenDepot:
         self.shown = shelf.shown
         self.takes_nothing = False
         self._shelf = shelf
-        self._keys: dict[str, list[Signature]] = {}  # by their number
-        for key in keys:
-            self._keys.setdefault(shown_number(key.key[0]), []).append(key)
+        self._keys = TrustedKeys(keys)
         self._lock = threading.Lock()
         self._why_off = ""
         self._damaged = 0
@@ -111,7 +110,7 @@ class OpenDepot:
         """Return the names under which an entry may be, in the order in which they are tried."""
         return [
             name_for(entry, key_hex, signer)
-            for signer in self._keys or ("",)
+            for signer in self._keys.signers
             for name_for in (shared_name, bound_name)
         ]
 
@@ -119,7 +118,7 @@ class OpenDepot:
         """Return why an object is not taken, and warn if the depot is to blame."""
         if isinstance(error, _Unusable):
             return error.why
-        if is_damage(error):
+        if is_damage(error) or isinstance(error, Unreadable):
             return self._is_damaged(name, error, context)
         return self._switch_off(error, context)
 
@@ -133,8 +132,9 @@ class OpenDepot:
     ) -> Taken:
         started = time.monotonic()
         try:
-            with self._shelf.open(name, Path(entry.at(FETCH)), context) as path:
-                size = path.stat().st_size
+            with self._opened(name, Path(entry.at(FETCH)), context) as path:
+                with named_errors(path):
+                    size = path.stat().st_size
                 problem = take_exported(
                     layout,
                     path,
@@ -150,27 +150,28 @@ class OpenDepot:
             raise _Unusable(problem)
         return Taken(size=size, seconds=time.monotonic() - started)
 
+    @contextlib.contextmanager
+    def _opened(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
+        """Return a file with an object; that it cannot be read is no damage.
+
+        Raises:
+            NotFound, NoAnswer, Unreadable, FetchError: as `Shelf.open`.
+        """
+        try:
+            with self._shelf.open(name, into, context) as path:
+                yield path
+        except ArchiveError as error:
+            cause = error.__cause__
+            if isinstance(cause, FileNotFoundError):  # somebody has removed it meanwhile
+                raise NotFound(f"{self.shown} has no {name}", uri=self.shown) from error
+            if isinstance(cause, OSError) and cause.errno is not None:
+                raise Unreadable(error.message, uri=self.shown) from error
+            raise
+
     def _judging(self, name: str) -> Accept:
         """Return what raises unless an index is signed as the name of its object says."""
-        return lambda index, signature: self._judge(name, index, signature)
-
-    def _judge(self, name: str, index: bytes, signature: bytes) -> None:
-        signer = signer_in(name)
-        if not signer:
-            return
         uri = f"{self.shown}/{name}"
-        if not signature:
-            raise _BadSignature(f"{uri} is not signed")
-        keys = self._keys.get(signer)
-        if keys is None:  # of other projects: what can be said without their public key
-            found = parse_signature_file(signature)
-            if found is None or shown_number(found.key_number) != signer:
-                raise _BadSignature(f"{uri} is not signed by the key {signer}")
-            return
-        try:
-            verify_text(index, signature, keys, uri=uri)
-        except FetchError as error:
-            raise _BadSignature(error.message) from error
+        return lambda index, signature: self._keys.judge(name, uri, index, signature)
 
     def _is_damaged(self, name: str, error: EnvyError, context: FetchContext) -> str:
         with self._lock:
@@ -255,7 +256,7 @@ class OpenDepot:
     def _check_origin(self, entry: EntryPaths) -> None:
         """Raise if an entry comes from where no key of the project has signed it."""
         origin = read_origin(entry)
-        if origin is not None and origin.signer not in self._keys:
+        if origin is not None and origin.signer not in self._keys.signers:
             raise EnvyError(
                 f"{entry.name} was taken from {origin.place}, where no key of this project has "
                 "signed it, so it is not signed here",
@@ -270,7 +271,7 @@ class OpenDepot:
         """
         try:
             self._compare_payloads(name, entry, scratch, context)
-        except (ArchiveError, _BadSignature) as error:
+        except (ArchiveError, BadSignature) as error:
             what = error.message.partition("\n")[0]
             raise EnvyError(
                 f"the object {name} of {self.shown} cannot be used: {what}",
@@ -305,7 +306,7 @@ class OpenDepot:
         Raises:
             ArchiveError: it is damaged or not signed by a key; FetchError: it cannot be read.
         """
-        with self._shelf.open(name, into, context) as path:
+        with self._opened(name, into, context) as path:
             yield read_records(path, accept=self._judging(name))
 
     def check(self, name: str, layout: CacheLayout, context: FetchContext) -> None:
@@ -319,7 +320,7 @@ class OpenDepot:
         with (
             _explaining(name),
             scratch_folder("depot") as scratch,
-            self._shelf.open(name, scratch / "stored", context) as path,
+            self._opened(name, scratch / "stored", context) as path,
         ):
             found = check_export(
                 layout,
@@ -334,7 +335,7 @@ class OpenDepot:
 
     def is_by_others(self, name: str) -> bool:
         """Return whether an object is not one that this project would ask for, by its signer."""
-        return signer_in(name) not in (self._keys or {"": []})
+        return signer_in(name) not in self._keys.signers
 
     def listed(self, context: FetchContext) -> Iterator[StoredObject]:
         """Yield every object.
@@ -369,13 +370,9 @@ class _Unusable(EnvyError):
         self.why = why
 
 
-class _BadSignature(EnvyError):
-    """An object is not signed by a key of the project."""
-
-
 def is_damage(error: Exception) -> bool:
     """Return whether an error of `check` is about the object itself."""
-    return isinstance(error, (ArchiveError, _BadSignature))
+    return isinstance(error, (ArchiveError, BadSignature))
 
 
 def _is_refused(error: EnvyError) -> bool:

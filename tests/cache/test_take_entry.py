@@ -1,7 +1,9 @@
 """Taking an entry of an export file into another cache."""
 
+import errno
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from envy.cache.layout import CacheLayout
 from envy.cache.names import MARKER, ORIGIN
 from envy.cache.origin import Origin, read_origin
 from envy.cache.read import lookup, read_marker
-from envy.cache.take_entry import take_exported
+from envy.cache.take_entry import take_entry, take_exported
 from envy.cache.verify import read_fingerprint
 from envy.cache.write import begin_attempt, publish
 from envy.content.below_root import open_below
@@ -289,6 +291,20 @@ def test_no_marker_before_the_payload_is_on_the_disk(tmp_path):
     assert [step for step in steps if step] == ["flush", "marker"]
 
 
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EILSEQ])
+def test_names_that_this_machine_cannot_have(tmp_path, exported, number):
+    """They say something about the entry, and nothing about the cache."""
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+
+    def unpack(folder):
+        raise OSError(number, os.strerror(number), folder)
+
+    with pytest.raises(ArchiveError, match=r"shown cannot be used here"):
+        take_entry(layout, Path("shown"), entry, KEY, unpack=unpack, origin=FROM)
+    assert not entry.directory.exists()
+
+
 def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     """The marker goes before the payload does: it never stands for a payload that is gone."""
 
@@ -320,7 +336,11 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
         ("asset/device", tarfile.CHRTYPE, "", "is not a file, directory or link"),
         ("asset/absolute", tarfile.SYMTYPE, "/etc/passwd", "is not in the fingerprint"),
         ("asset/bin/x/y", tarfile.REGTYPE, "", "is outside of its entry"),
+        ("asset/nothing", tarfile.SYMTYPE, "", "is a link to nothing"),
+        ("asset/long", tarfile.SYMTYPE, "x" * 5000, "is a link to a path of 5000 bytes"),
+        ("asset/" + "é" * 128, tarfile.REGTYPE, "", "has a name of 256 bytes"),
     ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 def test_hostile_members(tmp_path, exported, name, kind, target, said):
     """What does not belong into an entry is refused by name, and nothing of the entry stays."""
