@@ -205,6 +205,59 @@ def test_evicted_blobs_are_a_miss(machines):
         assert "2 taken" in run(second, "sync", "--remote", server.url).err
 
 
+def test_the_file_of_an_entry_that_is_evicted(machines):
+    """Servers forget blobs one by one: what is missing is uploaded again, and nothing else."""
+    first, second = machines
+    with RemoteServer() as server:
+        run(first, "sync", "--remote", server.url)
+        one = hashlib.sha256(b"7\n").hexdigest()
+        del server.blobs[one]
+        server.uploaded.clear()
+        run(first, "remote", "push", "--remote", server.url)
+        assert server.uploaded == [one]
+        scripts(first)
+        assert "2 taken" in run(second, "sync", "--remote", server.url).err
+        assert scripts(second) == []
+
+
+@pytest.mark.parametrize("kind", ["depot", "remote"])
+def test_the_root_of_the_first_decides_for_nobody(tmp_path, kind):
+    """What a shorter root has left no room for is stored for a longer root, too."""
+    body = """build = [[echo built >> "$RAN"
+      printf '\\177ELF\\1%s/data\\0' "$ENVY_INSTALL_DIR" > "$ENVY_INSTALL_DIR/bin"]]
+    pass_env = { "RAN" }"""
+    roots = [tmp_path / "c", tmp_path / "one-that-is-longer", tmp_path / "one-that-is-longer"]
+    machines = []
+    for number, root in enumerate(roots):
+        project = Project(tmp_path / f"machine-{number}", root)
+        project.packages("local.bin@r1")
+        project.recipe("local.bin@r1", body)
+        project.ran = tmp_path / "ran"
+        machines.append(project)
+    first, second, third = machines
+    with RemoteServer() as server:
+        words = {
+            "depot": ("--depot", f"file://{tmp_path}/depot", "--depot-write"),
+            "remote": ("--remote", server.url),
+        }[kind]
+        run(first, "sync", *words)
+        built = run(second, "sync", *words)
+        assert scripts(second) == ["built", "built"]
+        [missed] = built.named("entry_not_taken", recipe="local.bin@r1")
+        assert "has room for a cache root of at most" in missed["reason"]
+        assert built.named("entry_stored")[0]["bytes"] > 0
+        again = run(second, kind, "push", *words[:2])
+        assert [event["bytes"] for event in again.named("entry_stored")] == [0]
+        shutil.rmtree(second.cache)
+        assert "1 taken" in run(third, "sync", *words).err
+        assert scripts(third) == []
+        third_asset = Path(run(third, "asset", "bin").out.strip())
+        assert str(third_asset).encode() in (third_asset / "bin").read_bytes()
+        # The one of the first machine is still what it takes.
+        shutil.rmtree(first.cache)
+        assert "1 taken" in run(first, "sync", *words).err
+
+
 @pytest.mark.parametrize(
     ("details", "said"),
     [

@@ -20,10 +20,11 @@ from envy.cache.export_import import Accept
 from envy.cache.export_records import Records, check_export, read_head, read_records
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import FETCH, FINGERPRINT
+from envy.cache.names import FETCH, FINGERPRINT, INGREDIENTS
 from envy.cache.origin import Origin, read_origin
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
+from envy.cache.room import why_no_room
 from envy.cache.take_entry import remove_traces, take_exported
 from envy.cache.verify import read_fingerprint
 from envy.content.archive_errors import named_errors
@@ -63,6 +64,7 @@ class OpenDepot:
         self._lock = threading.Lock()
         self._why_off = ""
         self._damaged = 0
+        self._asks_bound_first = False
         self._warned: set[type[EnvyError]] = set()
 
     @property
@@ -96,6 +98,9 @@ class OpenDepot:
                 raise explained(error, doing="take an entry", path=entry.location) from error
             except NotFound:
                 missed = missed or "it does not have it"
+            except _Unusable as error:
+                # Other packages may have as little room: those for this root are asked for first.
+                missed, self._asks_bound_first = error.why, True
             except EnvyError as error:
                 if not _is_refused(error):
                     return Taken(missed=self._why_missed(name, error, context))
@@ -108,16 +113,15 @@ class OpenDepot:
 
     def _names(self, entry: EntryPaths, key_hex: str) -> list[str]:
         """Return the names under which an entry may be, in the order in which they are tried."""
+        kinds = (shared_name, bound_name)
+        if self._asks_bound_first:
+            kinds = (bound_name, shared_name)
         return [
-            name_for(entry, key_hex, signer)
-            for signer in self._keys.signers
-            for name_for in (shared_name, bound_name)
+            name_for(entry, key_hex, signer) for signer in self._keys.signers for name_for in kinds
         ]
 
     def _why_missed(self, name: str, error: EnvyError, context: FetchContext) -> str:
         """Return why an object is not taken, and warn if the depot is to blame."""
-        if isinstance(error, _Unusable):
-            return error.why
         if is_damage(error) or isinstance(error, Unreadable):
             return self._is_damaged(name, error, context)
         return self._switch_off(error, context)
@@ -235,18 +239,21 @@ class OpenDepot:
             raise CacheError(f"{entry.location} is incomplete", path=entry.directory)
         is_bound = marker.holds_root and bool(why_not_relocatable(entry))
         signer = sign.number if sign is not None else ""
-        name = (bound_name if is_bound else shared_name)(entry, marker.key_hex, signer)
+        # One for every cache may have been made where the path is shorter than here.
+        kinds = (bound_name,) if is_bound else (shared_name, bound_name)
         try:
             with scratch_folder("depot") as scratch:
-                # Asked first: neither compressing nor sending is for nothing then.
-                if not self._shelf.has(name, context):
-                    if sign is not None:
-                        self._check_origin(entry)
-                    path = scratch / "object"
-                    size = write_export_file(str(path), [entry], workers=workers, sign=sign)
-                    if self._shelf.store(name, path, context):
-                        return size
-                self._compare(name, entry, scratch, context)
+                for name in (name_for(entry, marker.key_hex, signer) for name_for in kinds):
+                    # Asked first: neither compressing nor sending is for nothing then.
+                    if not self._shelf.has(name, context):
+                        if sign is not None:
+                            self._check_origin(entry)
+                        path = scratch / "object"
+                        size = write_export_file(str(path), [entry], workers=workers, sign=sign)
+                        if self._shelf.store(name, path, context):
+                            return size
+                    if self._compare(name, entry, scratch, context):
+                        break
         except NotPlain as error:
             raise CacheError(f"{entry.location}: {error}", path=entry.directory) from error
         except OSError as error:  # of the folder for temporary files
@@ -264,13 +271,15 @@ class OpenDepot:
                 "that place",
             )
 
-    def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> None:
-        """Raise if the object of a name has another payload than an entry, or is damaged.
+    def _compare(self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext) -> bool:
+        """Return whether the object of a name, which has the payload of an entry, fits this cache.
+
+        Raises if it has another payload, or is damaged.
 
         The beginning of the object is enough, unless it differs and is that of many files.
         """
         try:
-            self._compare_payloads(name, entry, scratch, context)
+            return self._compare_payloads(name, entry, scratch, context)
         except (ArchiveError, BadSignature) as error:
             what = error.message.partition("\n")[0]
             raise EnvyError(
@@ -280,7 +289,7 @@ class OpenDepot:
 
     def _compare_payloads(
         self, name: str, entry: EntryPaths, scratch: Path, context: FetchContext
-    ) -> None:
+    ) -> bool:
         mine = read_fingerprint(entry)
         if mine is None:
             raise CacheError(f"{entry.location} has no fingerprint", path=entry.directory)
@@ -288,7 +297,7 @@ class OpenDepot:
             head = read_head(path, _BEGINNING, scratch, accept=self._judging(name))
         record = read_plain(entry.at(FINGERPRINT), EXPORT_RECORD)
         if head.digests.get(FINGERPRINT) == blake3(record).hexdigest():
-            return
+            return True
         theirs = head.fingerprint
         if theirs is None:
             with self.records(name, scratch / "stored", context) as records:
@@ -296,6 +305,8 @@ class OpenDepot:
         paths = differing_paths(mine, theirs)
         if paths:
             raise OtherPayload(self.shown, entry.name, paths)
+        ingredients = read_plain(entry.at(INGREDIENTS), EXPORT_RECORD)
+        return not why_no_room(theirs, ingredients, entry.root)
 
     # -- maintenance -------------------------------------------------------------------------------
 
