@@ -189,6 +189,26 @@ def test_a_project_with_keys_does_not_believe_a_server(machines, tmp_path):
         assert len(list((tmp_path / "depot").rglob("*.tar.zst"))) == 3
 
 
+def test_commands_for_depots_leave_the_server_alone(machines, tmp_path):
+    """Neither `push` nor `pull` of depots works on ENVY_REMOTE, and reading asks for no key."""
+    first, second = machines
+    _, public = new_key(tmp_path)
+    depot = f"file://{tmp_path}/depot"
+    run(first, "sync")
+    with RemoteServer() as server:
+        env = {"ENVY_REMOTE": server.url}
+        assert run(first, "depot", "push", "--depot", depot, env=env).out.endswith(f"{depot}\n")
+        assert "no depot is named" in run(first, "depot", "push", env=env, code=2).err
+        assert run(second, "depot", "pull", "--depot", depot, env=env).out == ""
+        second.manifest(f'packages = {{ "local.app@r1" }}\ndepot_keys = "{public}"')
+        env["ENVY_DEPOT_WRITE"] = "1"
+        verified = run(second, "depot", "verify", "--depot", depot, env=env)
+        assert "3 of other signers" in verified.out
+        third = ("--cache-root", str(tmp_path / "third"))
+        run(second, "depot", "pull", "--depot", depot, *third, env=env, code=1)
+        assert server.calls == []
+
+
 def test_evicted_blobs_are_a_miss(machines):
     """A result whose blobs are gone is a miss: no warning, and the package is built and stored."""
     first, second = machines
