@@ -14,7 +14,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from envy.cache.export_import import Accept, checked_entry, unpacked_entries
+from envy.cache.export_import import checked_entry, unpacked_entries
+from envy.cache.export_index import Accept
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry, put_in_place

@@ -16,7 +16,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from envy.cache.export_file import write_export_file
-from envy.cache.export_import import Accept
+from envy.cache.export_index import Accept
 from envy.cache.export_records import Records, check_export, read_head, read_records
 from envy.cache.filesystem import explained
 from envy.cache.layout import CacheLayout, EntryPaths

@@ -12,8 +12,9 @@ from blake3 import blake3
 from exported_members import exported_members
 
 from envy.cache.entry_key import Ingredients, as_json, entry_key
-from envy.cache.explanation import format_key_record
+from envy.cache.explanation import format_key_record, parse_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
+from envy.cache.export_import import unpacked_entries
 from envy.cache.export_records import read_head
 from envy.cache.filesystem import FileSystem
 from envy.cache.fingerprint import search_roots
@@ -23,7 +24,7 @@ from envy.cache.names import MARKER, ORIGIN
 from envy.cache.origin import Origin, read_origin
 from envy.cache.read import lookup, read_marker
 from envy.cache.take_entry import take_entry, take_exported
-from envy.cache.verify import read_fingerprint
+from envy.cache.verify import parse_fingerprint, read_fingerprint
 from envy.cache.write import begin_attempt, publish
 from envy.content.below_root import open_below
 from envy.content.written_digests import WrittenDigests
@@ -361,15 +362,49 @@ def test_hostile_members(tmp_path, exported, name, kind, target, said):
 
 
 def test_an_index_of_a_million(tmp_path, exported):
-    """It is refused before its rows are looked at."""
+    """It is refused before anything of it is parsed, or judged."""
 
     def change(member, data):
         if member.name == "envy-export.json":
             data = b'{"format": 1, "entries": [' + b"0," * 999_999 + b"0]}"
         return member.name, data
 
-    with pytest.raises(ArchiveError, match="several entries"):
-        take(tmp_path, changed(exported, change))
+    asked = []
+    with pytest.raises(ArchiveError, match=r"has several entries: envy-export.json has 2000"):
+        take(tmp_path, changed(exported, change), accept=lambda *words: asked.append(words))
+    assert asked == []
+    with pytest.raises(ArchiveError, match=r"envy-export.json is damaged"):
+        next(unpacked_entries(changed(exported, change), str(tmp_path / "all")))
+
+
+def test_nothing_is_parsed_that_nobody_signed(tmp_path, exported):
+    """Nothing of an index is parsed that no key has signed, and no record that it does not name."""
+
+    def refuse(_index, _signature):
+        raise LookupError("not signed")
+
+    def damaged(member, data):
+        return member.name, b"[" * 1000 if member.name == "envy-export.json" else data
+
+    def other(member, data):
+        return member.name, b"[" * 1000 if member.name.endswith("blake3") else data
+
+    with pytest.raises(LookupError):
+        take(tmp_path, changed(exported, damaged), accept=refuse)
+    with pytest.raises(ArchiveError, match=r"fingerprint.blake3 is not the one in its index"):
+        take(tmp_path, changed(exported, other))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_records_that_decode_to_very_much(tmp_path, number):
+    """A record of few bytes that stands for millions of values counts as damaged."""
+    first = make_entry(tmp_path / "first")
+    record = Path(first.at("envy-fingerprint.blake3"))
+    lines = record.read_text().split("\n")
+    lines[number] = lines[number][:-1] + ', "x": [' + "[]," * 1_000_001 + "[]]}"
+    assert parse_fingerprint("\n".join(lines)) is None
+    kept = KEPT.replace("{", '{"x": [' + "[]," * 1_000_001 + "[]],", 1)
+    assert parse_key_record(kept) is None
 
 
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])
