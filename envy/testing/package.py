@@ -40,7 +40,11 @@ class TestPhase(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestPackage:
-    """A directory with tests, as a driver found it. Only the driver reads `detail`."""
+    """A directory with tests, as a driver found it. Only the driver reads `detail`.
+
+    `tests` are not all that it has if there is a `problem`, if it `is_provisional`, or if some
+    files are `unloaded`: every selection that tests of it may belong to keeps what is not known.
+    """
 
     __test__: ClassVar[bool] = False
 
@@ -51,6 +55,9 @@ class TestPackage:
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
     is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
+    problem: str = ""  # why its tests cannot be listed
+    is_provisional: bool = False  # `tests` are a guess until it is built
+    unloaded: frozenset[str] = frozenset()  # of `tests`: files whose tests cannot be listed
     detail: Any = None
 
 
@@ -125,6 +132,16 @@ class PackageRun:
     unshared: str = ""  # why its result is not given to others
     ran_on: str = ""  # which server ran its tests, or answered for them
     remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether its tests have to be known before some of them can be selected."""
+        return self.package.is_provisional and self.selection.names is not None
+
+    @property
+    def selects_nothing(self) -> bool:
+        """Whether none of its tests is selected, and all of them are known."""
+        return self.selection.names == () and not (self.is_pending or self.failed_build)
 
 
 Known = Callable[[PackageRun], KnownReads]

@@ -49,7 +49,7 @@ from envy.testing.patterns import selected_tests
 from envy.testing.shared.evidence import rows_in_key
 from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
-_VERSION = "projects-1"
+_VERSION = "projects-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,8 @@ class ProjectDriver:
                 tests=tests.tests,
                 is_open=tests.is_open,
                 is_partial=tests.is_partial,
+                problem=tests.problem,
+                unloaded=tests.unloaded,
                 detail=tests,
             )
             for tests in kept
@@ -197,8 +199,16 @@ class ProjectDriver:
     # -- running ---------------------------------------------------------------------------------
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
-        """Return the selected tests of a package, in their order."""
-        return selected_tests(run.package.tests, selection)
+        """Return the selected tests of a package, in their order, and files that cannot be loaded.
+
+        Any of these may have a test that a pattern means.
+        """
+        tests, unloaded = run.package.tests, run.package.unloaded
+        found = selected_tests(tests, selection)
+        if not unloaded:
+            return found
+        wanted = {*found, *unloaded.intersection(selection.names or tests)}
+        return tuple(name for name in tests if name in wanted)
 
     def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""

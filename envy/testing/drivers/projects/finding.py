@@ -221,8 +221,9 @@ def matching(
             kept.append(tests)
         elif files:
             names = tuple(name for name in tests.tests if any(_is_of(name, file) for file in files))
-            if names:
+            if names or tests.problem:
                 tests.tests, tests.is_partial = names, True
+                tests.unloaded &= frozenset(names)
                 kept.append(tests)
     return kept
 

@@ -70,13 +70,18 @@ class NodeRunnerKind(TestKind):
             raise NotTestable(f"{project.folder} has no test files for node --test")
         folder = _common_folder(files)
         names: list[str] = []
+        unloaded: set[str] = set()
         for file in files:
-            names += _listed(project, tools, [node, *_flags(project, command, tools)], file, folder)
+            flags = _flags(project, command, tools)
+            found, is_loaded = _listed(project, tools, [node, *flags], file, folder)
+            names += found
+            unloaded |= set() if is_loaded else {found[0]}
         return [
             ProjectTests(
                 project=project,
                 directory=project.directory / folder,
                 tests=tuple(dict.fromkeys(names)),
+                unloaded=frozenset(unloaded),
                 data={"folder": folder},
             )
         ]
@@ -219,18 +224,22 @@ def _skips(parts: Sequence[str], name: str) -> bool:
 
 def _listed(
     project: SuiteProject, tools: Tools, argv: Sequence[str], file: str, folder: str
-) -> list[str]:
-    """Return the tests of a file; the file itself if it has none."""
+) -> tuple[list[str], bool]:
+    """Return the tests of a file, the file itself if it has none; and whether these are all."""
     found: list[str] = []
+    is_loaded = True
     own = file.removeprefix(f"{folder}/") if folder else file
 
     def take(event: Mapping[str, object]) -> None:
+        nonlocal is_loaded
         if event.get("event") == "item":
             found.append(_name_of(_escaped(own), str(event.get("name", ""))))
+        elif event.get("event") == "unloaded":
+            is_loaded = False
 
     channel = EventChannel(take)
     try:
-        tools.capture(
+        completed = tools.capture(
             [*argv, file],
             cwd=project.directory,
             environment={
@@ -246,7 +255,7 @@ def _listed(
         )
     finally:
         channel.close()
-    return found or [_escaped(own)]
+    return found or [_escaped(own)], is_loaded and not failure_of(completed)
 
 
 def _measuring(trace: Path) -> list[str]:

@@ -178,6 +178,7 @@ class _Collection:
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
         self.errors: list[str] = []
+        self._bad: list[str] = []  # files that cannot be collected
         self.status: int | None = None
         self._data: dict[str, str] = {}
         self._places: Mapping[str, object] = {}
@@ -189,6 +190,7 @@ class _Collection:
             self.ids[name] = None
         elif kind == "collect-error":
             self.ids[name] = None
+            self._bad.append(name)
             self.errors.append(f"{name}\n{text}")
         elif kind == "internal-error":
             self.errors.append(text)
@@ -216,6 +218,7 @@ class _Collection:
                 project=project,
                 directory=directory if directory.is_dir() else project.directory,
                 tests=tuple(names),
+                unloaded=frozenset(_name_of(one, folder) for one in self._bad),
                 data=data,
                 rests=places_rows(self._places, project),
             )

@@ -113,9 +113,12 @@ class VitestKind(TestKind):
             return []
         return [
             ProjectTests(
-                project=project, directory=project.directory, tests=tuple(listing.tests)
+                project=project,
+                directory=project.directory,
+                tests=tuple(listing.tests),
+                unloaded=frozenset(listing.unloaded),
             )
-        ]  # fmt: skip
+        ]
 
     def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
         """Check that vitest can measure coverage, if that is asked for."""
@@ -166,6 +169,7 @@ class _Listing:
 
     def __init__(self) -> None:
         self.tests: dict[str, None] = {}
+        self.unloaded: list[str] = []  # files, which are among the tests
         self.old = ""
         self.is_done = False
 
@@ -178,6 +182,7 @@ class _Listing:
                 self.tests[_shown(file, str(name))] = None
         elif kind == "bad-file":
             self.tests[test_name(file)] = None
+            self.unloaded.append(test_name(file))
         elif kind == "old":
             self.old = str(event.get("version"))
         elif kind == "done":
