@@ -188,13 +188,6 @@ class RunSettings:
         given = [rule.serial for rule in self._of(package, test) if rule.serial is not None]
         return bool(given and given[-1])
 
-    @property
-    def limits_key(self) -> str:
-        """The time limits of all tests, for the keys of results."""
-        rows = [row for row in self.rules if row.timeout is not None]
-        own = (f" {row.package!r} {row.test!r} {row.timeout}" for row in rows)
-        return "".join([str(self.timeout), *own])
-
     def _of(self, package: str, test: str) -> list[TestRule]:
         return [rule for rule in self.rules if rule.matches(package, test)]
 
@@ -211,7 +204,7 @@ class Driver(Protocol):
     on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
-        """Return the packages that the patterns match, by name.
+        """Return the packages that the patterns match, by name; `naming` makes these unequal.
 
         Raises:
             UsageError: A pattern is not valid.
