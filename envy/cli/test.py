@@ -22,6 +22,7 @@ from envy.console.text import format_size, safe_lines, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
+from envy.testing.naming import find_tests
 from envy.testing.package import NothingMatched, Selection, TestPackage
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
@@ -243,7 +244,7 @@ def show_list(context: RunContext) -> int:
     options = context.options
     toolchains = make_toolchains(context)
     with open_driver(context, toolchains, options.patterns) as driver:
-        packages = driver.discover(patterns_of(options.patterns))
+        packages = find_tests(driver, patterns_of(options.patterns))
     selector = make_selector(options, context.last_run)
     found = 0
     problems = []

@@ -22,6 +22,7 @@ from envy.scheduler.coordinator import Coordinator
 from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
+from envy.testing.naming import find_tests
 from envy.testing.ordering import Ordering
 from envy.testing.package import (
     Driver,
@@ -120,7 +121,7 @@ class TestSession:
     def _drive(self, patterns: Sequence[str]) -> None:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
-        packages = self._driver.discover(patterns)
+        packages = find_tests(self._driver, patterns)
         check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
