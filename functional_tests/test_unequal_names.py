@@ -4,6 +4,7 @@ import sys
 
 from gotests import events_of, outcomes
 from test_cmake import cmake_project
+from test_suites import SuiteProject
 
 __all__ = ["cmake_project"]
 PROGRAM = """#!{python}
@@ -47,3 +48,19 @@ def test_a_program_with_other_arguments_is_a_package_of_its_own(cmake_project):
     assert listed == "t#2.S.One\nt#2.S.Two\n"
     failed = cmake_project.envy_test("--json", "--failed", code=1)
     assert {row["Package"] for row in events_of(failed) if row.get("Package")} == {"t#2"}
+
+
+LONG = """
+import pytest
+@pytest.mark.parametrize("v", [0, 1], ids=["x" * 600 + "a", "x" * 600 + "b"])
+def test_v(v): assert v
+"""
+
+
+def test_long_names_that_begin_alike_are_two_tests(tmp_path):
+    """Each of them runs when tests run alone."""
+    suites = SuiteProject(tmp_path / "project")
+    suites.write("pytest.ini", "[pytest]\n")
+    suites.write("test_l.py", LONG)
+    run = suites.envy_test("--json", "--isolate", code=1)
+    assert sorted(end for name, end in outcomes(run).items() if name) == ["fail", "pass"]

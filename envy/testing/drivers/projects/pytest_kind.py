@@ -22,7 +22,7 @@ from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.names import test_name
+from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -339,7 +339,7 @@ def _name_of(node: str, folder: str) -> str:
 
 
 def _plain_id(name: str, folder: str) -> str:
-    node = name.replace("%2F", "/")
+    node = raw_name(name)
     return f"{folder}/{node}" if folder else node
 
 

@@ -21,7 +21,7 @@ from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.measuring import new_file, read_traces
-from envy.testing.drivers.projects.names import raw_name, test_name
+from envy.testing.drivers.projects.names import is_lossy, raw_name, test_name
 from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
     Folder,
@@ -273,7 +273,8 @@ def _selecting(job: SuiteJob) -> list[str]:
         if name:  # else it is a file that cannot be loaded
             texts[_PROJECT.sub("", _NUMBER.sub("", name))] = None
     words = list(files)
-    if texts and sum(map(len, texts)) < _LONGEST_PATTERN:
+    # Where names do not tell all, whole files run, and what was not asked for is left out.
+    if texts and not any(map(is_lossy, job.tests)) and sum(map(len, texts)) < _LONGEST_PATTERN:
         # Names of groups are joined by a space there.
         parts = [re.escape(text).replace(r"\ >\ ", "( > | )") for text in texts]
         words.append(f"--testNamePattern=^({'|'.join(parts)})$")
