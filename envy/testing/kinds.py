@@ -155,7 +155,7 @@ class PackageKind(_Kind):
         return super().failed(node, phase, error)
 
     def _find_result(self, run: PackageRun) -> None:
-        if self._results is None:
+        if self._results is None or run.is_uncertain:
             return
         run.result_key = self._driver.result_key(run)
         if run.result_key:

@@ -51,6 +51,7 @@ class TestPackage:
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
     is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
+    may_have_more: bool = False  # tests that only a build shows
     detail: Any = None
 
 
@@ -114,6 +115,7 @@ class PackageRun:
     failed_build: str = ""
     verdict: PackageVerdict = PackageVerdict.NOT_RUN
     selection: Selection = field(default_factory=Selection)
+    is_uncertain: bool = False  # which tests are selected is known only after its build
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
     result_key: str = ""  # of what is known before its tests run; "" if no result is kept
     kept_result: KeptResult | None = None  # that is shown in place of running its tests

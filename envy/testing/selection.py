@@ -37,8 +37,12 @@ class Selector:
         """Whether tests are selected one by one, by name."""
         return any(what is not None for what in (self.filter, self.partition, self.failed))
 
-    def select(self, package: TestPackage) -> Selection | None:
-        """Return the selection for a package; None if no test of it can run, whatever --run is."""
+    def select(self, package: TestPackage, *, is_built: bool = False) -> Selection | None:
+        """Return the selection for a package; None if no test of it can run, whatever --run is.
+
+        Before it is built, the selection of a package that may have other tests, or of which none
+        could be listed, is empty rather than None: what it has, or why it has none, is found out.
+        """
         if not self.picks_names:
             return Selection(run=self.run, skip=self.skip)
         if self.failed is not None and package.name not in self.failed:
@@ -47,8 +51,16 @@ class Selector:
             return Selection() if self._selects_whole(package.name) else None
         names = tuple(name for name in package.tests if self._selects(package.name, name))
         if not names and not (self.failed is not None and not self.failed[package.name]):
-            return None
+            is_known = is_built or not self.is_uncertain(package)
+            if is_known or not self._matches(package.name, ""):
+                return None
         return Selection(names=names, run=self.run, skip=self.skip)
+
+    def is_uncertain(self, package: TestPackage) -> bool:
+        """Return whether only a build of a package shows which of its tests are selected."""
+        if not self.picks_names or package.is_open:
+            return False
+        return package.may_have_more or (package.has_tests and not package.tests)
 
     def _selects_whole(self, package: str) -> bool:
         """Return whether a package whose tests are not known is run."""

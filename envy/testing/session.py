@@ -40,6 +40,8 @@ from envy.testing.selection import nearest_test, some_tests
 from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 
+_UNCERTAIN = "which of its tests are selected was known only after its build"
+
 
 class TestSession:
     """One run; every run has a session of its own. `cancel` may be called from any thread."""
@@ -147,7 +149,12 @@ class TestSession:
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
         runs = [
-            PackageRun(package=package, selection=selection)
+            PackageRun(
+                package=package,
+                selection=selection,
+                is_uncertain=selector.is_uncertain(package),
+                unkept=_UNCERTAIN if selector.is_uncertain(package) else "",
+            )
             for package in packages
             if (selection := selector.select(package)) is not None
         ]
@@ -206,7 +213,8 @@ class TestSession:
         started = time.monotonic()
         runs: list[PackageRun] = [node.subject for node in nodes]
         self._emit_build_failures(runs)
-        self._select_again(runs)
+        nodes = self._selected_again(nodes)
+        runs = self._result.runs = [node.subject for node in nodes]
         self._check_selection(runs)
         self._plan(runs)
         if self._settings.remote is not None:
@@ -228,11 +236,26 @@ class TestSession:
         if self._settings.shared is not None:
             self._settings.shared.flush(self.check)
 
-    def _select_again(self, runs: Sequence[PackageRun]) -> None:
-        """Select from the tests that the build has found, where a source did not show them all."""
+    def _selected_again(self, nodes: Sequence[Coordination]) -> Sequence[Coordination]:
+        """Select from the tests that the build has found, where a source did not show them all.
+
+        Returns those of which a test is selected after all, or which could not be built.
+        """
         selector = self._settings.selector
-        for run in runs if selector.picks_names else ():
-            run.selection = selector.select(run.package) or run.selection
+        if not selector.picks_names:
+            return nodes
+        kept = []
+        for node in nodes:
+            run: PackageRun = node.subject
+            chosen = selector.select(run.package, is_built=True)
+            run.selection = chosen or run.selection
+            if run.is_uncertain:  # its key is that of another selection
+                run.result_key, run.unkept = "", _UNCERTAIN
+            if chosen is not None or run.failed_build or run.selection.names != ():
+                kept.append(node)
+        if not kept and not self._result.left_out:
+            raise NothingMatched("no test is selected", hint=some_tests(self._result.packages))
+        return kept
 
     def _plan(self, runs: Sequence[PackageRun]) -> None:
         """Tell what is going to run: once before the build, and once with what it has found."""

@@ -164,13 +164,16 @@ class NativeDriver:
             warnings=hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
+        may_have_more = True
         if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
+            may_have_more = False
             runnable = tuple(str(row[0]) for row in known) or runnable
         return TestPackage(
             name=name,
             directory=source.directory,
             driver=self.name,
             tests=(OWN_MAIN,) if own_main else runnable,
+            may_have_more=may_have_more and not own_main,
             detail=detail,
         )
 

@@ -92,6 +92,7 @@ class RecipeDriver:
             directory=path.parent,
             driver=self.name,
             tests=tuple(dict.fromkeys(names)),
+            may_have_more=True,
             detail=RecipePackage(path=path),
         )
 
