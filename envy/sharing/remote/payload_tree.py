@@ -39,6 +39,7 @@ class TreeMember:
     parts: tuple[str, ...]
     kind: str
     digest: reapi.Digest | None = None
+    executable: bool = False
     target: str = ""
 
 
@@ -156,7 +157,7 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
                 yield TreeMember(parts, DIRECTORY)
                 waiting.append((parts, child))
             elif kind == FILE:
-                yield TreeMember(parts, FILE, digest=node.digest)
+                yield TreeMember(parts, FILE, node.digest, node.is_executable)
             else:
                 yield TreeMember(parts, LINK, target=node.target)
 
