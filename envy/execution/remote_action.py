@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ FAILED_LINE = f"{TMP}/envy-failed-line"
 _HOOK = f"{TMP}/envy-failed-line.bash"  # also shows that the input root is the root of all paths
 _SCRIPT = f"{TMP}/envy-script"
 _SH = "/bin/sh"
+_ENV = "/usr/bin/env"  # of scripts; zig looks at it to find out which C library the machine has
 _OF_SANDBOXES = frozenset({"dev", "proc", "sys"})
 _LONGEST_ARGUMENT = 100_000  # bytes
 _MOST_PROGRAMS = 500  # of dependencies, whose libraries are looked up
@@ -82,8 +84,7 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
     if shell.inline and len(os.fsencode(text)) <= _LONGEST_ARGUMENT:
         argv = (program, *words[1:], text)
     elif shell.file:
-        path = entry.at(_SCRIPT) + shell.extension
-        Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+        path = _written(entry.at(_SCRIPT) + shell.extension, text)
         argv = (program, *shell.file[1:], path)
     else:
         raise RunsHere(f"the script is too long for an argument of {shell.name}")
@@ -113,6 +114,14 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
         largest_output=SCRIPT_LOG,
     )
     return ScriptAction(action, recorder)
+
+
+def _written(path: str, text: str) -> str:
+    try:
+        Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise RunsHere(f"{path} cannot be written: {error.strerror}") from error
+    return path
 
 
 def _variables(run: PhaseRun) -> dict[str, str]:
@@ -159,7 +168,7 @@ class _Inputs:
 
     def _add_programs(self, shell: str, dependencies: Iterable[Recipe]) -> None:
         run = self.run
-        for program in (shell, _SH):
+        for program in (shell, _SH, *filter(os.path.exists, [_ENV])):
             self._add_program(program)
         for name, _command in run.recipe.loaded.definition.host:
             found = find_program(name, run.engine.services.environment)
@@ -201,14 +210,19 @@ class _Inputs:
             self.files[name] = path
             return
         self.folders.append(name)
-        for relative, inner, status, target in walk(path, rules):
-            _check_name(relative, "the name of an input")
-            if target:
-                self.links[f"{name}/{relative}"] = target
-            elif os.path.isdir(inner):  # noqa: PTH112
-                self.folders.append(f"{name}/{relative}")
-            elif status.st_size >= 0:
-                self.files[f"{name}/{relative}"] = inner
+        try:
+            for relative, inner, status, target in walk(path, rules):
+                _check_name(relative, "the name of an input")
+                below = f"{name}/{relative}"
+                if target:
+                    _check_name(target, "the target of a link")
+                    self.links[below] = target
+                elif stat.S_ISDIR(status.st_mode):
+                    self.folders.append(below)
+                else:
+                    self.files[below] = inner
+        except OSError as error:
+            raise RunsHere(f"its input {path} cannot be read: {error}") from error
 
     # -- programs of the machine ------------------------------------------------------------------
 

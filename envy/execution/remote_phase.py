@@ -6,6 +6,7 @@ everything has arrived and was checked; otherwise they are as before, and the sc
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -24,7 +25,6 @@ from envy.execution.remote_action import (
 )
 from envy.graph.remote_verbs import REMOTE_PHASES, why_here
 from envy.host.process import Completed, OnOutput
-from envy.interpreter import released
 from envy.masking import masked
 from envy.sharing.actions import Executed, NotExecuted, RemoteAction
 from envy.sharing.remote_scripts import RemoteScripts, ScriptExecutor
@@ -74,8 +74,8 @@ class _RemoteRun:
         self._run = run
         self._script = script
         self._remote = remote
-        self._made: ScriptAction | None = None
         self._answer: Executed | str = ""
+        self._seconds = 0.0
 
     def complete(self, on_output: OnOutput) -> Completed | None:
         """Run the script on the server; return None if it has to run here.
@@ -85,45 +85,45 @@ class _RemoteRun:
         """
         run, shown = self._run, self._remote.shown
         recipe, engine = run.recipe, run.engine
-        started = time.monotonic()
-        engine.wait_without_slot(recipe, f"{shown}, which runs {run.phase.label}", self._wait)
-        answer, made = self._answer, self._made
-        if isinstance(answer, str) or made is None:
-            _keep_here(run, str(answer))
+        try:
+            made = script_action(run, self._script, engine.shell_for(recipe))
+        except RunsHere as error:
+            _keep_here(run, str(error))
             return None
-        seconds = time.monotonic() - started
-        recipe.work.away -= seconds  # it was work, although not of this machine
+        waits_for = f"{shown}, which runs {run.phase.label}"
+        engine.wait_without_slot(recipe, waits_for, lambda: self._execute(made.action))
+        answer = self._answer
+        if isinstance(answer, str):
+            _keep_here(run, answer)
+            return None
+        recipe.work.away -= self._seconds  # it was work, although not of this machine
         for stream, data in (("stdout", answer.stdout), ("stderr", answer.stderr)):
             if data:
                 on_output(stream, data)
+        run.log.end_of_output()
         run.log.say("debug", f"{run.phase.label} ran on {shown}")
         events = RecipeEvents(recipe, engine.services.events)
         code, is_cached = answer.exit_code, answer.is_cached
-        events.script_executed(run.phase, shown, code, seconds, cached=is_cached)
+        events.script_executed(run.phase, shown, code, self._seconds, cached=is_cached)
         return _completed(answer, made)
 
-    def _wait(self) -> None:
-        run = self._run
-        entry = run.recipe.placement.entry
+    def _execute(self, action: RemoteAction) -> None:
+        """Execute the action, and put what a success has left in place; without a slot."""
+        entry, folders = self._run.recipe.placement.entry, new_folders(action)
+        started = time.monotonic()
         try:
-            self._made = script_action(run, self._script, run.engine.shell_for(run.recipe))
-        except RunsHere as error:
-            self._answer = str(error)
-            return
-        action = self._made.action
-        folders = new_folders(action)
-        with released():
-            try:
-                self._answer = self._remote.run(action, self._take, self._check)
-                if isinstance(self._answer, Executed) and self._answer.exit_code == 0:
-                    for name, new in folders.items():
-                        REAL.remove_tree(entry.at(name))
-                        REAL.rename(new, entry.at(name))
-            except OSError as error:
-                doing = "take the result of a script"
-                raise explained(error, doing=doing, path=entry.location) from error
-            finally:
+            self._answer = self._remote.run(action, self._take, self._check)
+            if isinstance(self._answer, Executed) and self._answer.exit_code == 0:
+                for name, new in folders.items():
+                    REAL.remove_tree(entry.at(name))
+                    REAL.rename(new, entry.at(name))
+        except OSError as error:
+            doing = "take the result of a script"
+            raise explained(error, doing=doing, path=entry.location) from error
+        finally:
+            with contextlib.suppress(OSError):  # they are removed with the entry's other work
                 _remove(folders)
+        self._seconds = time.monotonic() - started
 
     def _take(self, action: RemoteAction, executed: Executed, executor: ScriptExecutor) -> None:
         """Bring what a script has left, unless it has failed.

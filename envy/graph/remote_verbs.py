@@ -32,9 +32,15 @@ def why_here(
         return "only scripts for Linux run on a server"
     if os.path.realpath(root) != root:
         return f"the path of the cache, {root}, leads through a link"
-    for other in dependencies:
-        if other.user_managed:
-            return f"it depends on {other.key}, which is installed on this machine only"
+    return next(filter(None, map(_why_not_sent, dependencies)), "")
+
+
+def _why_not_sent(dependency: Recipe) -> str:
+    if dependency.user_managed:
+        return f"it depends on {dependency.key}, which is installed on this machine only"
+    loaded = dependency.loaded_or_none
+    if loaded is not None and loaded.definition.writable:
+        return f"it depends on {dependency.key}, whose files may change"
     return ""
 
 
