@@ -282,7 +282,7 @@ def test_a_server_that_is_no_depot(machines, server, answer, said):
 
 
 def test_a_server_that_stalls_within_an_answer(machines):
-    """Each object is asked for twice at most, although each answer begins."""
+    """Each object is asked for twice at most, and all together within some time."""
     first, _ = machines
     asked = []
 
@@ -300,7 +300,7 @@ def test_a_server_that_stalls_within_an_answer(machines):
         outcome = run(first, "sync", "--depot", url, "--depot-unsigned", env=environment)
     assert scripts(first) == ["app", "lib", "tool"]
     assert outcome.err.count("warning: ") == 1
-    assert max(asked.count(path) for path in asked) == 2
+    assert max(asked.count(path) for path in asked) <= 2
 
 
 def test_nobody_answers(machines):

@@ -80,16 +80,23 @@ def written_whole(target: Path) -> Iterator[Path]:
 
     An existing `target` is replaced, even a folder. There is one writer at a time.
     """
-    with temporary_beside(target) as new:
+    name = temporary_name(str(target))
+    new = type(target)(name)
+    _remove(new)
+    try:
         yield new
         try:
-            os.replace(new, target)
+            os.replace(name, target)
         except OSError as error:
             # A folder cannot be renamed over something else, nor a file over a folder.
             if error.errno not in _FOLDER_IN_THE_WAY:
                 raise
             _remove(target)
-            os.replace(new, target)
+            os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _remove(new)
+        raise
 
 
 @contextlib.contextmanager

@@ -80,7 +80,8 @@ def get(
                     raise _status_error(
                         response, requested, url, sent, context=context, signed_for=signed_for
                     )
-                _check_transfer(response, signed_for or redacted(requested))
+                if "transfer-encoding" in response.headers:
+                    _check_transfer(response, signed_for or redacted(requested))
                 yield response, url
                 return
         finally:
@@ -154,8 +155,9 @@ def _request(
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error
             continue
-        after = seconds_of(response.headers.get("retry-after", ""))
-        if not is_passing(response.status) or not retries.wait(after):
+        if not is_passing(response.status):
+            return response
+        if not retries.wait(seconds_of(response.headers.get("retry-after", ""))):
             return response
         response.close()
 

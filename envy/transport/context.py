@@ -138,6 +138,9 @@ class StandIn(Protocol):
         """Return the commit that the `ref` of a git source is to name."""
 
 
+_UNKNOWN = object()
+
+
 class Memo:
     """Values that hold for the lifetime of one context, each computed once.
 
@@ -152,6 +155,9 @@ class Memo:
         self._answers: dict[Hashable, object] = {}
 
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        known = self._answers.get(key, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return cast("Result", known)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         # The computing thread may need the interpreter slot before it releases the lock.
@@ -183,6 +189,8 @@ class FetchContext:
 
     `listed` are the digests that checksum files list for the one source of this context.
 
+    `moved` is told of the size of each part of a content as it arrives, or leaves.
+
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
     the user can do instead. A `stand_in` takes the place of the transports. `follow` returns
@@ -195,6 +203,7 @@ class FetchContext:
     warn: Callable[[str], None]
     environment: Mapping[str, str]
     run: RunProgram
+    moved: Callable[[int], None] = lambda _size: None
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)

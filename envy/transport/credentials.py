@@ -64,8 +64,8 @@ def netrc_authorization(url: str, context: FetchContext) -> str:
 
     The entry `default` is not used: it would send credentials to any host.
     """
-    host = urlsplit(url).hostname or ""
-    found = context.memo.once(("netrc",), lambda: _read_netrc(context)).get(host)
+    hosts = context.memo.once(("netrc",), lambda: _read_netrc(context))
+    found = hosts.get(urlsplit(url).hostname or "") if hosts else None
     if found is None:
         return ""
     return basic(":".join(found))

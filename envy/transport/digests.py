@@ -110,8 +110,10 @@ class Hasher:
         """Forget all content, for a download that starts again."""
         names = {"sha256", *(digest.algorithm for digest in self._expected)}
         self._hashes = {name: _new_hash(name) for name in sorted(names)}
+        self.size = 0  # bytes so far
 
     def update(self, data: bytes) -> None:
+        self.size += len(data)
         for each in self._hashes.values():
             each.update(data)
 

@@ -138,7 +138,7 @@ class PartFile:
             self._file = self._partial.file
             self._file.truncate(0)
         else:
-            self._file = self._closing.enter_context(self._path.open("w+b", buffering=0))
+            self._file = self._closing.enter_context(FileIO(self._path, "w+"))
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part of the content, with these headers, is what follows `done`."""

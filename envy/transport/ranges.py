@@ -160,6 +160,7 @@ def _piece(source: _Source, start: int, stop: int) -> bytes:
         parts, size = [], 0
         pace = Pace(idle_seconds(context.environment))
         while data := response.read1(_CHUNK, decode_content=False):
+            context.moved(len(data))
             context.check_cancelled()
             pace.note(len(data))
             parts.append(data)

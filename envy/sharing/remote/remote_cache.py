@@ -74,16 +74,15 @@ class RemoteCache:
         """Send the questions for entries all at once, on one connection."""
         try:
             self._server.capabilities()
+            for entry, key_hex in wanted:
+                for root in ("", entry.root):
+                    action, _ = entry_action(entry, key_hex, root=root)
+                    digest = digest_of(action)
+                    self._asked[digest.hash] = self._begin(digest)
         except Cancelled:
             raise
         except EnvyError as error:
             self._switch_off(error, context)
-            return
-        for entry, key_hex in wanted:
-            for root in ("", entry.root):
-                action, _ = entry_action(entry, key_hex, root=root)
-                digest = digest_of(action)
-                self._asked[digest.hash] = self._begin(digest)
 
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
@@ -286,7 +285,8 @@ class RemoteCache:
             action_digest=digest_of(action),
             action_result=result,
         )
-        self._server.call(self._server.actions.UpdateActionResult, request)
+        check = context.check_cancelled
+        self._server.call(self._server.actions.UpdateActionResult, request, check)
         return sent + len(encoded(result))
 
     def _is_there(self, action: reapi.Digest, entry: EntryPaths, mine: bytes, blobs: Blobs) -> bool:
@@ -296,7 +296,7 @@ class RemoteCache:
             OtherPayload: it has another payload.
         """
         try:
-            result = self._server.finish(self._begin(action))
+            result = self._server.finish(self._begin(action), blobs.check)
             files = {row.path: row.digest for row in result.output_files}
             trees = [row.tree_digest for row in result.output_directories]
             theirs = blobs.read([files[FINGERPRINT]])[files[FINGERPRINT].hash]

@@ -101,7 +101,7 @@ class TestApp(App[int]):
         self._header_text = ""
         self._header = Static("", id="header", markup=False)
         self._notice = Static("", id="notice", markup=False)
-        self.test_tree = TestTree(self.model, on_move=self._follow, id="tree")
+        self.test_tree = TestTree(self.model, on_move=self._follow, clock=clock, id="tree")
         self.log_view = Log(self.model, id="log")
         self.entry = Input(id="entry", compact=True)
 
@@ -151,6 +151,7 @@ class TestApp(App[int]):
         if was_active is not (self.model.end is None):
             self._spare_the_collector(at_rest=was_active)
         self._show_header()
+        self.test_tree.tick()
         if self.model.changes != self._seen:
             self._seen = self.model.changes
             self.test_tree.update()

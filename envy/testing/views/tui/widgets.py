@@ -59,10 +59,19 @@ class TestTree(Lines):
 
     __test__ = False
 
-    def __init__(self, model: RunModel, *, on_move: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self,
+        model: RunModel,
+        *,
+        on_move: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.model = model
+        self._clock = clock
         self.rows: list[Node] = []
+        self._second = 0
         self.filter = NO_FILTER
         self._on_move = on_move
         self._shape = -1
@@ -78,6 +87,13 @@ class TestTree(Lines):
             return
         self._shape = self.model.shape
         self.rebuild()
+
+    def tick(self) -> None:
+        """Show once a second for how long tests have been running."""
+        second = int(self._clock())
+        if self.model.running and second != self._second:
+            self._second = second
+            self.refresh()
 
     def rebuild(self) -> None:
         """Compute the rows; the cursor stays on its node, or goes to what that is in."""
@@ -135,7 +151,7 @@ class TestTree(Lines):
         return [
             Segment(f"{'  ' * node.depth}{fold} ", _PLAIN),
             Segment(f"{ICONS[state]} ", style),
-            Segment(row_text(node), style if state in _LOUD else _PLAIN),
+            Segment(row_text(node, now=self._clock()), style if state in _LOUD else _PLAIN),
         ]
 
     def action_unfold(self) -> None:
