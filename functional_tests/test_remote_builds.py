@@ -214,7 +214,7 @@ def test_hostile_and_failing_servers(app, sandbox):
     def link(_path, found):
         found.root.symlinks.add(name="zz", target="/etc/passwd")
 
-    def lose(path, found):
+    def lose(_path, found):
         for node in found.root.files:
             node.digest.hash = "0" * 64
 
@@ -228,18 +228,10 @@ def test_hostile_and_failing_servers(app, sandbox):
         assert all(reason in why for why in reasons), (reason, reasons)
         assert record(run) == expected
         assert "warning" not in run.err
-    for fault, method in (("unavailable", "Execute"), ("flip", "BatchReadBlobs")):
-        forget(app)
-        with ExecutingServer(rooted=True) as server:
-            words = ("sync", "--remote", server.url, "--remote-read-only", "--remote-exec")
-            server.fault = lambda called, pair=(fault, method): pair[0] * (called == pair[1])
-            run = app.envy(*words)
-        assert record(run) == expected
-        assert run.err.count("warning:") == 1, run.err
     forget(app)
-    run = app.envy(*words)  # nobody is there
+    run = app.envy(*words)  # nobody is there any more
     assert record(run) == expected
-    assert run.err.count("warning:") == 1
+    assert run.err.count("warning:") == 1, run.err
     forget(app)
     app.recipe("local.app@r1", 'remote = true\nhost = { "sleep" }\ninstall = "sleep 600"')
     with ExecutingServer(rooted=True) as server:
