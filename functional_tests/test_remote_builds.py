@@ -205,6 +205,11 @@ def test_what_runs_here(project):
     assert "--remote-exec needs a server" in refused.err
     refused = project.envy("sync", *words, "--offline", code=2)
     assert "--offline uses none" in refused.err
+    key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+    project.manifest(f'packages = {{}}\ndepot_keys = {{ "{key}" }}')
+    refused = project.envy("sync", *words, code=2)
+    assert "add --remote-unsigned if this server is to be believed" in refused.err
+    assert project.envy("sync", *words, "--remote-unsigned").code == 0
 
 
 def test_hostile_and_failing_servers(app, sandbox):

@@ -10,6 +10,7 @@ from envy.errors import UsageError
 from envy.host.platform import host_platform
 
 if TYPE_CHECKING:
+    from envy.declarations.manifest import Manifest
     from envy.events import EventBus
     from envy.sharing.remote.execution import RemoteExecution
     from envy.sharing.remote_scripts import RemoteScripts
@@ -32,15 +33,24 @@ def check_server_of_execution(settings: Settings) -> None:
         )
 
 
-def remote_scripts(settings: Settings, events: EventBus) -> RemoteScripts | None:
+def remote_scripts(
+    settings: Settings, manifest: Manifest, events: EventBus
+) -> RemoteScripts | None:
     """Return the server that scripts of recipes run on; None without --remote-exec.
 
     Raises:
-        UsageError: as for `check_server_of_execution` and `open_executor`.
+        UsageError: as for `check_server_of_execution` and `open_executor`; or the project wants
+            signatures, and a server has none.
     """
     if not settings.remote_exec:
         return None
     check_server_of_execution(settings)
+    if manifest.depots is not None and manifest.depots.keys and not settings.remote_unsigned:
+        raise UsageError(
+            "--remote-exec installs what a server returns, unsigned, and the project names "
+            "depot_keys",
+            hint="add --remote-unsigned if this server is to be believed",
+        )
     from envy.sharing.remote_scripts import RemoteScripts
 
     return RemoteScripts(

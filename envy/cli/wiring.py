@@ -137,7 +137,7 @@ def _started(
     services = dataclasses.replace(
         services,
         sharing=shared_places(settings, manifest),
-        remote_scripts=remote_scripts(settings, services.events),
+        remote_scripts=remote_scripts(settings, manifest, services.events),
     )
     parts = (settings, services, manifest, undecided, control)
     engine = _engine(*parts, installs=installs, steps=steps)
