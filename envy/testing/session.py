@@ -153,6 +153,8 @@ class TestSession:
         ]
         if not runs:
             raise NothingMatched("no test is selected", hint=some_tests(packages))
+        forecast = selector.forecast(packages)
+        self._result.notes += [forecast] if forecast else []
         return runs
 
     def _changed(self, nodes: list[Coordination]) -> list[Coordination]:

@@ -148,6 +148,9 @@ class StandIn(Protocol):
         """Return the commit that the `ref` of a git source is to name."""
 
 
+_UNKNOWN = object()
+
+
 class Memo:
     """Values that hold for the lifetime of one context, each computed once.
 
@@ -162,6 +165,9 @@ class Memo:
         self._answers: dict[Hashable, object] = {}
 
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        known = self._answers.get(key, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return cast("Result", known)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         # The computing thread may need the interpreter slot before it releases the lock.

@@ -7,11 +7,11 @@ nor connections: it asks a `ReleaseSource`. Only wheels count, so that nothing i
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from envy.content.digest_text import is_digest
 from envy.errors import FetchError
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.host.platform import Platform
@@ -27,7 +27,6 @@ _MINORS = range(11, 25)  # of Python 3; wheels for the last of them are years aw
 _PLATFORMS = ("linux-x86_64", "linux-arm64", "darwin-arm64", "darwin-x86_64")
 _MACHINES = {("linux", "arm64"): "aarch64"}
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})  # those that pip takes
-_HEX = re.compile(r"[0-9a-f]+")
 _ROUNDS = 100
 
 
@@ -284,7 +283,7 @@ def _pinned(name: str, need: _Need, count: int) -> PinnedRelease:
     digests = set()
     for file in need.wheels:
         algorithm, digest = file.digest or ("", "")
-        if algorithm not in _ALGORITHMS or not _HEX.fullmatch(digest):
+        if algorithm not in _ALGORITHMS or not is_digest(algorithm, digest):
             raise FetchError(
                 f"the package index names no SHA-256 digest of {file.name}", uri=f"pypi:{name}"
             )

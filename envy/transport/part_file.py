@@ -138,7 +138,7 @@ class PartFile:
             self._file = self._partial.file
             self._file.truncate(0)
         else:
-            self._file = self._closing.enter_context(self._path.open("w+b", buffering=0))
+            self._file = self._closing.enter_context(FileIO(self._path, "w+"))
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part of the content, with these headers, is what follows `done`."""
@@ -152,8 +152,13 @@ class PartFile:
             and not (self.version.startswith('"') and tag not in {"", self.version})
         )
 
-    def write(self, data: bytes) -> None:
-        """Append content.
+    @property
+    def buffer(self) -> bytearray | None:
+        """What the next piece may be received into; None if the content is small."""
+        return self._behind.buffer() if self._behind is not None else None
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append content, which may be in the buffer.
 
         Raises:
             CannotWrite: the disk is full, or the like.

@@ -3,8 +3,10 @@
 Owns what happens when a connection breaks, or an answer does not continue what is there.
 """
 
+import functools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +75,8 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := _next(response, context)):
+            receive = functools.partial(response.read1, _CHUNK, decode_content=False)
+            while len(data) < size and (piece := context.waiting(receive)):
                 context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
@@ -193,7 +196,7 @@ def _read(
     reported = first = content.done
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
-    while data := _next(response, context):
+    while data := context.waiting(functools.partial(_receive, response, content)):
         context.moved(len(data))
         context.check_cancelled()
         content.write(data)
@@ -209,8 +212,13 @@ def _read(
     return 0.0
 
 
-def _next(response: "BaseHTTPResponse", context: FetchContext) -> bytes:
-    return context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
+def _receive(response: "BaseHTTPResponse", content: PartFile) -> bytes | memoryview:
+    """Return the next piece of an answer, in the buffer of a large content; b"": its end."""
+    into: Callable[[bytearray], int] | None = getattr(response, "receive_into", None)
+    buffer = content.buffer
+    if into is None or buffer is None:
+        return response.read1(_CHUNK, decode_content=False)
+    return memoryview(buffer)[: into(buffer)]
 
 
 def _let_follow(

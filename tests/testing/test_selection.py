@@ -14,7 +14,7 @@ from envy.testing.patterns import (
     split_alternatives,
     subtests_of,
 )
-from envy.testing.selection import in_partition, parse_filter, parse_partition
+from envy.testing.selection import parse_filter
 
 NAMES = ("TestA", "TestB", "TestAB", "ExampleA")
 
@@ -115,20 +115,6 @@ def test_wrong_filters_are_shown(text):
     """The error shows the filter that cannot be parsed."""
     with pytest.raises(UsageError, match="--filter"):
         parse_filter(text)
-
-
-def test_each_test_is_in_one_part():
-    """The parts of a partition are disjoint and complete."""
-    for number in range(50):
-        name = f"Test{number}"
-        assert sum(in_partition("p", name, (part, 4)) for part in range(1, 5)) == 1
-
-
-@pytest.mark.parametrize("text", ["", "1/2", "hash:0/2", "hash:3/2", "hash:a/b"])
-def test_wrong_partitions_are_shown(text):
-    """The number of a part must be between one and the number of parts."""
-    with pytest.raises(UsageError, match="--partition"):
-        parse_partition(text)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from envy.transport.wheel_metadata import WheelMetadata
 ALL = "-py3-none-any"
 
 
-def listed(name, version, tag=ALL, *, python="", digest=("sha256", "aa"), yanked=None):
+def listed(name, version, tag=ALL, *, python="", digest=("sha256", "aa" * 32), yanked=None):
     """Return a wheel as an index lists it."""
     return ReleaseFile(
         name=f"{name}-{version}{tag}.whl",
@@ -132,9 +132,9 @@ def test_a_python_counts_if_some_platform_has_all_its_wheels():
 
 def test_every_wheel_needs_a_digest_that_pip_takes():
     """All wheels of a release are listed, each once."""
-    files = [listed("a", "1", digest=("sha256", "bb")), listed("a", "1", "-py3-none-win32")]
+    files = [listed("a", "1", digest=("sha256", "bb" * 32)), listed("a", "1", "-py3-none-win32")]
     [found] = [one for one in made(["a"], files).releases if one.name == "a"]
-    assert found.digests == ("sha256:aa", "sha256:bb")
-    for digest in (None, ("md5", "aa")):
+    assert found.digests == ("sha256:" + "aa" * 32, "sha256:" + "bb" * 32)
+    for digest in (None, ("md5", "aa" * 16), ("sha256", "aa")):
         with pytest.raises(FetchError, match="names no SHA-256 digest of a-1-py3-none-any"):
             made(["a"], [listed("a", "1", digest=digest)])

@@ -363,6 +363,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l coverage
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot-unsigned
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot-write
+complete -c envy -n '__fish_seen_subcommand_from test' -l durations
 complete -c envy -n '__fish_seen_subcommand_from test' -l explain
 complete -c envy -n '__fish_seen_subcommand_from test' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from test' -l failed
@@ -370,6 +371,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l filter
 complete -c envy -n '__fish_seen_subcommand_from test' -l flaky
 complete -c envy -n '__fish_seen_subcommand_from test' -l help
+complete -c envy -n '__fish_seen_subcommand_from test' -l history
 complete -c envy -n '__fish_seen_subcommand_from test' -l isolate
 complete -c envy -n '__fish_seen_subcommand_from test' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l json
@@ -396,6 +398,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries
 complete -c envy -n '__fish_seen_subcommand_from test' -l run
 complete -c envy -n '__fish_seen_subcommand_from test' -l sanitize
+complete -c envy -n '__fish_seen_subcommand_from test' -l save-durations
 complete -c envy -n '__fish_seen_subcommand_from test' -l show-output
 complete -c envy -n '__fish_seen_subcommand_from test' -l skip
 complete -c envy -n '__fish_seen_subcommand_from test' -l slow
