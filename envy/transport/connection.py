@@ -66,7 +66,8 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
-    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc and not signed_for:
+    has_own = "@" in url and "@" in urlsplit(url).netloc
+    if AUTHORIZATION not in sent and not has_own and not signed_for:
         authorization = netrc_authorization(url, context)
         if authorization:
             sent[AUTHORIZATION] = authorization
