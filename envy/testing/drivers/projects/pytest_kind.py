@@ -22,7 +22,7 @@ from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.names import test_name
+from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -180,6 +180,7 @@ class _Collection:
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
         self.errors: list[str] = []
+        self._bad: list[str] = []  # files that cannot be collected
         self.status: int | None = None
         self._data: dict[str, str] = {}
         self._places: Mapping[str, object] = {}
@@ -191,6 +192,7 @@ class _Collection:
             self.ids[name] = None
         elif kind == "collect-error":
             self.ids[name] = None
+            self._bad.append(name)
             self.errors.append(f"{name}\n{text}")
         elif kind == "internal-error":
             self.errors.append(text)
@@ -218,6 +220,7 @@ class _Collection:
                 project=project,
                 directory=directory if directory.is_dir() else project.directory,
                 tests=tuple(names),
+                unloaded=frozenset(_name_of(one, folder) for one in self._bad),
                 data=data,
                 rests=places_rows(self._places, project),
             )
@@ -341,7 +344,7 @@ def _name_of(node: str, folder: str) -> str:
 
 
 def _plain_id(name: str, folder: str) -> str:
-    node = name.replace("%2F", "/")
+    node = raw_name(name)
     return f"{folder}/{node}" if folder else node
 
 
