@@ -151,7 +151,7 @@ def _request(
     retries = Retries(context)
     while True:
         try:
-            response = get_once(bare, context, sent, certificates)
+            response = context.waiting(lambda: get_once(bare, context, sent, certificates))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error

@@ -147,8 +147,10 @@ def _needs_of(
     Raises:
         _Narrowed: begin again; FetchError: no release satisfies.
     """
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion
 
     everywhere = set(range(len(machines)))
     name: str = canonicalize_name(root.name)
@@ -159,7 +161,14 @@ def _needs_of(
         extras = {"", *needs[parent].extras}
         for requirement in map(Requirement, needs[parent].metadata.requires):
             marker = requirement.marker
-            own = {one for one in where if _holds(marker, machines[one], extras)}
+            try:
+                own = {one for one in where if _holds(marker, machines[one], extras)}
+            except (InvalidVersion, UndefinedComparison, UndefinedEnvironmentName) as error:
+                raise FetchError(
+                    f"{parent} requires {requirement.name} under a condition that is not valid: "
+                    f"{marker}",
+                    uri=f"pypi:{parent}",
+                ) from error
             if not own:
                 continue
             name = canonicalize_name(requirement.name)

@@ -75,7 +75,9 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+            while len(data) < size and (
+                piece := context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
+            ):
                 context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
@@ -195,7 +197,7 @@ def _read(
     reported = first = content.done
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
-    while data := _receive(response, content):
+    while data := context.waiting(lambda: _receive(response, content)):
         context.moved(len(data))
         context.check_cancelled()
         content.write(data)

@@ -94,6 +94,13 @@ def test_a_condition_comes_with_the_requirement():
     ]
 
 
+@pytest.mark.parametrize("marker", ["os_name ~= 'x'", "sys_platform ~= '1.0'"])
+def test_a_condition_that_compares_nothing(marker):
+    """A condition that cannot be evaluated is an error that names who has it."""
+    with pytest.raises(FetchError, match=r"prog requires a under a condition that is not valid: "):
+        made([f"a; {marker}"], [listed("a", "1")])
+
+
 def test_extras_and_circles():
     """An extra brings its requirements, also if it is named later; a circle ends."""
     more = {
