@@ -63,6 +63,7 @@ FINGERPRINT = "envy-fingerprint.blake3"
 INGREDIENTS = "envy-ingredients.json"
 DEPLOYED = "envy-deployed"
 FILE_DIGESTS = "envy-sha256.json"  # of the payload's files, for servers that name them so
+ORIGIN = "envy-origin.json"  # of an entry that was not built here: where it was taken from
 ASSET = "asset"
 FETCH = "fetch"
 WORK = "work"

@@ -335,7 +335,9 @@ def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
         ArchiveError: the file is not a tar, is damaged, or has a header that is too large. Taking
             the content raises it, too.
     """
-    with contextlib.closing(_tar_members(archive, _kind_of(archive))) as members:
+    with named_errors(archive):
+        kind = _kind_of(archive)
+    with contextlib.closing(_tar_members(archive, kind)) as members:
         for member, content in members:
             yield member, _named(archive, content)
 
@@ -349,7 +351,8 @@ def _tar_members(
     archive: Path, kind: str, arriving: Arriving | None = None
 ) -> Generator[tuple[Header, Iterable[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
-        raise unknown(archive)
+        with named_errors(archive):
+            raise unknown(archive)
     with (
         named_errors(archive),
         decompressed(archive, kind, arriving) as stream,

@@ -42,6 +42,7 @@ class SharedEntries:
         self._engine = engine
         self._sharing = sharing
         self._asked: dict[str, float] = {}  # when, by entry key
+        self._has_said_unasked = False
         self.uploads = Uploads(engine, sharing)
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
@@ -50,6 +51,7 @@ class SharedEntries:
         Raises:
             Cancelled: the run was cancelled; CacheError: the cache cannot be written.
         """
+        self._say_unasked(goals)
         while due := self._due(goals):
             self._asked.update(dict.fromkeys((one.entry_key for one in due), time.monotonic()))
             self._ask_ahead(due)
@@ -73,6 +75,18 @@ class SharedEntries:
         """Return the missing entries to ask for, each once."""
         if all(place.is_off for place in self._sharing.asked):
             return []
+        return self._missing(goals)
+
+    def _say_unasked(self, goals: Sequence[RecipeKey]) -> None:
+        """Warn, once, that a place is not asked, if something is missing that it may have."""
+        if self._sharing.unasked and not self._has_said_unasked:
+            missing = self._missing(goals)
+            if missing:
+                self._has_said_unasked = True
+                brief_context(missing[0], self._engine).warn(self._sharing.unasked)
+
+    def _missing(self, goals: Sequence[RecipeKey]) -> list[Recipe]:
+        """Return the missing entries for which no place was asked yet, each once."""
         found: dict[str, Recipe] = {}
         for recipe in self._demand.would_want(goals, self._is_missing):
             placement = recipe.placement_or_none

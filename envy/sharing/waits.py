@@ -1,12 +1,12 @@
 """How long a run waits for one server in all, whichever of its threads waits.
 
-What a server costs is the time in which it is waited for. What it sends pays that back. A server
-that sends nothing for a while, or that costs too much in all, is given up: whoever waits for it is
-told at once, and nobody begins to wait for it again.
+What a server costs is the time in which it is waited for, and answers nothing. What is transferred
+pays that back. A server that sends nothing for a while, or that costs too much in all, is given up:
+whoever waits for it is told at once, and nobody begins to wait for it again.
 
 Guarantees
   From the moment at which a server sends nothing more, all waits together end within `patience`,
-  times `in_all`, however many threads wait, and whatever they wait for.
+  times `in_all`, and half a second, however many threads wait, and whatever they wait for.
   A server that sends `_LEAST_RATE`, or answers each question within half a second, is never given
   up for what it costs in all.
 """
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from envy.transport.context import NoAnswer
 
 SECONDS = 4.0  # where building here is the alternative
-IN_ALL = 1.5  # times the patience with one answer
+IN_ALL = 1.25  # times the patience with one answer
 _LEAST_RATE = 1 << 20  # bytes a second
-_MOST_PAID = 0.5  # seconds, by an answer of few bytes
+_FREE = 0.5  # seconds of waiting for the first answer, and after each, that cost nothing
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +32,6 @@ class Wait:
     """A wait that has begun: `end` ends it from another thread; it may be silent until `until`."""
 
     end: Callable[[], object]
-    since: float
     until: float
 
 
@@ -50,6 +49,7 @@ class Waits:
         self._changed = threading.Condition()
         self._under_way: set[Wait] = set()
         self._cost = 0.0
+        self._free = _FREE
         self._counted = 0.0  # the moment up to which `_cost` is right
         self._wakes_at = 0.0  # when the thread looks next; 0: there is none
         self._gone: NoAnswer | None = None
@@ -90,8 +90,7 @@ class Waits:
         with self._changed:
             self._check()  # another thread may have given it up since
             self._count()
-            now = self._counted
-            wait = Wait(end, now, now + silence)
+            wait = Wait(end, self._counted + silence)
             self._under_way.add(wait)
             due = self._due()
             if not self._wakes_at:
@@ -112,8 +111,15 @@ class Waits:
         with self._changed:
             self._count()
             self._under_way.discard(wait)
-            paid = min(_MOST_PAID, self._counted - wait.since) if answers else 0.0
-            self._pay(paid + size / _LEAST_RATE)
+            self._pay(size / _LEAST_RATE)
+            if answers:
+                self._free = _FREE
+
+    def answered(self) -> None:
+        """Note that the server has answered a question as it should."""
+        with self._changed:
+            self._count()
+            self._free = _FREE
 
     def give_up(self, error: NoAnswer) -> NoAnswer:
         """Give the server up, and end all waits; return why, which may be an earlier error."""
@@ -131,7 +137,10 @@ class Waits:
     def _count(self) -> None:
         now = self._now()
         if self._under_way:
-            self._cost += now - self._counted
+            waited = now - self._counted
+            free = min(self._free, waited)
+            self._free -= free
+            self._cost += waited - free
         self._counted = now
 
     def _pay(self, seconds: float) -> None:
@@ -142,9 +151,10 @@ class Waits:
         """Return when the server is to be given up, unless something happens before."""
         if self._gone is not None:
             return math.inf
-        enough = self._counted + self._most() - self._cost
+        left = self._most() - self._cost
         if not self._under_way:  # no time counts
-            return math.inf if enough > self._counted else enough
+            return math.inf if left > 0 else self._counted
+        enough = self._counted + (left + self._free if left > 0 else 0.0)
         return min(enough, *(wait.until for wait in self._under_way))
 
     def _most(self) -> float:
@@ -154,10 +164,10 @@ class Waits:
         """Give the server up if that is due; return what ends the waits."""
         if self._due() > self._counted:
             return []
-        if self._cost >= self._most():
-            said = f"waiting for it took {self._most():g} s in all, and brought too little"
-        else:
+        if any(wait.until <= self._counted for wait in self._under_way):
             said = f"nothing came for {self.patience:g} s"
+        else:
+            said = f"waiting for it took {self._most():g} s in all, and brought too little"
         message = f"{self._shown} did not answer in time ({said})"
         return self._ends_of(NoAnswer(message, uri=self._shown))
 

@@ -66,7 +66,8 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
-    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc and not signed_for:
+    has_own = "@" in url and "@" in urlsplit(url).netloc
+    if AUTHORIZATION not in sent and not has_own and not signed_for:
         authorization = netrc_authorization(url, context)
         if authorization:
             sent[AUTHORIZATION] = authorization
@@ -150,7 +151,7 @@ def _request(
     retries = Retries(context)
     while True:
         try:
-            response = get_once(bare, context, sent, certificates)
+            response = context.waiting(lambda: get_once(bare, context, sent, certificates))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error

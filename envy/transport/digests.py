@@ -22,7 +22,7 @@ RECIPE = "the recipe"
 LOCK = "envy.lock"
 
 
-_Piece = tuple[bytes | memoryview, bytearray]
+_Piece = tuple[bytes | memoryview, bytearray | None]
 
 
 class _Hash(Protocol):
@@ -188,14 +188,15 @@ class HashingThread:
 
     def update(self, data: bytes | memoryview) -> None:
         """Add a piece, which is in the buffer or stays as it is."""
-        buffer, self._next = self.buffer(), None
-        self._pending.put((data, buffer))
+        buffer, self._next = self._next, None
+        self._pending.put((data, self._free.get() if buffer is None else buffer))
 
     def catch_up(self) -> None:
         """Wait until everything so far is part of the digests."""
-        reached = threading.Event()
-        self._pending.put(reached)
-        reached.wait()
+        if self._thread.is_alive():
+            reached = threading.Event()
+            self._pending.put(reached)
+            reached.wait()
         if self._failure is not None:
             raise self._failure
 

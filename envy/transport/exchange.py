@@ -123,7 +123,10 @@ class PlainAnswer:
         assert self._connection is not None, "something is left"
         try:
             give_turn()
-            count = cast("int", self._connection.sock.recv_into(buffer, most))
+            connected: Any = self._connection.sock
+            count = cast("int", connected.recv_into(buffer, most))
+            if 0 < count < most and isinstance(connected, ssl.SSLSocket):
+                count = _received_at_once(connected, buffer, count, most)
             if self._is_small:
                 take_turn()
             if not count:
@@ -142,6 +145,21 @@ class PlainAnswer:
             connection.close()
         if self._pool is not None:
             self._pool._put_conn(cast("Any", connection))  # noqa: SLF001
+
+
+def _received_at_once(connected: ssl.SSLSocket, buffer: bytearray, count: int, most: int) -> int:
+    """Receive what else has arrived, and return how much there is: a call brings 16 KiB at most."""
+    timeout = connected.gettimeout()
+    view = memoryview(buffer)
+    connected.settimeout(0)
+    try:
+        while count < most and (more := connected.recv_into(view[count:most])):
+            count += more
+    except OSError:
+        pass  # nothing more is there, or the next call fails as well
+    finally:
+        connected.settimeout(timeout)
+    return count
 
 
 def _has_more(connected: Any) -> bool:

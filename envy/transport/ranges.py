@@ -216,7 +216,7 @@ def _piece(source: _Source, start: int, stop: int) -> bytes:
             raise _NotAsAsked
         parts, size = [], 0
         pace = Pace(idle_seconds(context.environment))
-        while data := response.read1(_CHUNK, decode_content=False):
+        while data := context.waiting(lambda: response.read1(_CHUNK, decode_content=False)):
             context.moved(len(data))
             context.check_cancelled()
             pace.note(len(data))

@@ -36,6 +36,7 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
         FetchError: the content cannot be downloaded.
     """
     with part_file(part, request.uri, request.expected, context) as content:
+        content.take_up(context)
         if not _is_whole(request, content):
             _download(request, content, context)
             if content.taken and request.expected and not content.hasher.matches():
@@ -74,7 +75,9 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+            while len(data) < size and (
+                piece := context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
+            ):
                 context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
@@ -194,7 +197,7 @@ def _read(
     reported = first = content.done
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
-    while data := _receive(response, content):
+    while data := context.waiting(lambda: _receive(response, content)):
         context.moved(len(data))
         context.check_cancelled()
         content.write(data)

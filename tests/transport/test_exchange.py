@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from loopback.http_server import Reply
+from urllib3.exceptions import HTTPError
 
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
@@ -235,3 +236,9 @@ def test_encrypted_connections_are_kept(https_server, recorder):
         assert whole(response) == body
     pool = pool_for(server.url, context, "").connection_from_url(server.url)
     assert pool.num_connections == 1
+    server.routes["/broken"] = Reply(body, breaks_after=1_000_000)
+    response, received = get_once(f"{server.url}/broken", context, {}, ""), b""
+    with pytest.raises(HTTPError, match="Connection broken: IncompleteRead"):  # noqa: PT012
+        while data := response.read1(1 << 19):
+            received += data
+    assert received == body[:1_000_000]

@@ -19,7 +19,7 @@ from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.measuring import new_file
-from envy.testing.drivers.projects.names import raw_name, test_name
+from envy.testing.drivers.projects.names import is_lossy, raw_name, test_name
 from envy.testing.drivers.projects.npm_packages import (
     LOCKS,
     covered_lines,
@@ -102,9 +102,12 @@ class VitestKind(TestKind):
             return []
         return [
             ProjectTests(
-                project=project, directory=project.directory, tests=tuple(listing.tests)
+                project=project,
+                directory=project.directory,
+                tests=tuple(listing.tests),
+                unloaded=frozenset(listing.unloaded),
             )
-        ]  # fmt: skip
+        ]
 
     def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
         """Check that vitest can measure coverage, if that is asked for."""
@@ -153,6 +156,7 @@ class _Listing:
 
     def __init__(self) -> None:
         self.tests: dict[str, None] = {}
+        self.unloaded: list[str] = []  # files, which are among the tests
         self.old = ""
         self.is_done = False
 
@@ -165,6 +169,7 @@ class _Listing:
                 self.tests[_shown(file, str(name))] = None
         elif kind == "bad-file":
             self.tests[test_name(file)] = None
+            self.unloaded.append(test_name(file))
         elif kind == "old":
             self.old = str(event.get("version"))
         elif kind == "done":
@@ -255,7 +260,8 @@ def _selecting(job: SuiteJob) -> list[str]:
         if name:  # else it is a file that cannot be loaded
             texts[_PROJECT.sub("", _NUMBER.sub("", name))] = None
     words = list(files)
-    if texts and sum(map(len, texts)) < _LONGEST_PATTERN:
+    # Where names do not tell all, whole files run, and what was not asked for is left out.
+    if texts and not any(map(is_lossy, job.tests)) and sum(map(len, texts)) < _LONGEST_PATTERN:
         # Names of groups are joined by a space there.
         parts = [re.escape(text).replace(r"\ >\ ", "( > | )") for text in texts]
         words.append(f"--testNamePattern=^({'|'.join(parts)})$")
