@@ -362,7 +362,7 @@ def test_random_faults(machines, tmp_path):
     """
     first, second = machines
     alone = make_machine(tmp_path, "a-machine-alone")
-    choose = random.Random(7)
+    choose = random.Random(int(os.environ.get("ENVY_SOAK_SEED", "7")))
     costs = []
     kinds = [*FAULTS, *SLOW_FAULTS, *(f"network {fault}" for fault in NETWORK_FAULTS)]
     if not IS_SOAKED:
@@ -402,6 +402,7 @@ def test_random_faults(machines, tmp_path):
                 run(alone, "sync")
                 local = time.monotonic() - started
                 costs.append((taken - local, taken, local, said))
+                print(*costs[-1], flush=True)
             if not is_known:  # what the fault left there is not what the next one is tried on
                 server.fault, proxy.fault = lambda _called: "", lambda: ("", 0)
                 run(first, "remote", "push", "--remote", server.url)

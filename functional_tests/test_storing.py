@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from loopback.depot_server import DepotServer
 from project import Project, tree
 
 SLOW = """
@@ -115,21 +116,18 @@ def test_a_failure_and_the_end_of_a_run_leave_what_was_stored(machine):
 
 def test_the_wait_for_an_upload_has_a_reason(machine):
     """A run that waits for its uploads says so when it is asked."""
-    pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
-    from loopback.remote_server import RemoteServer
-
     machine.gate.touch()
-    with RemoteServer() as server:
-        server.fault = lambda called: "stall" if called == "FindMissingBlobs" else ""
-        process = machine.popen(
-            "sync", "--remote", server.url, "--trace=stderr", env={"GATE": str(machine.gate)}
-        )
+    with DepotServer() as server:
+        server.answers["HEAD"] = "stall"
+        words = ["--depot", server.url, "--depot-unsigned", "--depot-write"]
+        env = {"GATE": str(machine.gate), "ENVY_IDLE_TIMEOUT": "3000"}
+        process = machine.popen("sync", *words, env=env)
+        wait_until(lambda: any(method == "HEAD" for method, *_ in server.requests))
+        process.send_signal(signal.SIGUSR1)
         said = ""
         while "is being stored in" not in said:
             said = process.stderr.readline().decode()
             assert said, "the run ended without a report"
-            if "FindMissingBlobs" in server.calls:
-                process.send_signal(signal.SIGUSR1)
         process.kill()
         process.communicate(timeout=300)
     assert f"is being stored in {server.url}" in said

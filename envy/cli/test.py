@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +19,12 @@ from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
 from envy.cli.test_selection import check_times_options, make_selector
 from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
-from envy.console.text import format_size, write_line
+from envy.console.text import format_size, safe_lines, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
-from envy.testing.package import NothingMatched, Selection
+from envy.testing.naming import find_tests
+from envy.testing.package import NothingMatched, Selection, TestPackage
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
@@ -264,36 +265,46 @@ def _check(options: TestOptions) -> None:
 
 def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
-    from envy.testing.patterns import select_top_level, selected_tests
-
     options = context.options
     toolchains = make_toolchains(context)
     with open_driver(context, toolchains, options.patterns) as driver:
-        packages = driver.discover(patterns_of(options.patterns))
+        packages = find_tests(driver, patterns_of(options.patterns))
     selector = make_selector(options, context.last_run)
     found = 0
-    for package in packages:
-        selection = selector.select(package)
-        if selection is None:
-            continue
-        names = package.tests if selection.names is None else selection.names
-        for pattern in filter(None, (options.run, options.list_matching)):
-            if package.driver == "go":
-                kept = select_top_level(names, run=pattern, skip=options.skip)
-            else:
-                kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
-            if kept is None:
-                raise UsageError(
-                    f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",
-                    hint="use --run to run the tests",
-                )
-            names = kept
+    problems = []
+    for package, selection in selector.select_from(packages):
+        if package.problem:
+            problems.append(f"the tests of {package.name} cannot be listed: {package.problem}")
+        names = _listed(package, selection, options)
         for name in names:
             write_line(sys.stdout, f"{package.name}.{name}")
         found += len(names)
+    for problem in problems:
+        for line in safe_lines(f"error: {problem}"):
+            write_line(sys.stderr, line)
+    if problems:
+        return 3  # as when the build of a package fails
     if not found:
         raise NothingMatched("no test is selected")
     return 0
+
+
+def _listed(package: TestPackage, selection: Selection, options: TestOptions) -> Sequence[str]:
+    from envy.testing.patterns import select_top_level, selected_tests
+
+    names = package.tests if selection.names is None else selection.names
+    for pattern in filter(None, (options.run, options.list_matching)):
+        if package.driver == "go":
+            kept = select_top_level(names, run=pattern, skip=options.skip)
+        else:
+            kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
+        if kept is None:
+            raise UsageError(
+                f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",
+                hint="use --run to run the tests",
+            )
+        names = kept
+    return names
 
 
 def show_saved(settings: Settings, options: TestOptions) -> int:

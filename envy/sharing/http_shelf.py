@@ -5,7 +5,7 @@ Any server that serves files will do for reading. For writing, it needs PUT and 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from envy.errors import Cancelled, FetchError, UsageError
 from envy.sharing.shelf import ReadOnly, StoredObject
 from envy.sharing.waits import Waits
 from envy.transport.addresses import redacted
-from envy.transport.context import FetchContext, NotFound
+from envy.transport.context import FetchContext, NoAnswer, NotFound, Result
 from envy.transport.credentials import headers_of
 from envy.transport.idle import idle_seconds
 from envy.transport.request import Request
@@ -60,26 +60,31 @@ class HttpShelf:
         """
         waits = self._waits
         waits.patience = idle_seconds(context.environment)
+        waits.check()
         asked = replace(
             context,
-            cancelled=lambda: waits.gone is not None or context.cancelled() or not waits.left(),
-            pause=lambda seconds: context.pause(min(seconds, waits.left())),
+            cancelled=lambda: context.cancelled() or not waits.left(),
+            waiting=self._wait,
+            pause=lambda seconds: self._wait(lambda: context.pause(min(seconds, waits.left()))),
             moved=waits.note,
         )
-        wait = waits.begin(_nothing)
-        is_answered = False
         try:
             yield asked
-            is_answered = True
+            waits.answered()
         except NotFound:
-            is_answered = True
+            waits.answered()
             raise
         except Cancelled:
             context.check_cancelled()
             waits.check()
-            raise
+            raise NoAnswer(f"{self.shown} did not answer in time", uri=self.shown) from None
+
+    def _wait(self, wait: Callable[[], Result], /) -> Result:
+        begun = self._waits.begin(_nothing)
+        try:
+            return wait()
         finally:
-            waits.done(wait, answers=is_answered)
+            self._waits.done(begun)
 
     @contextlib.contextmanager
     def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:

@@ -1,12 +1,12 @@
 """How long a run waits for one server in all, whichever of its threads waits.
 
-What a server costs is the time in which it is waited for. What it sends pays that back. A server
-that sends nothing for a while, or that costs too much in all, is given up: whoever waits for it is
-told at once, and nobody begins to wait for it again.
+What a server costs is the time in which it is waited for, and answers nothing. What is transferred
+pays that back. A server that sends nothing for a while, or that costs too much in all, is given up:
+whoever waits for it is told at once, and nobody begins to wait for it again.
 
 Guarantees
   From the moment at which a server sends nothing more, all waits together end within `patience`,
-  times `in_all`, however many threads wait, and whatever they wait for.
+  times `in_all`, and half a second, however many threads wait, and whatever they wait for.
   A server that sends `_LEAST_RATE`, or answers each question within half a second, is never given
   up for what it costs in all.
 """
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from envy.transport.context import NoAnswer
 
 SECONDS = 4.0  # where building here is the alternative
-IN_ALL = 1.5  # times the patience with one answer
+IN_ALL = 1.25  # times the patience with one answer
 _LEAST_RATE = 1 << 20  # bytes a second
-_MOST_PAID = 0.5  # seconds, by an answer of few bytes
+_FREE = 0.5  # seconds of waiting for the first answer, and after each, that cost nothing
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +32,6 @@ class Wait:
     """A wait that has begun: `end` ends it from another thread; it may be silent until `until`."""
 
     end: Callable[[], object]
-    since: float
     until: float
 
 
@@ -44,12 +43,13 @@ class Waits:
     ) -> None:
         """The server may cost the `patience` with one answer, times `in_all`."""
         self.patience = SECONDS
-        self._in_all = in_all
+        self.in_all = in_all
         self._shown = shown
         self._now = now
         self._changed = threading.Condition()
         self._under_way: set[Wait] = set()
         self._cost = 0.0
+        self._free = _FREE
         self._counted = 0.0  # the moment up to which `_cost` is right
         self._wakes_at = 0.0  # when the thread looks next; 0: there is none
         self._gone: NoAnswer | None = None
@@ -76,9 +76,7 @@ class Waits:
                 self._count()
                 ends = self._judge()
             self._end(ends)
-        if (gone := self._gone) is not None:
-            # Each thread raises one of its own, which gets the traceback of that thread.
-            raise NoAnswer(gone.message, uri=gone.uri, hint=gone.hint)
+        self._check()
 
     def begin(self, end: Callable[[], object], *, silence: float = math.inf) -> Wait:
         """Begin to wait; `end` is called in another thread if the server is given up.
@@ -90,9 +88,9 @@ class Waits:
         """
         self.check()
         with self._changed:
+            self._check()  # another thread may have given it up since
             self._count()
-            now = self._counted
-            wait = Wait(end, now, now + silence)
+            wait = Wait(end, self._counted + silence)
             self._under_way.add(wait)
             due = self._due()
             if not self._wakes_at:
@@ -113,8 +111,15 @@ class Waits:
         with self._changed:
             self._count()
             self._under_way.discard(wait)
-            paid = min(_MOST_PAID, self._counted - wait.since) if answers else 0.0
-            self._pay(paid + size / _LEAST_RATE)
+            self._pay(size / _LEAST_RATE)
+            if answers:
+                self._free = _FREE
+
+    def answered(self) -> None:
+        """Note that the server has answered a question as it should."""
+        with self._changed:
+            self._count()
+            self._free = _FREE
 
     def give_up(self, error: NoAnswer) -> NoAnswer:
         """Give the server up, and end all waits; return why, which may be an earlier error."""
@@ -124,10 +129,18 @@ class Waits:
         assert self._gone is not None
         return self._gone
 
+    def _check(self) -> None:
+        if (gone := self._gone) is not None:
+            # Each thread raises one of its own, which gets the traceback of that thread.
+            raise NoAnswer(gone.message, uri=gone.uri, hint=gone.hint)
+
     def _count(self) -> None:
         now = self._now()
         if self._under_way:
-            self._cost += now - self._counted
+            waited = now - self._counted
+            free = min(self._free, waited)
+            self._free -= free
+            self._cost += waited - free
         self._counted = now
 
     def _pay(self, seconds: float) -> None:
@@ -138,22 +151,23 @@ class Waits:
         """Return when the server is to be given up, unless something happens before."""
         if self._gone is not None:
             return math.inf
-        enough = self._counted + self._most() - self._cost
+        left = self._most() - self._cost
         if not self._under_way:  # no time counts
-            return math.inf if enough > self._counted else enough
+            return math.inf if left > 0 else self._counted
+        enough = self._counted + (left + self._free if left > 0 else 0.0)
         return min(enough, *(wait.until for wait in self._under_way))
 
     def _most(self) -> float:
-        return self.patience * self._in_all
+        return self.patience * self.in_all
 
     def _judge(self) -> list[Callable[[], object]]:
         """Give the server up if that is due; return what ends the waits."""
         if self._due() > self._counted:
             return []
-        if self._cost >= self._most():
-            said = f"waiting for it took {self._most():g} s in all, and brought too little"
-        else:
+        if any(wait.until <= self._counted for wait in self._under_way):
             said = f"nothing came for {self.patience:g} s"
+        else:
+            said = f"waiting for it took {self._most():g} s in all, and brought too little"
         message = f"{self._shown} did not answer in time ({said})"
         return self._ends_of(NoAnswer(message, uri=self._shown))
 

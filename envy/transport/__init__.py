@@ -4,7 +4,6 @@ Owns the dispatch and the rules that hold for every scheme: content is verified 
 and nothing incomplete ever has its final name.
 """
 
-import contextlib
 import errno
 import threading
 from collections import deque
@@ -215,9 +214,12 @@ def _in_turns(
     turn = threading.Lock()
 
     def work(_: int) -> None:
-        with taking_turns(turn), contextlib.suppress(IndexError):
+        with taking_turns(turn):
             while True:
-                number, item = pending.popleft()
+                try:
+                    number, item = pending.popleft()
+                except IndexError:
+                    return
                 outcomes[number] = attempt(item)
 
     threads = min(parallel, len(items))

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+class Waiting(Protocol):
+    """Does what waits for a server, and returns its result."""
+
+    def __call__(self, wait: Callable[[], Result], /) -> Result: ...
+
+
+def _at_once(wait: Callable[[], Result], /) -> Result:
+    return wait()
+
+
 def _jitter() -> float:
     import random
 
@@ -189,7 +199,8 @@ class FetchContext:
 
     `listed` are the digests that checksum files list for the one source of this context.
 
-    `moved` is told of the size of each part of a content as it arrives, or leaves.
+    `waiting` does what waits for a server, and `moved` is told of the size of each part of a
+    content as it arrives, or leaves.
 
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
@@ -203,6 +214,7 @@ class FetchContext:
     warn: Callable[[str], None]
     environment: Mapping[str, str]
     run: RunProgram
+    waiting: Waiting = _at_once
     moved: Callable[[int], None] = lambda _size: None
     retries: int = 4
     backoff: float = 0.2

@@ -68,15 +68,30 @@ class PlainAnswer:
         Raises:
             urllib3.exceptions.HTTPError: the connection is broken, or too slow.
         """
-        data = self._received
-        if data:
-            data, self._received = data[:amount], data[amount:]
-        elif self._left:
-            data = self._receive(min(amount, self._left))
+        if not self._received:
+            buffer = bytearray(min(amount, self._left))
+            return bytes(memoryview(buffer)[: self.receive_into(buffer)])
+        data, self._received = self._received[:amount], self._received[amount:]
+        self._read += len(data)
         if not self._left:
             self._release()
-        self._read += len(data)
         return data
+
+    def receive_into(self, buffer: bytearray) -> int:
+        """Receive some bytes of the content at the beginning of a buffer, and return how many.
+
+        Raises:
+            urllib3.exceptions.HTTPError: as for `read1`.
+        """
+        if self._received:
+            data = self.read1(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        count = self._receive(buffer, min(len(buffer), self._left)) if self._left else 0
+        if not self._left:
+            self._release()
+        self._read += count
+        return count
 
     def read(self, amount: int, **_: object) -> bytes:
         """Return so many bytes of the content, or the rest of it."""
@@ -93,20 +108,23 @@ class PlainAnswer:
             self._connection = None
         self._received, self._left = b"", 0
 
-    def _receive(self, most: int) -> bytes:
+    def _receive(self, buffer: bytearray, most: int) -> int:
         assert self._connection is not None, "something is left"
         try:
             give_turn()
-            data = cast("bytes", self._connection.sock.recv(most))
+            connected: Any = self._connection.sock
+            count = cast("int", connected.recv_into(buffer, most))
+            if 0 < count < most and isinstance(connected, ssl.SSLSocket):
+                count = _received_at_once(connected, buffer, count, most)
             if self._is_small:
                 take_turn()
-            if not data:
+            if not count:
                 raise IncompleteRead(self._read, self._left)
         except (OSError, IncompleteRead) as error:
             self._connection.close()
             raise _as_urllib3(error, self._pool, "Connection broken") from error
-        self._left -= len(data)
-        return data
+        self._left -= count
+        return count
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
@@ -116,6 +134,21 @@ class PlainAnswer:
             connection.close()
         if self._pool is not None:
             self._pool._put_conn(cast("Any", connection))  # noqa: SLF001
+
+
+def _received_at_once(connected: ssl.SSLSocket, buffer: bytearray, count: int, most: int) -> int:
+    """Receive what else has arrived, and return how much there is: a call brings 16 KiB at most."""
+    timeout = connected.gettimeout()
+    view = memoryview(buffer)
+    connected.settimeout(0)
+    try:
+        while count < most and (more := connected.recv_into(view[count:most])):
+            count += more
+    except OSError:
+        pass  # nothing more is there, or the next call fails as well
+    finally:
+        connected.settimeout(timeout)
+    return count
 
 
 def _has_more(connected: Any) -> bool:
@@ -274,21 +307,24 @@ def plain_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
         return None
     first, *lines = head.decode("ascii").split("\r\n")
     status = _STATUS.get(first[:12])
-    if status is None or first[12:13] not in {"", " "} or not first.isprintable():
+    if status is None or first[12:13] not in {"", " "} or not "".join(lines).isprintable():
         return None
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        if not colon or name in headers or not _is_name(name) or not value.isprintable():
+        if not colon or not _is_name(name):
             return None
-        headers[name] = value
+        headers[name.lower()] = value.strip(" ")
     length = headers.get("content-length", "")
-    if not length.isdigit() or len(length) > _MOST_DIGITS or "transfer-encoding" in headers:
-        return None
-    if headers.get("connection", "close").lower() not in {"close", "keep-alive"}:
-        return None
-    return status, headers, int(length)
+    is_plain = (
+        len(headers) == len(lines)  # each name once
+        and first.isprintable()
+        and length.isdigit()
+        and len(length) <= _MOST_DIGITS
+        and "transfer-encoding" not in headers
+        and headers.get("connection", "close").lower() in {"close", "keep-alive"}
+    )
+    return (status, headers, int(length)) if is_plain else None
 
 
 def _as_urllib3(error: Exception, pool: HTTPConnectionPool | None, what: str) -> HTTPError:

@@ -4,6 +4,7 @@ Owns how one is sent; what its status means is decided by the caller.
 """
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -68,7 +69,8 @@ def send(
                     file = closing.enter_context(body.open("rb"))
                     content = cast("IO[bytes]", _Leaving(file, context))  # of which it reads only
                     sent["content-length"] = str(body.stat().st_size)
-                response = pool.request(
+                request = functools.partial(
+                    pool.request,
                     method,
                     bare,
                     headers=sent,
@@ -78,6 +80,7 @@ def send(
                     redirect=False,
                     retries=False,
                 )
+                response = context.waiting(request)
                 closing.callback(response.close)
                 # What it says is not shown; a connection whose answer is read can be used again.
                 response.read(_MOST_READ, decode_content=False)

@@ -1,6 +1,7 @@
 """The file that a fetch creates: its path, its permissions, and whether it can be reused."""
 
-import os.path
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,9 +48,16 @@ def make_executable(path: Path) -> None:
     path.chmod(path.stat().st_mode | 0o111)
 
 
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def reusable(target: Path, uri: str, expected: Sequence[ExpectedDigest]) -> Fetched | None:
     """Return the file of an earlier attempt, if it has the expected digests."""
-    if not expected or target.is_symlink() or not target.is_file():
+    if not expected or not _is_plain(target):
         return None
     give_turn()
     hasher = Hasher(expected)

@@ -15,6 +15,7 @@ class DepotServer:
     """Objects by path; `answers` maps a method to the status and body that it gets instead.
 
     `folders`, if there are any, are all in which objects and folders can be created (RFC 4918).
+    An answer may also be "break", which closes the connection, or "stall", which never comes.
     """
 
     def __init__(self):
@@ -22,6 +23,7 @@ class DepotServer:
         self.folders = set()
         self.answers = {}
         self.requests = []
+        self._ended = threading.Event()
         handler = type("Handler", (_Handler,), {"depot": self})
         self._server = _QuietServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/depot"
@@ -31,8 +33,13 @@ class DepotServer:
         return self
 
     def __exit__(self, *_):
+        self._ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def wait(self):
+        """Wait until the server ends."""
+        self._ended.wait()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,7 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if self.command == "PUT":
             self._body()
-        if given == "break":
+        if given in {"break", "stall"}:
+            if given == "stall":
+                self.depot.wait()
             self.close_connection = True
         else:
             self._answer(*given, head=self.command == "HEAD")

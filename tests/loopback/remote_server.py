@@ -43,6 +43,7 @@ class RemoteServer:
         self.calls = []
         self.uploaded = []  # hashes, in order
         self.fault = lambda _method: ""
+        self.before = lambda _method: None  # is called before each answer, and may wait
         self.token, self.read_only, self.functions = token, read_only, functions
         self.delay = delay
         self.late = 3.0  # seconds, of an answer with that fault, and between two bytes of a drip
@@ -73,6 +74,7 @@ class RemoteServer:
             fault = self.fault(method)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+        self.before(method)
         time.sleep(self.delay)
         with self.lock:
             self._at_once -= 1

@@ -12,7 +12,7 @@ from loopback.http_server import Reply
 from envy.declarations.depots import Depot
 from envy.errors import Cancelled
 from envy.sharing.http_shelf import HttpShelf
-from envy.transport.context import NoAnswer
+from envy.transport.context import NoAnswer, NotFound
 
 SHORT, LONG = "0.2", "300"  # seconds of silence: where a server is silent, and where it is not
 
@@ -107,6 +107,15 @@ def test_being_put_off(recorder, http_server, tmp_path):
     assert read(shelf, tmp_path, impatient(recorder, silence="4")) == b"content"
     [pause] = recorder.pauses
     assert pause <= 5
+
+
+def test_many_misses(recorder, http_server, tmp_path):
+    """What a server answers soon costs nothing, however often it is asked."""
+    shelf = shelf_at(f"{http_server.url}/depot")
+    for _ in range(50):
+        with pytest.raises(NotFound):
+            read(shelf, tmp_path, impatient(recorder, LONG))
+        assert not shelf.has("x", impatient(recorder, LONG))
 
 
 def test_slow_servers_are_used(recorder, tmp_path):

@@ -1,16 +1,19 @@
 """Requests and answers on connections that are kept."""
 
 import contextlib
+import random
 import socket
 import threading
 
 import pytest
+from loopback.http_server import Reply
+from urllib3.exceptions import HTTPError
 
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.transport import fetch_source
 from envy.transport.exchange import PlainAnswer, plain_head
-from envy.transport.pools import get_once
+from envy.transport.pools import get_once, pool_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
 
@@ -21,7 +24,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5", (200, {"content-length": "5"}, 5)),
         (b"HTTP/1.1 206\r\nContent-Length:0", (206, {"content-length": "0"}, 0)),
         (
-            b'HTTP/1.1 200 OK\r\nETag:\t"a: b" \r\ncontent-length: 007\r\nConnection: Close',
+            b'HTTP/1.1 200 OK\r\nETag:  "a: b" \r\ncontent-length: 007\r\nConnection: Close',
             (200, {"etag": '"a: b"', "content-length": "007", "connection": "Close"}, 7),
         ),
     ],
@@ -48,6 +51,9 @@ def test_plain_heads(head, found):
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
         b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 30,
         b"HTTP/1.1 200 OK\r\nContent-Length : 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\ncontent-length: 6",
+        b"HTTP/1.1 200 OK\r\nContent-Length:\t5",
+        b"HTTP/1.1 200 OK\r\n: 5\r\nContent-Length: 5",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n folded: 1",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nno colon",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: a\rb",
@@ -159,6 +165,19 @@ def test_more_than_the_content(server, recorder):
     assert server.connections == 2
 
 
+def test_content_in_a_buffer(server, recorder):
+    """It is received where the caller has room, also what came with the head."""
+    server.answers = [[OK + b"\r\nhe", b"llo"], [OK + b"\r\nworld"]]
+    context = recorder.context()
+    buffer, content = bytearray(3), b""
+    response = get_once(f"{server.url}/a", context, {}, "")
+    while count := response.receive_into(buffer):
+        content += buffer[:count]
+    assert content == b"hello"
+    assert whole(get_once(f"{server.url}/b", context, {}, "")) == b"world"
+    assert server.connections == 1
+
+
 def test_an_answer_that_is_not_read_to_its_end(server, recorder):
     """Its connection is closed, and the rest is not taken for the next answer."""
     server.answers = [[OK + b"\r\nhe"], [OK + b"\r\nright"]]
@@ -203,3 +222,23 @@ def test_a_silent_kept_connection(server, recorder, tmp_path):
     with pytest.raises(FetchError, match=r"sent nothing for 0\.2 s, the idle timeout"):
         fetch_source(item, tmp_path, context)
     assert server.connections == 1
+
+
+def test_encrypted_connections_are_kept(https_server, recorder):
+    """Plain answers of any size are read from them, as from others."""
+    server, certificates = https_server
+    bodies = {f"/{size}": random.Random(size).randbytes(size) for size in (0, 1, 20_000, 3_000_000)}
+    server.routes |= {path: Reply(body) for path, body in bodies.items()}
+    context = recorder.context({"SSL_CERT_FILE": str(certificates)})
+    for path, body in bodies.items():
+        response = get_once(server.url + path, context, {}, "")
+        assert isinstance(response, PlainAnswer)
+        assert whole(response) == body
+    pool = pool_for(server.url, context, "").connection_from_url(server.url)
+    assert pool.num_connections == 1
+    server.routes["/broken"] = Reply(body, breaks_after=1_000_000)
+    response, received = get_once(f"{server.url}/broken", context, {}, ""), b""
+    with pytest.raises(HTTPError, match="Connection broken: IncompleteRead"):  # noqa: PT012
+        while data := response.read1(1 << 19):
+            received += data
+    assert received == body[:1_000_000]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 
 from envy.console.renditions import (
@@ -153,6 +154,20 @@ class TestTree(Lines):
             Segment(f"{ICONS[state]} ", style),
             Segment(row_text(node, now=self._clock()), style if state in _LOUD else _PLAIN),
         ]
+
+    def is_fold(self, event: events.Click) -> bool:
+        """Return whether a click is on the sign that folds the row under the cursor."""
+        node, place = self.current(), event.get_content_offset(self)
+        if node is None or place is None or not node.children:
+            return False
+        return 2 * node.depth <= place.x < 2 * node.depth + 2
+
+    def pointed(self, event: events.Click) -> None:
+        """Fold or unfold the row, if its sign was clicked."""
+        node = self.current()
+        if node is not None and self.is_fold(event):
+            node.expanded = not node.expanded
+            self.rebuild()
 
     def action_unfold(self) -> None:
         """Show what the node under the cursor has below it."""
