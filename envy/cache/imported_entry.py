@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import FileSystem
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
+from envy.cache.origin import Origin, write_origin
 from envy.cache.read import is_same_root
 from envy.cache.relocate import rewrite_payload
 from envy.cache.verify import RecordedFingerprint
@@ -79,9 +80,17 @@ class UnpackedEntry:
 
 
 def put_in_place(
-    entry: EntryPaths, key: str, kept: str, unpacked: UnpackedEntry, files: FileSystem
+    entry: EntryPaths,
+    key: str,
+    kept: str,
+    unpacked: UnpackedEntry,
+    files: FileSystem,
+    *,
+    origin: Origin,
 ) -> ImportedEntry:
     """Move a verified entry into place, and publish it; the caller holds its lock.
+
+    `origin` says where it was taken from.
 
     Raises:
         CacheError: its files cannot be written; OSError: a step failed.
@@ -92,6 +101,7 @@ def put_in_place(
             files.remove_tree(entry.at(ASSET))
     recorded = unpacked.recorded
     assert recorded is not None
+    write_origin(entry, origin, files)
     files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
     if is_same_root(unpacked.root, entry.root) or not any(
         row.holds for row in recorded.rows.values()

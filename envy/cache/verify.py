@@ -21,6 +21,8 @@ from envy.errors import CacheError
 from envy.limits import CACHE_FILE
 
 _MOST_PREFIXES = 64
+_MOST_VALUES = 1_000_000  # of the first line, which says where paths are
+_LONGEST_ROW = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def parse_fingerprint(text: str, *, most_rows: int | None = None) -> RecordedFin
         return None
     first, _, rest = text.partition("\n")
     try:
-        header = parse_json(first)
+        header = parse_json(first, most_values=_MOST_VALUES)
         if header["format"] != FORMAT:
             return None
         rows = dict(map(_parse_row, rest.split("\n")[:-1]))
@@ -107,6 +109,8 @@ def _with_header(header: Any, rows: Mapping[str, Row]) -> RecordedFingerprint:
 
 
 def _parse_row(line: str) -> tuple[str, Row]:
+    if len(line) > _LONGEST_ROW:
+        raise ValueError("a row is too long")
     path, kind, mode, size, digest, holds = parse_json(line)
     texts = [path, kind, digest, *holds]
     if type(size) is not int or not all(isinstance(text, str) for text in texts):

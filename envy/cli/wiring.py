@@ -223,12 +223,12 @@ def _attend(control: Control, engine: Engine) -> None:
 
 @contextlib.contextmanager
 def _running(engine: Engine) -> Iterator[None]:
-    """Hold the interpreter slot, and in the end release the lease of the engine."""
+    """Hold the interpreter slot, and close the engine in the end."""
     try:
         with engine.coordinator.interpreter.running():
             yield
     finally:
-        engine.lease.release()
+        engine.close()
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:

@@ -69,6 +69,7 @@ class PlannedPackage:
     directory: Path
     tests: tuple[str, ...] = ()
     whole: bool = True  # all of its tests
+    usual: Mapping[str, float] = field(default_factory=dict)  # seconds of tests in earlier runs
 
 
 class NothingMatched(EnvyError):

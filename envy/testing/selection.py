@@ -1,4 +1,4 @@
-"""Selecting the tests to run: --run, --skip, --failed, --filter, --partition.
+"""Selecting the tests to run: --run, --skip, --failed and --filter, and with them --partition.
 
 A filter is an expression over `package(GLOB)` and `test(GLOB)` with `&`, `|`, `!` and parentheses;
 `and`, `or` and `not` are accepted too.
@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
-from blake3 import blake3
-
 from envy.errors import UsageError
 from envy.suggest import nearest
 from envy.testing.package import Selection, TestPackage
+from envy.testing.partitions import Partition
 
 Predicate = Callable[[str, str], bool]  # package, top-level test
 # The same for a test that may be None, which is not known; None is that it depends on the test.
 _Condition = Callable[[str, str | None], bool | None]
 
 _TOKEN = re.compile(r"\s*(?:(package|test|all)\(([^()]*)\)|(&|\||!|\(|\)|and\b|or\b|not\b))")
-_PARTITION = re.compile(r"hash:(\d+)/(\d+)")
 _WORDS = {"and": "&", "or": "|", "not": "!"}
 
 
@@ -55,7 +53,7 @@ class Selector:
     run: str = ""
     skip: str = ""
     filter: TestFilter | None = None
-    partition: tuple[int, int] | None = None
+    partition: Partition | None = None
     failed: Mapping[str, tuple[str, ...]] | None = None  # by package; () is all of it
 
     @property
@@ -122,16 +120,31 @@ class Selector:
 
     def _selects_whole(self, package: str) -> bool:
         """Return whether a package whose tests are not known is run."""
-        if self.filter is not None and not self.filter(package, ""):
-            return False
-        return self.partition is None or in_partition(package, "", self.partition)
+        return self._matches(package, "") and self._is_in_part(package, "")
 
     def _selects(self, package: str, test: str) -> bool:
-        if self.failed is not None and self.failed[package] and test not in self.failed[package]:
+        return self._matches(package, test) and self._is_in_part(package, test)
+
+    def _matches(self, package: str, test: str) -> bool:
+        failed = self.failed[package] if self.failed is not None else ()
+        if test and failed and test not in failed:
             return False
-        if self.filter is not None and not self.filter(package, test):
-            return False
-        return self.partition is None or in_partition(package, test, self.partition)
+        return self.filter is None or self.filter(package, test)
+
+    def _is_in_part(self, package: str, test: str) -> bool:
+        return self.partition is None or self.partition.holds(package, test)
+
+    def forecast(self, packages: Iterable[TestPackage]) -> str:
+        """Return a line about how long the part of `--partition` takes; "" if nothing is known."""
+        if self.partition is None:
+            return ""
+        return self.partition.forecast(
+            (package.name, test)
+            for package in packages
+            if self.failed is None or package.name in self.failed
+            for test in (("",) if package.is_open else package.tests)
+            if self._matches(package.name, test)
+        )
 
 
 def may_have_tests(package: TestPackage) -> bool:
@@ -151,28 +164,6 @@ def nearest_test(names: Iterable[str], pattern: str) -> str:
     ordered = sorted(names)
     close = nearest(pattern.strip("^$").partition("/")[0], ordered)
     return f"did you mean {close}?" if close else f"tests here: {', '.join(ordered[:5])}"
-
-
-def in_partition(package: str, test: str, partition: tuple[int, int]) -> bool:
-    """Return whether a test belongs to part m of n; every machine gives the same answer."""
-    part, parts = partition
-    digest = blake3(f"{package}\0{test}".encode()).digest(length=8)
-    return int.from_bytes(digest, "big") % parts == part - 1
-
-
-def parse_partition(text: str) -> tuple[int, int]:
-    """Parse `hash:m/n` into (m, n).
-
-    Raises:
-        UsageError: The text is not a valid partition.
-    """
-    found = _PARTITION.fullmatch(text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(
-            f"--partition: {text!r} is not a valid partition",
-            hint="such as hash:1/3, the first of three parts",
-        )
-    return int(found[1]), int(found[2])
 
 
 def parse_filter(text: str) -> TestFilter:

@@ -155,6 +155,8 @@ class TestSession:
             nothing = not chosen
         if nothing:
             raise NothingMatched("no test is selected", hint=some_tests(packages))
+        forecast = selector.forecast(packages)
+        self._result.notes += [forecast] if forecast else []
         return [PackageRun(package=package, selection=selection) for package, selection in chosen]
 
     def _with_tests(self, nodes: list[Coordination]) -> list[Coordination]:

@@ -8,6 +8,7 @@ from envy.errors import UsageError
 from envy.testing.durations import go_duration, parse_duration
 from envy.testing.ordering import Ordering
 from envy.testing.package import Selection, TestPackage
+from envy.testing.partitions import Partition
 from envy.testing.patterns import (
     check_pattern,
     exactly,
@@ -16,7 +17,7 @@ from envy.testing.patterns import (
     split_alternatives,
     subtests_of,
 )
-from envy.testing.selection import Selector, in_partition, parse_filter, parse_partition
+from envy.testing.selection import Selector, parse_filter
 
 NAMES = ("TestA", "TestB", "TestAB", "ExampleA")
 
@@ -119,20 +120,6 @@ def test_wrong_filters_are_shown(text):
         parse_filter(text)
 
 
-def test_each_test_is_in_one_part():
-    """The parts of a partition are disjoint and complete."""
-    for number in range(50):
-        name = f"Test{number}"
-        assert sum(in_partition("p", name, (part, 4)) for part in range(1, 5)) == 1
-
-
-@pytest.mark.parametrize("text", ["", "1/2", "hash:0/2", "hash:3/2", "hash:a/b"])
-def test_wrong_partitions_are_shown(text):
-    """The number of a part must be between one and the number of parts."""
-    with pytest.raises(UsageError, match="--partition"):
-        parse_partition(text)
-
-
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("0", 0), ("30s", 30), ("1m30s", 90), ("250ms", 0.25), ("1.5h", 5400), (".5s", 0.5)],
@@ -207,7 +194,7 @@ def test_what_is_not_known_is_in_every_selection():
     bad = _package(problem="a syntax error")
     guess = _package(is_provisional=True, tests=("A",))
     files = _package(tests=("a.js", "b.js::y"), unloaded=frozenset({"a.js"}))
-    selectors = [Selector(partition=(part, 3)) for part in (1, 2, 3)]
+    selectors = [Selector(partition=Partition(part, 3)) for part in (1, 2, 3)]
     selectors.append(Selector(filter=parse_filter("test(b.js::*)")))
     selectors.append(Selector(failed={"p": ("a.js::x", "A")}))
     for selector in selectors:
@@ -231,5 +218,5 @@ def test_what_failed_may_have_another_name_now():
 
 def test_a_package_without_tests_is_in_one_part():
     """What else it does is done once, as in a whole run."""
-    parts = [Selector(partition=(part, 3)).select(_package()) for part in (1, 2, 3)]
+    parts = [Selector(partition=Partition(part, 3)).select(_package()) for part in (1, 2, 3)]
     assert sorted(parts, key=str) == sorted([Selection(), None, None], key=str)

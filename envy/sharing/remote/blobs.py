@@ -41,7 +41,7 @@ class Blobs:
     def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
         """`check` is called now and then, and raises an error to end the work."""
         self._server = server
-        self._check = check
+        self.check = check
 
     def missing(self, digests: Iterable[reapi.Digest]) -> set[str]:
         """Return the hashes of the blobs that the server does not have.
@@ -52,11 +52,11 @@ class Blobs:
         waiting = list(digests)
         found: set[str] = set()
         for start in range(0, len(waiting), _ASKED):
-            self._check()
+            self.check()
             request = reapi.FindMissingBlobsRequest(
                 instance_name=self._server.instance, blob_digests=waiting[start : start + _ASKED]
             )
-            answer = self._server.call(self._server.storage.FindMissingBlobs, request)
+            answer = self._server.call(self._server.storage.FindMissingBlobs, request, self.check)
             found.update(digest.hash for digest in answer.missing_blob_digests)
         return found
 
@@ -71,7 +71,7 @@ class Blobs:
         small = [blob for blob in blobs if blob[0].size_bytes <= _SMALL]
         under_way: deque[Any] = deque()
         for batch in self._batches([digest for digest, _ in small]):
-            self._check()
+            self.check()
             reads = {digest.hash: read for digest, read in small[batch.start : batch.stop]}
             rows = [
                 reapi.BatchUpdateBlobsRequest.Request(
@@ -84,11 +84,11 @@ class Blobs:
             )
             size = sum(len(row.data) for row in rows)
             method = self._server.storage.BatchUpdateBlobs
-            under_way.append(self._server.begin(method, request, size=size * _UNDER_WAY))
+            under_way.append(self._server.begin(method, request, size=size, among=_UNDER_WAY))
             if len(under_way) >= _UNDER_WAY:
-                self._stored(self._server.finish(under_way.popleft(), self._check))
+                self._stored(self._server.finish(under_way.popleft(), self.check))
         for future in under_way:
-            self._stored(self._server.finish(future, self._check))
+            self._stored(self._server.finish(future, self.check))
         for digest, read in blobs:
             if digest.size_bytes > _SMALL:
                 self._write(digest, read)
@@ -118,9 +118,8 @@ class Blobs:
                     data=piece,
                 )
                 offset += len(piece)
-                self._check()
 
-        answer = self._server.write_stream(requests, self._check, size=digest.size_bytes)
+        answer = self._server.write_stream(requests, self.check, size=digest.size_bytes)
         if answer.committed_size not in {digest.size_bytes, -1}:
             raise FetchError(
                 f"{self._server.shown} stored {answer.committed_size} bytes of a blob of "
@@ -161,7 +160,9 @@ class Blobs:
             )
             size = sum(digest.size_bytes for digest in asked)
             method = self._server.storage.BatchReadBlobs
-            under_way.append((asked, self._server.begin(method, request, size=size * _UNDER_WAY)))
+            under_way.append(
+                (asked, self._server.begin(method, request, size=size, among=_UNDER_WAY))
+            )
             if len(under_way) >= _UNDER_WAY:
                 yield from self._answered(*under_way.popleft())
         while under_way:
@@ -173,9 +174,9 @@ class Blobs:
     def _answered(
         self, asked: Sequence[reapi.Digest], future: Any
     ) -> Iterator[tuple[reapi.Digest, Iterable[bytes]]]:
-        self._check()
+        self.check()
         rows: Mapping[str, Any] = {
-            row.digest.hash: row for row in self._server.finish(future, self._check).responses
+            row.digest.hash: row for row in self._server.finish(future, self.check).responses
         }
         for digest in asked:
             row = rows.get(digest.hash)
@@ -191,7 +192,6 @@ class Blobs:
     def _read(self, digest: reapi.Digest) -> Iterator[bytes]:
         above = f"{self._server.instance}/" if self._server.instance else ""
         name = f"{above}blobs/{digest.hash}/{digest.size_bytes}"
-        method = self._server.stream.Read
         received = 0
         while received < digest.size_bytes:
             before = received
@@ -199,12 +199,12 @@ class Blobs:
             request = bytestream_pb2.ReadRequest(
                 resource_name=name, read_offset=before, read_limit=most
             )
-            for part in self._server.streamed(method, request, size=most):
-                self._check()
-                received += len(part.data)
+            for data in self._server.read_stream(request, size=most):
+                self.check()
+                received += len(data)
                 if received - before > most:
                     raise self._wrong(digest)
-                yield part.data
+                yield data
             if received - before != most:
                 raise self._wrong(digest)
 

@@ -38,6 +38,7 @@ from envy.transport.context import NotFound
 _MOST_BREAKS = 5
 _TICK = 0.2  # seconds between two looks at whether the run was cancelled
 _FIRST_ANSWER = 20.0  # seconds
+_IN_ALL = 10.0  # times the patience with one answer: a busy server answers late, and is wanted
 _KILLED = 128 + 9  # the exit code
 _OK, _DEADLINE = 0, 4  # codes of google.rpc
 _LOST = frozenset({5, 9})  # not found, failed precondition: a blob is not there
@@ -71,6 +72,7 @@ class RemoteExecution:
         self.shown = server.shown
         self._patience = patience
         self._server = server
+        server.waits.in_all = _IN_ALL
         self._digests = FileDigests()
         self._sent: set[str] = set()  # blobs that the server has
         self._lock = threading.Lock()

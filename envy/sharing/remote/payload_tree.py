@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from envy.cache.names import FILE_DIGESTS, FINGERPRINT
 from envy.cache.trees import DIRECTORY, FILE, LINK
 from envy.cache.verify import published_members
 from envy.content.atomic import atomic_write
+from envy.content.brought import why_no_name, why_no_target
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import ArchiveError, CacheError
@@ -30,6 +32,7 @@ from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
 _DEEPEST = 200  # folders in each other
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
             name = node.name
             if not _is_name(name) or name in names or len(above) >= _DEEPEST:
                 raise _damaged(shown, f"with the name {name!r}")
+            _check_node(node, kind, shown)
             names.add(name)
             parts = (*above, name)
             if kind == DIRECTORY:
@@ -159,6 +163,19 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
                 yield TreeMember(parts, FILE, digest=node.digest)
             else:
                 yield TreeMember(parts, LINK, target=node.target)
+
+
+def _check_node(
+    node: reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode, kind: str, shown: str
+) -> None:
+    """Raise unless a member of a folder can be created."""
+    wrong = why_no_name(node.name)
+    if not wrong and kind == LINK:
+        wrong = why_no_target(node.target)
+    elif not wrong and (node.digest.size_bytes < 0 or not _HASH.fullmatch(node.digest.hash)):
+        wrong = "has no valid digest"
+    if wrong:
+        raise _damaged(shown, f"in which {node.name[:80]!r} {wrong}")
 
 
 def _damaged(shown: str, how: str) -> ArchiveError:

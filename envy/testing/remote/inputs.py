@@ -61,7 +61,7 @@ def files_below(
             found[above] = str(top)
             continue
         try:
-            for folder, names in walked(str(top), hidden=hidden):
+            for folder, names in walked(str(top), hidden=hidden, follows=False):
                 rest = os.path.relpath(folder, top)
                 below = above if rest == "." else f"{above}/{rest}".lstrip("/")
                 found |= {f"{below}/{name}".lstrip("/"): f"{folder}/{name}" for name in names}
@@ -69,6 +69,9 @@ def files_below(
                     raise StaysHere(f"it has more than {MOST_FILES} inputs")
         except Unkept as error:
             raise StaysHere(str(error)) from error
+    link = next((path for path in found.values() if os.path.isdir(path)), None)  # noqa: PTH112
+    if link is not None:
+        raise StaysHere(f"its input {link} is a link to a folder")
     odd = next((name for name in found if not name.isprintable()), None)
     if odd is not None:
         raise StaysHere(f"an input has a strange name, {odd!r}")

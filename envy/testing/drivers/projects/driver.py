@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time
 
 from envy.errors import ScriptFailed
 from envy.testing.affected import cause_of
@@ -34,7 +33,6 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.runner import SuiteRunner
-from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact
 from envy.testing.key_text import Parts
 from envy.testing.package import (
@@ -46,6 +44,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.package_events import note_build_failure
 from envy.testing.patterns import selected_tests
 from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import rows_in_key
@@ -80,6 +79,7 @@ class ProjectDriver:
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
         self._ran: dict[Path, SuiteProject] = {}
+        self._late: dict[str, dict[tuple[str, str], None]] = {}  # rows, by the names of packages
         self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
@@ -191,7 +191,7 @@ class ProjectDriver:
         for run in batch:
             tests = _detail(run)
             if tests.problem or problem:
-                _note_failure(run, tests.problem or problem)
+                note_build_failure(run, tests.problem or problem)
                 continue
             run.binary = tests.directory
             if tests.tests != run.package.tests or tests.is_open != run.package.is_open:
@@ -230,6 +230,9 @@ class ProjectDriver:
             self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
+        if runner.rests:
+            with self._lock:
+                self._late.setdefault(run.package.name, {}).update(dict.fromkeys(runner.rests))
         return verdict
 
     # -- results ---------------------------------------------------------------------------------
@@ -278,7 +281,17 @@ class ProjectDriver:
             Unkept: one changed just before the run, or during it.
         """
         with self._lock:
-            return self._snapshot_of(_detail(run).project).confirmed(since)
+            snapshot = self._snapshot_of(_detail(run).project)
+            facts = snapshot.confirmed(since)
+            late = self._late.get(run.package.name)
+            if not late:
+                return facts
+            # What was read only while the tests ran counts if it is as old as the run.
+            known, after = set(snapshot.subjects), Snapshot(self._tools.environment)
+            after.add_rows(late)
+            return facts + [
+                fact for fact in after.confirmed(since) if (fact.kind, fact.subject) not in known
+            ]
 
     def basis(
         self,
@@ -365,16 +378,6 @@ def _detail(run: PackageRun) -> ProjectTests:
     detail = run.package.detail
     assert isinstance(detail, ProjectTests)
     return detail
-
-
-def _note_failure(run: PackageRun, problem: str) -> None:
-    name = run.package.name
-    run.failed_build = name
-    run.build_events += [
-        StreamEvent(action="build-output", time=time(), import_path=name, output=f"{line}\n")
-        for line in problem.splitlines()
-    ]
-    run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
 
 
 def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:
