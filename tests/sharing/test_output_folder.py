@@ -117,7 +117,7 @@ def test_links_inside(bring, target):
 @pytest.mark.parametrize(
     "target",
     [
-        *("", "/", "/etc/passwd", "..//../../../..", "../../../local.lib@r1/y/assets"),
+        *("/", "/etc/passwd", "..//../../../..", "../../../local.lib@r1/y/assets"),
         *("sub/../a", "sub/../../../../../etc", f"{TOP}/../../../..", "/cache/assets"),
         *("../../../local.other@r1/y/asset/x", "../../../../../etc/passwd"),
     ],
@@ -129,8 +129,8 @@ def test_links_elsewhere(bring, target, tmp_path):
     with pytest.raises(NotExecuted, match=r"which leads elsewhere|is a link to nothing"):
         bring(tree)
     assert list(tmp_path.iterdir()) == []
-    if target:  # it was there before
-        assert os.readlink(bring(tree, links={"link": target}) / "link") == target
+    # It was there before.
+    assert os.readlink(bring(tree, links={"link": target}) / "link") == target
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a"])

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time
 
 from envy.errors import ScriptFailed
 from envy.testing.affected import cause_of
@@ -34,7 +33,6 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.runner import SuiteRunner
-from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact
 from envy.testing.key_text import Parts
 from envy.testing.package import (
@@ -46,6 +44,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.package_events import note_build_failure
 from envy.testing.patterns import selected_tests
 from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import rows_in_key
@@ -192,7 +191,7 @@ class ProjectDriver:
         for run in batch:
             tests = _detail(run)
             if tests.problem or problem:
-                _note_failure(run, tests.problem or problem)
+                note_build_failure(run, tests.problem or problem)
                 continue
             run.binary = tests.directory
             if tests.tests != run.package.tests or tests.is_open != run.package.is_open:
@@ -379,16 +378,6 @@ def _detail(run: PackageRun) -> ProjectTests:
     detail = run.package.detail
     assert isinstance(detail, ProjectTests)
     return detail
-
-
-def _note_failure(run: PackageRun, problem: str) -> None:
-    name = run.package.name
-    run.failed_build = name
-    run.build_events += [
-        StreamEvent(action="build-output", time=time(), import_path=name, output=f"{line}\n")
-        for line in problem.splitlines()
-    ]
-    run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
 
 
 def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:

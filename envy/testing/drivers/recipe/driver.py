@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import time
 
 from envy.host.children import Children
 from envy.testing.affected import cause_of
@@ -26,7 +25,6 @@ from envy.testing.drivers.recipe.one_test import UnusableTests, load_tests
 from envy.testing.drivers.recipe.results import basis_of, facts_of, shared_key_of
 from envy.testing.drivers.recipe.results import key_of as result_key_of
 from envy.testing.drivers.recipe.runner import RecipeRunner
-from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
@@ -38,6 +36,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.package_events import note_build_failure
 from envy.testing.patterns import selected_tests
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
@@ -109,21 +108,11 @@ class RecipeDriver:
     def build(self, batch: Sequence[PackageRun]) -> None:
         """Load each file of tests once, which shows its tests, or that it cannot be run."""
         for run in batch:
-            name, path = run.package.name, _detail(run).path
+            path = _detail(run).path
             try:
                 tests = load_tests(path, self._environment, lambda: self._children.stopping)
             except UnusableTests as error:
-                run.failed_build = name
-                now = time()
-                run.build_events += [
-                    StreamEvent(
-                        action="build-output", time=now, import_path=name, output=f"{line}\n"
-                    )
-                    for line in str(error).splitlines()
-                ]
-                run.build_events.append(
-                    StreamEvent(action="build-fail", time=now, import_path=name)
-                )
+                note_build_failure(run, str(error))
                 continue
             run.binary = path
             run.package = replace(run.package, tests=tests, is_provisional=False)
