@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -99,3 +100,18 @@ def test_parts_by_duration_are_the_whole(timed):
     other = timed.envy_test("--save-durations", "envy.lua", code=2).err
     assert "envy.lua has no durations that envy wrote" in other
     assert (timed.root / "envy.lua").read_text() == COMMANDS
+
+
+def test_no_part_leaves_out_what_is_not_known_before(timed):
+    """A project that cannot be listed fails each part; tests that only loading shows are in one."""
+    timed.write("envy.lua", '-- @envy schema "1"\npackages = {}\n')
+    timed.write("app/test_app.py", "import nothing_of_this_name\n")
+    timed.write("recipes/tool.lua", 'identity = "local.tool@r1"\n')
+    made = "for n = 1, 9 do _G['test_' .. n] = function(t) end end\n"
+    timed.write("recipes/tool_test.lua", made)
+    passed = 0
+    for part in ("hash:1/2", "hash:2/2"):
+        run = timed.envy_test("--partition", part, code=3)
+        assert "nothing_of_this_name" in run.out
+        passed += int(re.search(r"^(\d+) passed", run.out, re.MULTILINE)[1])
+    assert passed == 9

@@ -45,6 +45,8 @@ class Settings:
     depot_write: bool = False
     remote: str = ""  # a server of the Remote Execution API
     remote_read_only: bool = False
+    remote_exec: bool = False  # it runs scripts of recipes, too
+    remote_jobs: int = 16  # of these at once
     remote_unsigned: bool = False  # entries are taken from it where `depot_keys` are named, too
     depot_unsigned: bool = False  # entries that nobody signed are taken from servers, too
     trace_stderr: bool = False

@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from envy.errors import UsageError
 from envy.testing.events import StreamEvent
 from envy.testing.known_times import KnownTimes, read_times, save_times
+from envy.testing.package import TestPackage
 from envy.testing.partitions import packed, parse_partition
 from envy.testing.results import Recorder
+from envy.testing.selection import Selector, parse_filter
 
 PLACES = st.tuples(st.sampled_from(["p", "q/r"]), st.text(max_size=3))
 TIMES = st.dictionaries(PLACES, st.floats(0, 1000), max_size=30)
@@ -86,6 +89,17 @@ def test_durations_and_the_form_of_a_partition_belong_together():
         parse_partition("duration:1/2")
     with pytest.raises(UsageError, match="no effect with hash"):
         parse_partition("hash:1/2", KnownTimes())
+
+
+def package(*tests, **more):
+    return TestPackage(name="p", directory=Path("p"), driver="x", tests=tests, **more)
+
+
+def test_a_filter_of_packages_holds_before_the_build():
+    """A package that a filter leaves out by its name is not built to see its tests."""
+    unknown = package(is_provisional=True)
+    assert Selector(filter=parse_filter("package(q)")).select(unknown) is None
+    assert Selector(filter=parse_filter("!test(Slow*)")).select(unknown).names == ()
 
 
 def recorded(**ended):

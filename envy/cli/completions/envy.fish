@@ -199,6 +199,8 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
 complete -c envy -n '__fish_seen_subcommand_from sync' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from sync' -l remote
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-exec
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-read-only
 complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from sync' -l trace

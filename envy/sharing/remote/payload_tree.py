@@ -42,6 +42,7 @@ class TreeMember:
     parts: tuple[str, ...]
     kind: str
     digest: reapi.Digest | None = None
+    executable: bool = False
     target: str = ""
 
 
@@ -160,7 +161,7 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
                 yield TreeMember(parts, DIRECTORY)
                 waiting.append((parts, child))
             elif kind == FILE:
-                yield TreeMember(parts, FILE, digest=node.digest)
+                yield TreeMember(parts, FILE, node.digest, node.is_executable)
             else:
                 yield TreeMember(parts, LINK, target=node.target)
 
