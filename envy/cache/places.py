@@ -26,6 +26,7 @@ from envy.cache.program_files import (
     rpath_parts,
     signature_of,
 )
+from envy.cache.summed_formats import why_not_patched
 from envy.limits import RELOCATED_FILE
 
 TEXT, FIXED, MODULE, NEVER = "text", "fixed", "module", "never"
@@ -115,6 +116,7 @@ def places_in(
     at, _others = find_places(data, prefixes)
     why = hidden and f"holds it in {hidden}"
     why = why or (signature_of(data) and f"has {signature_of(data)}")
+    why = why or why_not_patched(data, [offset for row in at.values() for offset in row])
     if not why and sum(map(len, at.values())) > _MOST_PLACES:
         why = f"holds it more than {_MOST_PLACES:,} times"
     if why:
