@@ -34,6 +34,7 @@ from envy.cache.places import (
     as_row,
     is_program,
     may_hide,
+    name_of,
     places_in,
     too_large,
 )
@@ -72,7 +73,7 @@ class _SearchTerms:
 
     entries: re.Pattern[bytes]
     roots: tuple[bytes, ...]  # with a slash, as given and with links resolved
-    within: Mapping[bytes, tuple[bytes, str]]  # by entry: what is forbidden from its name on
+    within: Mapping[str, tuple[bytes, str]]  # by entry: what is forbidden after its name
     elsewhere: Mapping[bytes, str]
     overlap: int
     own: str  # the name of the entry
@@ -294,9 +295,10 @@ def _search(data: bytes, terms: _SearchTerms, found: _Found) -> None:
     if any(root in data for root in terms.roots):
         for match in terms.entries.finditer(data):
             found.prefixes.add(match[1])
-            found.entries.add(match[2].decode("ascii"))
-            path, dependency = terms.within.get(match[2], (b"", ""))
-            if dependency and data.startswith(path, match.start(2)):
+            name = name_of(match[2])
+            found.entries.add(name)
+            rest, dependency = terms.within.get(name, (b"", ""))
+            if dependency and data.startswith(rest, match.end(2)):
                 found.forbidden = found.forbidden or dependency
         found.prefixes.update(match[1] for match in terms.beginnings.finditer(data))
     if WIDE in data:
@@ -319,7 +321,7 @@ def _search_terms(
     others: Sequence[str],
 ) -> _SearchTerms:
     roots, entries = _entry_roots(root, tuple(sorted(spellings)))
-    within: dict[bytes, tuple[bytes, str]] = {}
+    within: dict[str, tuple[bytes, str]] = {}
     elsewhere: dict[bytes, str] = {}
     for path, dependency in forbidden.items():
         # Tools record the path that they were given, or that path with its links resolved, or what
@@ -328,7 +330,7 @@ def _search_terms(
         if match is None:
             elsewhere[path] = dependency
         else:
-            within[match[2]] = path[match.start(2) :], dependency
+            within[name_of(match[2])] = path[match.end(2) :], dependency
     overlap = max(len(max(roots, key=len)) + _LONGEST_ENTRY_NAME, *map(len, forbidden), 0)
     # `<root>/assets/<identity>/<folder>/asset`
     own = "/".join(asset.split(os.sep)[-3:-1])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from envy.cache.places import BELOW, ENTRY_NAME
+from envy.cache.places import BELOW, ENTRY_NAME, name_of
 from envy.cache.program_files import compressed_sections
 from envy.content.archive_errors import decompression_errors
 from envy.content.decompression import decompressed_stream, kind_of_compression
@@ -42,7 +42,7 @@ def wide_names(data: bytes, roots: Sequence[bytes]) -> set[str]:
             while at >= 0:
                 end = at + len(wide)
                 match = _NAME.match(data[end : end + _AFTER].replace(b"\0", b""))
-                names |= {match[1].decode("ascii")} if match else set()
+                names |= {name_of(match[1])} if match else set()
                 at = data.find(wide, end)
     return names
 
@@ -121,6 +121,6 @@ def _search(
     while size < most and (piece := content.read(_CHUNK)):
         size += len(piece)
         data = tail + piece
-        names.update(match[match.lastindex or 0].decode("ascii") for match in paths.finditer(data))
+        names.update(name_of(match[match.lastindex or 0]) for match in paths.finditer(data))
         tail = data[-overlap:]
     return size

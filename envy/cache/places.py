@@ -32,8 +32,8 @@ from envy.limits import RELOCATED_FILE
 TEXT, FIXED, MODULE, NEVER = "text", "fixed", "module", "never"
 _WAYS = frozenset({TEXT, FIXED, MODULE, NEVER})
 
-# `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries.
-ENTRY_NAME = rb"([\w@.+-]+[/\\]" + ENTRY_PATTERN.encode("ascii") + rb")"
+# `<identity>/<platform>-blake3-<16 digits>`, after the path of the entries; a file URL has `%40`.
+ENTRY_NAME = rb"((?:[\w@.+-]|%40|%2[Bb])+[/\\]" + ENTRY_PATTERN.encode("ascii") + rb")"
 BELOW = f"/{ASSETS_FOLDER}/".encode("ascii")  # every prefix ends so
 WIDE = BELOW.decode("ascii").encode("utf-16-le")[:-1]  # of both orders: what they have in common
 _PATH = re.compile(re.escape(BELOW) + ENTRY_NAME)
@@ -77,6 +77,13 @@ def may_hide(head: bytes) -> bool:
     return head.startswith(_MAY_HIDE)
 
 
+def name_of(matched: bytes) -> str:
+    """Return the name of an entry from what `ENTRY_NAME` matches."""
+    if b"%" in matched:
+        matched = matched.replace(b"%40", b"@").replace(b"%2B", b"+").replace(b"%2b", b"+")
+    return matched.decode("ascii")
+
+
 def find_places(
     data: bytes, prefixes: Sequence[bytes]
 ) -> tuple[dict[bytes, tuple[int, ...]], set[str]]:
@@ -92,7 +99,7 @@ def find_places(
                 found.setdefault(prefix, []).append(start)
                 break
         else:
-            others.add(match[1].decode("ascii"))
+            others.add(name_of(match[1]))
     return {prefix: tuple(offsets) for prefix, offsets in found.items()}, others
 
 

@@ -105,6 +105,14 @@ def test_forbidden_path(tmp_path, asset):
     assert 'use = "run"' in caught.value.hint
 
 
+def test_forbidden_path_as_a_file_url(tmp_path, asset):
+    """So is one as a file URL, in which the `@` of a name is percent-encoded."""
+    forbidden = f"{tmp_path}/assets/{NAME}/asset"
+    (asset / "file").write_text(f"file://{forbidden.replace('@', '%40')}/lib")
+    with pytest.raises(CacheError, match=r"contains the path of local.gcc@r1, which is only"):
+        fingerprint(tmp_path, asset, {forbidden.encode(): "local.gcc@r1"})
+
+
 def test_forbidden_path_outside_the_cache(tmp_path, asset):
     """A forbidden path can have any bytes, and is found in links, too."""
     (asset / "link").symlink_to("/build/tool")

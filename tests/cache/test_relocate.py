@@ -133,6 +133,7 @@ def test_text_files_and_links(moves):
         "lib/cmake/x.cmake": 'set(X_DIR "{}/lib")\n',
         "lib/libx.la": "dlname='libx.so'\nlibdir='{}/lib'\n",
         "bin/tool": "#!{}/bin/sh -e\necho {}\n",
+        "index": "file://{}/index.html\n",
         "pyvenv.cfg": "home = {}/bin\n",
         "latin": "caf\udce9 {}\n",  # not UTF-8
         "none": "/assets/ alone\n",
@@ -146,6 +147,18 @@ def test_text_files_and_links(moves):
             assert (moves.asset / path).read_bytes() == expected
         assert (moves.asset / "link").readlink() == moves.asset / "bin"
         assert (moves.asset / "bin/tool").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_file_url(moves):
+    """A path as a file URL, in which the `@` of a name is percent-encoded, is rewritten."""
+
+    def make(asset):
+        (asset / "index").write_text(asset.as_uri().replace("@", "%40"))
+
+    moves.build(make=make)
+    assert read_fingerprint(moves.entry).rows["index"].holds == (moves.entry.name,)
+    assert moves.move("another-cache-with-a-long-name") == ""
+    assert (moves.asset / "index").read_text() == moves.asset.as_uri().replace("@", "%40")
 
 
 FOLDED = r"""
