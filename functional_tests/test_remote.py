@@ -33,7 +33,8 @@ METHODS = [
 LIB = """
 build = [[echo lib >> "$RAN"; mkdir lib; head -c 2000000 /dev/zero > lib/large
   for i in 1 2 3 4 5 6 7 8 9; do echo $i > lib/$i; done; echo "prefix=$ENVY_INSTALL_DIR" > lib/x.pc
-  cp -r lib "$ENVY_INSTALL_DIR/"; ln -s x.pc "$ENVY_INSTALL_DIR/lib/link"]]
+  cp -r lib "$ENVY_INSTALL_DIR/"; ln -s x.pc "$ENVY_INSTALL_DIR/lib/link"
+  touch -t 200102030405 "$ENVY_INSTALL_DIR"/lib/[12x]*]]
 pass_env = { "RAN" }
 """
 TOOL = 'build = [[echo tool >> "$RAN"; echo tool > "$ENVY_INSTALL_DIR/tool"]]\npass_env = { "RAN" }'
@@ -140,6 +141,9 @@ def test_results_come_last_and_only_what_is_missing_travels(machines):
         assert "2 taken" in run(second, "sync", "--remote", server.url).err
         assert scripts(second) == []
         assert server.uploaded == []
+        for name in ("1", "2", "x.pc"):  # the time of a file comes with it
+            [path] = second.cache.glob(f"assets/local.lib@r1/*/asset/lib/{name}")
+            assert time.localtime(path.stat().st_mtime).tm_year == 2001
     # What is in the cache already is stored by a push, and each blob once.
     with RemoteServer() as server:
         pushed = json.loads(run(second, "remote", "push", "--json", "--remote", server.url).out)

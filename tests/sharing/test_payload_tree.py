@@ -48,3 +48,17 @@ def test_what_is_allowed():
         ("file", 1),
         ("link", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "expected"),
+    [(1577923200, 500_000_000, 1577923200.5), (0, 0, 0.0), (-1, 0, None), (1, -1, None),
+     (1 << 62, 0, None), (1, 2_000_000_000, None)],
+)  # fmt: skip
+def test_times(seconds, nanos, expected):
+    """The time of a file is kept; one that no file can have is as if the tree had none."""
+    message = reapi.Tree.FromString(tree(files=[("f", HASH, 0), ("g", HASH, 0)]))
+    message.root.files[0].node_properties.mtime.seconds = seconds
+    message.root.files[0].node_properties.mtime.nanos = nanos
+    members = tree_members(message.SerializeToString(), "grpc://h")
+    assert [member.mtime for member in members] == [expected, None]

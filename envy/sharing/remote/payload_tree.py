@@ -32,18 +32,24 @@ from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
 _DEEPEST = 200  # folders in each other
+_LATEST = 1 << 32  # seconds, in the year 2106; some file systems have no later times
+_NANOSECONDS = 10**9
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class TreeMember:
-    """A member of a payload; `digest` is that of a file, `target` that of a link."""
+    """A member of a payload; `digest` is that of a file, `target` that of a link.
+
+    `mtime` is when a file was changed, if the tree says so.
+    """
 
     parts: tuple[str, ...]
     kind: str
     digest: reapi.Digest | None = None
     executable: bool = False
     target: str = ""
+    mtime: float | None = None
 
 
 @dataclass(slots=True)
@@ -58,9 +64,13 @@ class PayloadTree:
     files: Mapping[str, tuple[reapi.Digest, str]] = field(default_factory=dict)
 
 
-def payload_tree(entry: EntryPaths, check: Callable[[], None]) -> PayloadTree:
+def payload_tree(
+    entry: EntryPaths, check: Callable[[], None], *, with_times: bool = False
+) -> PayloadTree:
     """Read the payload of an entry, and return its tree.
 
+    With `with_times` it says when files were changed, by which Python and make judge what they
+    made of them. Inputs of an action have none: it would be another one on each machine.
     The digests of its files are kept beside its fingerprint, since they take long to compute.
 
     Raises:
@@ -94,9 +104,10 @@ def payload_tree(entry: EntryPaths, check: Callable[[], None]) -> PayloadTree:
             digests[member.relative] = (text, size)
             digest = reapi.Digest(hash=text, size_bytes=size)
             executable = bool(member.status.st_mode & 0o100)
-            folders[above].files.append(
-                reapi.FileNode(name=name, digest=digest, is_executable=executable)
-            )
+            node = reapi.FileNode(name=name, digest=digest, is_executable=executable)
+            if with_times:
+                node.node_properties.mtime.FromNanoseconds(max(0, member.status.st_mtime_ns))
+            folders[above].files.append(node)
             files[text] = (digest, member.path)
     if digests != known:
         _write_digests(entry, fingerprint, digests)
@@ -161,7 +172,9 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
                 yield TreeMember(parts, DIRECTORY)
                 waiting.append((parts, child))
             elif kind == FILE:
-                yield TreeMember(parts, FILE, node.digest, node.is_executable)
+                yield TreeMember(
+                    parts, FILE, node.digest, node.is_executable, mtime=_mtime_of(node)
+                )
             else:
                 yield TreeMember(parts, LINK, target=node.target)
 
@@ -177,6 +190,16 @@ def _check_node(
         wrong = "has no valid digest"
     if wrong:
         raise _damaged(shown, f"in which {node.name[:80]!r} {wrong}")
+
+
+def _mtime_of(node: reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode) -> float | None:
+    """Return when a file was changed; None if the tree does not say, or not what a time can be."""
+    if isinstance(node, reapi.DirectoryNode) or not node.node_properties.HasField("mtime"):
+        return None
+    time = node.node_properties.mtime
+    if not (0 <= time.seconds < _LATEST and 0 <= time.nanos < _NANOSECONDS):
+        return None
+    return float(time.seconds + time.nanos / _NANOSECONDS)
 
 
 def _damaged(shown: str, how: str) -> ArchiveError:

@@ -207,7 +207,7 @@ class RemoteCache:
         blobs: Blobs,
     ) -> None:
         """Create the members of a tree, with the content of the server."""
-        places: dict[str, list[tuple[str, ...]]] = {}
+        places: dict[str, list[TreeMember]] = {}
         digests = []
         for member in members:
             unpacked.made.add(member.parts)
@@ -221,14 +221,15 @@ class RemoteCache:
                 )
             elif member.digest is not None:
                 payload.unpacked.add(member.digest.size_bytes, Path(self.shown))
-                places.setdefault(member.digest.hash, []).append(member.parts)
+                places.setdefault(member.digest.hash, []).append(member)
                 digests.append(member.digest)
         # Nothing is compared here: the fingerprint is, and it covers each byte.
         for digest, pieces in blobs.download(digests):
             first, *others = places[digest.hash]
-            unpacked.write(first, pieces)
-            for parts in others:
-                unpacked.write(parts, _content_of(payload, first))
+            unpacked.write(first.parts, pieces, mtime=first.mtime)
+            for other in others:
+                content = _content_of(payload, first.parts)
+                unpacked.write(other.parts, content, mtime=other.mtime)
 
     # -- storing -----------------------------------------------------------------------------------
 
@@ -274,7 +275,7 @@ class RemoteCache:
                 return 0
         else:
             return 0
-        tree = payload_tree(entry, context.check_cancelled)
+        tree = payload_tree(entry, context.check_cancelled, with_times=True)
         texts = [*records.values(), tree.message, *tree.folders, action, command, NO_FOLDER]
         sources: dict[str, tuple[reapi.Digest, Callable[[], Iterator[bytes]]]] = {
             name: (digest, functools.partial(pieces_of_file, path))
