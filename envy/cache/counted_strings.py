@@ -4,6 +4,7 @@ Texts are those of PHP, netstrings and bencode; others are no texts, though they
 MessagePack, CBOR and Protocol Buffers.
 """
 
+import codecs
 import re
 import string
 from collections.abc import Collection
@@ -16,6 +17,7 @@ _CONTROL = re.compile(rb"[\x01-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_ABOVE = re.compile(rb"[\x80-\x9f]")  # in Latin 1; UTF-8 and MessagePack have such bytes
 _TEXT_8, _BYTES_8, _CBOR_8 = 0xD9, 0xC4, 0x78  # what is before a length of one byte
 _DELIMITED = 2  # the kind of a field of Protocol Buffers, in its last three bits
+_PIECE = 1 << 20  # bytes
 _FILE_URL = b"file://"
 _SHORTEST_NAME = len("a@1/x-blake3-0123456789abcdef")  # of an entry, after a path
 _PUNCTUATION = frozenset(string.punctuation.encode("ascii"))
@@ -57,8 +59,11 @@ def _has_length(data: bytes, start: int, shortest: int) -> bool:
 
 
 def _is_utf_8(data: bytes) -> bool:
+    decode = codecs.getincrementaldecoder("utf-8")().decode
     try:
-        data.decode("utf-8")
+        for start in range(0, len(data), _PIECE):  # as a whole it may take four times its size
+            decode(data[start : start + _PIECE])
+        decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

@@ -12,7 +12,7 @@ _SUMMED = "has a checksum over what it holds"
 _AT_BEGINNING = {
     b"SQLite format 3\0": _SORTED,
     b"TDB file\n": _SORTED,
-    b"DIRC": _SUMMED,  # the index of a Git checkout
+    b"DIRC\0\0\0": _SUMMED,  # the index of a Git checkout
     b"\x89PNG\r\n": _SUMMED,
     b"\x89HDF\r\n": _SUMMED,
     b"\xed\xab\xee\xdb": _SUMMED,  # an RPM package
@@ -20,7 +20,7 @@ _AT_BEGINNING = {
     b"070702": _SUMMED,  # cpio
     b"7z\xbc\xaf\x27\x1c": _SUMMED,
     b"\x04\x22\x4d\x18": _SUMMED,  # LZ4
-    b"LZIP": _SUMMED,
+    b"LZIP\1": _SUMMED,
 }
 _DATABASES = {  # numbers of 4 bytes in either order, by where they are
     0: {0x13579ACD, 0x13579ACE, 0x13579ACF, 0x13579AD0},  # GDBM

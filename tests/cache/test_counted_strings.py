@@ -53,6 +53,7 @@ def test_texts(more):
         b"-L%b/lib -I%b/include",
         b"caf\xe9 %b",  # Latin 1
         "\u0440 %b".encode(),
+        b"DIRCOLORS=%b/dircolors",
         b"\x1b[1m%b\x1b[0m",
         b"#!%b/bin/python\nprint('\x01')",
     ):
