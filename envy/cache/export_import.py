@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from blake3 import blake3
@@ -31,8 +31,8 @@ from envy.cache.read import lookup
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.content.archive import tar_members
-from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought, Parts
+from envy.content.below_root import open_below
+from envy.content.brought import Brought
 from envy.content.json_text import parse_json
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.content.written_digests import WrittenDigests
@@ -43,6 +43,7 @@ from envy.limits import EXPORT_FILES, EXPORT_RECORD
 # Receives the index and its signature, which is empty if there is none.
 Accept = Callable[[bytes, bytes], None]
 
+_IN_ASSET = f"{ASSET}/"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -124,7 +125,7 @@ def unpacked_entries(
 def _entries_of(
     exported: Path,
     expected: dict[str, UnpackedEntry],
-    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    stream: Iterator[tuple[Header, Iterable[bytes]]],
     roots: Sequence[bytes],
 ) -> Generator[UnpackedEntry]:
     current: UnpackedEntry | None = None
@@ -155,11 +156,11 @@ def _entries_of(
 def opened_export(
     exported: Path,
     scratch: str,
-    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    stream: Iterator[tuple[Header, Iterable[bytes]]],
     accept: Accept | None,
     *,
     is_one: bool = False,
-) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
+) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterable[bytes]]]]:
     """Read the index and the signature; return the entries to expect, and the rest of the file.
 
     `is_one`: it may have one entry only.
@@ -195,7 +196,7 @@ def _check_is(exported: Path, row: UnpackedEntry, name: str, key_hex: str) -> No
         )
 
 
-def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+def record_of(exported: Path, member: Header, content: Iterable[bytes]) -> bytes:
     """Return the content of a member that is a record.
 
     Raises:
@@ -243,7 +244,7 @@ def _unpack(
     entry: UnpackedEntry,
     path: str,
     member: Header,
-    content: Iterator[bytes],
+    content: Iterable[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
         if path in entry.texts:  # only one of them would be judged
@@ -259,7 +260,7 @@ def _unpack(
             most_rows=EXPORT_FILES.value,
         )
         return
-    parts = tuple(inner)
+    parts, inside = tuple(inner), path.removeprefix(_IN_ASSET)
     # Members are only created in directories that this import created, so no link is on the way.
     if (
         entry.payload is None
@@ -271,9 +272,9 @@ def _unpack(
         or "\\" in parts[-1]
     ):
         raise _refusal(exported, member.name, "is outside of its entry")
-    if parts in entry.made:
+    if inside in entry.made:
         raise _refusal(exported, member.name, "is in it twice")
-    entry.made.add(parts)
+    entry.made.add(inside)
     if len(entry.made) > EXPORT_FILES.value:
         raise ArchiveError(
             f"{exported} cannot be imported: an entry has more than {EXPORT_FILES.shown}, the "
@@ -289,15 +290,10 @@ def _unpack(
         brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
     elif member.kind == FILE:
-        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
+        entry.payload.unpacked.add(member.size, exported)
+        entry.write(parts, content, mtime=member.mtime)
     else:
         raise _refusal(exported, member.name, "is not a file, directory or link")
-
-
-def _counted(content: Iterator[bytes], payload: BelowRoot, exported: Path) -> Iterator[bytes]:
-    for data in content:
-        payload.unpacked.add(len(data), exported)
-        yield data
 
 
 def _refusal(exported: Path, member: str, what: str) -> ArchiveError:
@@ -338,34 +334,32 @@ def checked_entry(
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise _refusal(exported, name, "has a key that does not match its ingredients")
-    rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
+    rows = recorded.rows
     _check_members(exported, unpacked, rows.keys())
     for record, digest in unpacked.digests.items():
         if blake3(texts.get(record, b"")).hexdigest() != digest:
             raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
-    for parts, row in sorted(rows.items(), reverse=True):
-        if row.kind != LINK and parts not in unpacked.has_mode:
-            unpacked.payload.set_mode(parts, row.mode & 0o777)
+    without = [p for p, row in rows.items() if row.kind != LINK and p not in unpacked.has_mode]
+    for path in sorted(without, reverse=True):  # what is in a folder first
+        unpacked.payload.set_mode(tuple(path.split("/")), rows[path].mode & 0o777)
     if unpacked.written is not None:
         unpacked.written.settle()
     asset = os.path.join(unpacked.directory, ASSET)
-    damage = compare(asset, recorded, written=unpacked.written)
+    damage = compare(asset, recorded, written=unpacked.written, listed=unpacked.listed)
     if damage:
         raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
 
 
-def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[Parts]) -> None:
+def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[str]) -> None:
     """Raise unless exactly the members that a fingerprint names were unpacked."""
     name = unpacked.name
     foreign = min(named - unpacked.made, default=None)
     if foreign is not None:
-        path = "/".join(foreign)
         raise _refusal(
-            exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
+            exported, name, f"has a fingerprint that names {foreign!r}, which it does not bring"
         )
     # In a `writable` package, too: what the fingerprint does not name, no signature covers.
     extra = min(unpacked.made - named, default=None)
     if extra is not None:
-        path = "/".join(extra)
-        raise _refusal(exported, f"{name}/{ASSET}/{path}", "is not in the fingerprint")
+        raise _refusal(exported, f"{name}/{ASSET}/{extra}", "is not in the fingerprint")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
@@ -18,7 +18,8 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 )
 from buildgrid.common.protos.google.bytestream import bytestream_pb2
 
-from envy.errors import FetchError
+from envy.errors import Cancelled, FetchError
+from envy.sharing.remote.raw_answers import ReadBlob
 from envy.sharing.remote.server import RemoteServer
 from envy.transport.context import NotFound
 
@@ -41,7 +42,21 @@ class Blobs:
     def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
         """`check` is called now and then, and raises an error to end the work."""
         self._server = server
-        self._check = check
+        self._check_cancelled = check
+        self._stream: Any = None  # a call that is under way
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """End what another thread does with these blobs, with an error there."""
+        self._is_stopped = True
+        stream = self._stream
+        if stream is not None:
+            stream.cancel()
+
+    def _check(self) -> None:
+        if self._is_stopped:
+            raise Cancelled("stopped")
+        self._check_cancelled()
 
     def missing(self, digests: Iterable[reapi.Digest]) -> set[str]:
         """Return the hashes of the blobs that the server does not have.
@@ -160,7 +175,7 @@ class Blobs:
                 instance_name=self._server.instance, digests=asked
             )
             size = sum(digest.size_bytes for digest in asked)
-            method = self._server.storage.BatchReadBlobs
+            method = self._server.read_batch
             under_way.append((asked, self._server.begin(method, request, size=size * _UNDER_WAY)))
             if len(under_way) >= _UNDER_WAY:
                 yield from self._answered(*under_way.popleft())
@@ -174,12 +189,11 @@ class Blobs:
         self, asked: Sequence[reapi.Digest], future: Any
     ) -> Iterator[tuple[reapi.Digest, Iterable[bytes]]]:
         self._check()
-        rows: Mapping[str, Any] = {
-            row.digest.hash: row for row in self._server.finish(future, self._check).responses
-        }
+        answer: Sequence[ReadBlob] = self._server.finish(future, self._check)
+        rows = {row.hash: row for row in answer}
         for digest in asked:
             row = rows.get(digest.hash)
-            if row is None or row.status.code != _OK:
+            if row is None or row.code != _OK:
                 raise NotFound(
                     f"{self._server.shown} does not have the blob {digest.hash[:16]}",
                     uri=self._server.shown,
@@ -191,7 +205,7 @@ class Blobs:
     def _read(self, digest: reapi.Digest) -> Iterator[bytes]:
         above = f"{self._server.instance}/" if self._server.instance else ""
         name = f"{above}blobs/{digest.hash}/{digest.size_bytes}"
-        method = self._server.stream.Read
+        method = self._server.read_stream
         received = 0
         while received < digest.size_bytes:
             before = received
@@ -199,12 +213,15 @@ class Blobs:
             request = bytestream_pb2.ReadRequest(
                 resource_name=name, read_offset=before, read_limit=most
             )
-            for part in self._server.streamed(method, request, size=most):
+            self._stream = self._server.open_read(method, request, size=most)
+            self._check()  # `stop` sees this call, or this sees it
+            for part in self._server.parts_of(self._stream):
                 self._check()
-                received += len(part.data)
+                received += len(part)
                 if received - before > most:
                     raise self._wrong(digest)
-                yield part.data
+                yield part
+            self._stream = None
             if received - before != most:
                 raise self._wrong(digest)
 
@@ -231,6 +248,11 @@ class Blobs:
             size += needs
         if start < len(digests):
             yield range(start, len(digests))
+
+
+def is_small(digest: reapi.Digest) -> bool:
+    """Return whether a blob travels together with others."""
+    return digest.size_bytes <= _SMALL
 
 
 class WrongBlob(FetchError):

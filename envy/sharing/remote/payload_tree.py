@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
@@ -29,11 +30,11 @@ from envy.errors import ArchiveError, CacheError
 from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
+_NO_NAMES = frozenset({"", ".", ".."})
 _DEEPEST = 200  # folders in each other
 
 
-@dataclass(frozen=True, slots=True)
-class TreeMember:
+class TreeMember(NamedTuple):
     """A member of a payload; `digest` is that of a file, `target` that of a link."""
 
     parts: tuple[str, ...]
@@ -145,7 +146,14 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
                     hint=EXPORT_FILES.hint,
                 )
             name = node.name
-            if not _is_name(name) or name in names or len(above) >= _DEEPEST:
+            if (
+                name in _NO_NAMES
+                or "/" in name
+                or "\\" in name
+                or "\0" in name
+                or name in names
+                or len(above) >= _DEEPEST
+            ):
                 raise _damaged(shown, f"with the name {name!r}")
             names.add(name)
             parts = (*above, name)
@@ -174,10 +182,6 @@ def _nodes(
         yield inner, DIRECTORY
     for link in folder.symlinks:
         yield link, LINK
-
-
-def _is_name(name: str) -> bool:
-    return name not in {"", ".", ".."} and not set(name) & {"/", "\\", "\0"}
 
 
 def _is_utf_8(text: str) -> bool:

@@ -18,11 +18,12 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2_grpc as services,
 )
-from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
+from buildgrid.common.protos.google.bytestream import bytestream_pb2, bytestream_pb2_grpc
 from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 
 from envy.errors import EnvyError, FetchError
 from envy.sharing.remote.location import RemoteLocation
+from envy.sharing.remote.raw_answers import blobs_of_batch, data_of_part
 from envy.transport.context import NoAnswer, NotFound
 
 _Answer = TypeVar("_Answer")
@@ -108,6 +109,16 @@ class RemoteServer:
         self.actions = services.ActionCacheStub(self._channel)
         self.storage = services.ContentAddressableStorageStub(self._channel)
         self.stream = bytestream_pb2_grpc.ByteStreamStub(self._channel)
+        self.read_batch = self._channel.unary_unary(
+            "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs",
+            request_serializer=reapi.BatchReadBlobsRequest.SerializeToString,
+            response_deserializer=blobs_of_batch,
+        )
+        self.read_stream = self._channel.unary_stream(
+            "/google.bytestream.ByteStream/Read",
+            request_serializer=bytestream_pb2.ReadRequest.SerializeToString,
+            response_deserializer=data_of_part,
+        )
         self.execution = services.ExecutionStub(self._channel)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._capabilities = services.CapabilitiesStub(self._channel)
@@ -248,13 +259,16 @@ class RemoteServer:
         )
         return self.finish(future, watch)
 
-    def streamed(self, method: Any, request: Any, *, size: int) -> Iterator[Any]:
+    def open_read(self, method: Any, request: Any, *, size: int) -> Any:
+        """Start a call whose answer has parts, for `parts_of`; `cancel` of it ends it."""
+        return method(request, timeout=self._seconds_for(size), metadata=self._metadata)
+
+    def parts_of(self, answer: Any) -> Iterator[Any]:
         """Yield the parts of a long answer.
 
         Raises:
             FetchError: it cannot be had, or breaks off.
         """
-        answer = method(request, timeout=self._seconds_for(size), metadata=self._metadata)
         try:
             yield from answer
         except grpc.RpcError as error:
