@@ -121,8 +121,8 @@ def put_in_place(
             files=files,
             written=unpacked.written,
             listed=[
-                Member(one.relative, os.path.join(asset, one.relative), one.kind, one.status)
-                for one in unpacked.listed
+                Member(relative, f"{asset}{os.sep}{relative}", kind, status)
+                for relative, _path, kind, status in unpacked.listed
             ],
         )
         return ImportedEntry(name=entry.name, key=key)

@@ -219,6 +219,11 @@ def _differences(
 
 
 def _difference(member: Member, row: Row, written: WrittenDigests | None, *, writable: bool) -> str:
+    status = member.status
+    if member.kind == FILE == row.kind and written is not None:  # nearly all that was unpacked
+        is_same = status.st_size == row.size and written.find(status) == row.digest
+        if is_same and status.st_mode & 0o7777 == row.mode:
+            return ""
     if member.kind != row.kind:
         return f"was a {row.kind} and is a {member.kind}"
     mode = stat.S_IMODE(member.status.st_mode)

@@ -8,6 +8,7 @@ unless the caller compares it itself.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     Read = Callable[[], Iterator[bytes]]  # returns the content of a blob, in pieces
 
 _MESSAGE = 2 << 20  # bytes; every server takes 4 MiB, and several messages are under way
-_READ = 8 << 20  # bytes of one request for a part of a large blob
+_READ = 1 << 20  # bytes of one request for a part of a large blob; more costs memory each time
+_READS = 8  # such requests under way
 _OVERHEAD = 256  # bytes of a blob in a message, beside its content
 _SMALL = 1 << 20
 _PIECE = 1 << 20
@@ -39,19 +41,22 @@ _OK = 0
 class Blobs:
     """The blobs of one server."""
 
-    def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
-        """`check` is called now and then, and raises an error to end the work."""
+    def __init__(self, server: RemoteServer, check: Callable[[], None], *, share: int = 1) -> None:
+        """`check` is called now and then, and raises an error to end the work.
+
+        `share` is how many downloads share the connection, so that each may take longer.
+        """
         self._server = server
         self._check_cancelled = check
-        self._stream: Any = None  # a call that is under way
+        self._share = share
+        self._reads: deque[tuple[int, Any]] = deque()  # calls that are under way
         self._is_stopped = False
 
     def stop(self) -> None:
         """End what another thread does with these blobs, with an error there."""
         self._is_stopped = True
-        stream = self._stream
-        if stream is not None:
-            stream.cancel()
+        for _, call in tuple(self._reads):
+            call.cancel()
 
     def _check(self) -> None:
         if self._is_stopped:
@@ -174,9 +179,10 @@ class Blobs:
             request = reapi.BatchReadBlobsRequest(
                 instance_name=self._server.instance, digests=asked
             )
-            size = sum(digest.size_bytes for digest in asked)
-            method = self._server.read_batch
-            under_way.append((asked, self._server.begin(method, request, size=size * _UNDER_WAY)))
+            size = sum(digest.size_bytes for digest in asked) * _UNDER_WAY * self._share
+            under_way.append(
+                (asked, self._server.begin(self._server.read_batch, request, size=size))
+            )
             if len(under_way) >= _UNDER_WAY:
                 yield from self._answered(*under_way.popleft())
         while under_way:
@@ -205,25 +211,37 @@ class Blobs:
     def _read(self, digest: reapi.Digest) -> Iterator[bytes]:
         above = f"{self._server.instance}/" if self._server.instance else ""
         name = f"{above}blobs/{digest.hash}/{digest.size_bytes}"
-        method = self._server.read_stream
-        received = 0
-        while received < digest.size_bytes:
-            before = received
-            most = min(_READ, digest.size_bytes - before)
-            request = bytestream_pb2.ReadRequest(
-                resource_name=name, read_offset=before, read_limit=most
-            )
-            self._stream = self._server.open_read(method, request, size=most)
-            self._check()  # `stop` sees this call, or this sees it
-            for part in self._server.parts_of(self._stream):
-                self._check()
-                received += len(part)
-                if received - before > most:
+        offsets = iter(range(0, digest.size_bytes, _READ))
+        self._reads = under_way = deque[tuple[int, Any]]()
+        try:
+            while True:
+                for offset in itertools.islice(offsets, _READS - len(under_way)):
+                    most = min(_READ, digest.size_bytes - offset)
+                    under_way.append((most, self._begin_read(name, offset, most)))
+                if not under_way:
+                    return
+                most, answer = under_way[0]
+                received = 0
+                self._check()  # `stop` sees this call, or this sees it
+                for part in self._server.parts_of(answer):
+                    self._check()
+                    received += len(part)
+                    if received > most:
+                        raise self._wrong(digest)
+                    yield part
+                if received != most:
                     raise self._wrong(digest)
-                yield part
-            self._stream = None
-            if received - before != most:
-                raise self._wrong(digest)
+                under_way.popleft()
+        finally:
+            for _, answer in under_way:
+                answer.cancel()
+
+    def _begin_read(self, name: str, offset: int, most: int) -> Any:
+        request = bytestream_pb2.ReadRequest(
+            resource_name=name, read_offset=offset, read_limit=most
+        )
+        size = _READ * _READS * self._share
+        return self._server.open_read(self._server.read_stream, request, size=size)
 
     def _compare(self, digest: reapi.Digest, found: str, size: int) -> None:
         if found != digest.hash or size != digest.size_bytes:

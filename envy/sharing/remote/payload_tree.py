@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
 _NO_NAMES = frozenset({"", ".", ".."})
+_BAD_SIGNS = re.compile(r"[/\\\0]")
 _DEEPEST = 200  # folders in each other
 
 
@@ -135,53 +137,41 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
     count = 0
     while waiting:
         above, folder = waiting.pop()
-        names: set[str] = set()
-        for node, kind in _nodes(folder):
-            count += 1
-            if count > EXPORT_FILES.value:
-                raise ArchiveError(
-                    f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
-                    f"{EXPORT_FILES.name}",
-                    archive=Path(shown),
-                    hint=EXPORT_FILES.hint,
-                )
-            name = node.name
-            if (
-                name in _NO_NAMES
-                or "/" in name
-                or "\\" in name
-                or "\0" in name
-                or name in names
-                or len(above) >= _DEEPEST
-            ):
-                raise _damaged(shown, f"with the name {name!r}")
-            names.add(name)
-            parts = (*above, name)
-            if kind == DIRECTORY:
-                child = children.get(node.digest.hash)
-                if child is None:
-                    raise _damaged(shown, f"without {'/'.join(parts)}")
-                yield TreeMember(parts, DIRECTORY)
-                waiting.append((parts, child))
-            elif kind == FILE:
-                yield TreeMember(parts, FILE, digest=node.digest)
-            else:
-                yield TreeMember(parts, LINK, target=node.target)
+        files, inner, links = folder.files, folder.directories, folder.symlinks
+        names = [node.name for nodes in (files, inner, links) for node in nodes]
+        count += len(names)
+        if count > EXPORT_FILES.value:
+            raise ArchiveError(
+                f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
+                f"{EXPORT_FILES.name}",
+                archive=Path(shown),
+                hint=EXPORT_FILES.hint,
+            )
+        _check_names(names, len(above), shown)
+        for name, file in zip(names, files, strict=False):
+            yield TreeMember((*above, name), FILE, file.digest)
+        for node in inner:
+            parts = (*above, node.name)
+            child = children.get(node.digest.hash)
+            if child is None:
+                raise _damaged(shown, f"without {'/'.join(parts)}")
+            yield TreeMember(parts, DIRECTORY)
+            waiting.append((parts, child))
+        for link in links:
+            yield TreeMember((*above, link.name), LINK, target=link.target)
+
+
+def _check_names(names: Sequence[str], depth: int, shown: str) -> None:
+    """Raise unless each of the names in a folder is one, and no other has it."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen or name in _NO_NAMES or _BAD_SIGNS.search(name) or depth >= _DEEPEST:
+            raise _damaged(shown, f"with the name {name!r}")
+        seen.add(name)
 
 
 def _damaged(shown: str, how: str) -> ArchiveError:
     return ArchiveError(f"{shown} sent a tree {how}", archive=Path(shown))
-
-
-def _nodes(
-    folder: reapi.Directory,
-) -> Iterator[tuple[reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode, str]]:
-    for file in folder.files:
-        yield file, FILE
-    for inner in folder.directories:
-        yield inner, DIRECTORY
-    for link in folder.symlinks:
-        yield link, LINK
 
 
 def _is_utf_8(text: str) -> bool:

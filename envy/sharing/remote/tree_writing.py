@@ -63,7 +63,7 @@ def write_tree(
         return
     beside = _Beside(wanted, large, server, check)
     with extra_thread(beside.run, beside.stop) as is_running:
-        wanted.write(Blobs(server, beside.check), small, payload)
+        wanted.write(Blobs(server, beside.check, share=2), small, payload)
         if not is_running:
             beside.run()
     beside.raise_error()
@@ -88,7 +88,8 @@ class _Wanted:
             first, *others = self.places[digest.hash]
             self.unpacked.write(first, pieces, payload=payload)
             for parts in others:
-                self.unpacked.write(parts, _content_of(payload, first), payload=payload)
+                again = pieces if isinstance(pieces, tuple) else _content_of(payload, first)
+                self.unpacked.write(parts, again, payload=payload)
 
 
 class _Beside:
@@ -104,7 +105,7 @@ class _Beside:
         self._wanted = wanted
         self._digests = digests
         self._check = check
-        self._blobs = Blobs(server, check)
+        self._blobs = Blobs(server, check, share=2)
         self._error: BaseException | None = None
 
     def run(self) -> None:
