@@ -1,6 +1,8 @@
 """The payload of an entry is written by two threads, whichever of them fails."""
 
+import contextlib
 import hashlib
+import threading
 
 import pytest
 
@@ -15,6 +17,7 @@ from loopback.remote_server import RemoteServer as LoopbackServer
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.trees import DIRECTORY, FILE, LINK
 from envy.content.below_root import open_below
+from envy.content.extra_threads import extra_thread
 from envy.content.written_digests import WrittenDigests
 from envy.errors import Cancelled
 from envy.sharing.remote.blobs import WrongBlob
@@ -106,6 +109,21 @@ def test_one_fails_while_the_other_waits(world, fails, fault, error):
     world.running.fault = lambda method: {"GetCapabilities": "", fails: fault}.get(method, "stall")
     with pytest.raises(error):
         world.write()
+
+
+def test_without_a_second_thread(world):
+    """If others have all threads, one does it all, and its errors are the same."""
+    with contextlib.ExitStack() as others:
+        ended = threading.Event()
+        others.callback(ended.set)
+        while others.enter_context(extra_thread(ended.wait, ended.set)):
+            pass
+        others.callback(ended.set)
+        assert world.write() == {*world.content, "lib"}
+        world.folder = world.folder.with_name("other")
+        del world.running.blobs[hashlib.sha256(LARGE).hexdigest()]
+        with pytest.raises(NotFound):
+            world.write()
 
 
 def test_a_cancelled_run(world):

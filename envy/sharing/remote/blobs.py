@@ -41,14 +41,10 @@ _OK = 0
 class Blobs:
     """The blobs of one server."""
 
-    def __init__(self, server: RemoteServer, check: Callable[[], None], *, share: int = 1) -> None:
-        """`check` is called now and then, and raises an error to end the work.
-
-        `share` is how many downloads share the connection, so that each may take longer.
-        """
+    def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
+        """`check` is called now and then, and raises an error to end the work."""
         self._server = server
         self._check_cancelled = check
-        self._share = share
         self._reads: deque[tuple[int, Any]] = deque()  # calls that are under way
         self._is_stopped = False
 
@@ -179,7 +175,7 @@ class Blobs:
             request = reapi.BatchReadBlobsRequest(
                 instance_name=self._server.instance, digests=asked
             )
-            size = sum(digest.size_bytes for digest in asked) * _UNDER_WAY * self._share
+            size = sum(digest.size_bytes for digest in asked) * _UNDER_WAY
             under_way.append(
                 (asked, self._server.begin(self._server.read_batch, request, size=size))
             )
@@ -240,7 +236,7 @@ class Blobs:
         request = bytestream_pb2.ReadRequest(
             resource_name=name, read_offset=offset, read_limit=most
         )
-        size = _READ * _READS * self._share
+        size = _READ * _READS
         return self._server.open_read(self._server.read_stream, request, size=size)
 
     def _compare(self, digest: reapi.Digest, found: str, size: int) -> None:

@@ -63,7 +63,7 @@ def write_tree(
         return
     beside = _Beside(wanted, large, server, check)
     with extra_thread(beside.run, beside.stop) as is_running:
-        wanted.write(Blobs(server, beside.check, share=2), small, payload)
+        wanted.write(Blobs(server, beside.check), small, payload)
         if not is_running:
             beside.run()
     beside.raise_error()
@@ -105,7 +105,7 @@ class _Beside:
         self._wanted = wanted
         self._digests = digests
         self._check = check
-        self._blobs = Blobs(server, check, share=2)
+        self._blobs = Blobs(server, check)
         self._error: BaseException | None = None
 
     def run(self) -> None:
