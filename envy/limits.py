@@ -134,6 +134,12 @@ SIGNED_FILE = Limit(
 )
 TEST_REPORT = Limit("test-report", 64 << 20, "the report that a command of `tests` writes")
 TEST_RESULT = Limit("test-result", 64 << 20, "one remembered result of `envy test`")
+UNPACKED_FILES = Limit(
+    "unpacked-files",
+    1_000_000,
+    "what the archives of one package hold",
+    unit="files, folders and links",
+)
 UNPACKED_SIZE = Limit(
     "unpacked-size",
     64 << 30,
@@ -173,6 +179,7 @@ LIMITS = {
         SIGNED_FILE,
         TEST_REPORT,
         TEST_RESULT,
+        UNPACKED_FILES,
         UNPACKED_SIZE,
         WHEEL_TAGS,
     )

@@ -66,7 +66,8 @@ class Secrets:
         """Return the text without secrets."""
         # A search for one rare character is many times faster than one for a word.
         if ":" in text:
-            if "://" in text or ("\\" in text and ":\\/\\/" in text):
+            has_address = "://" in text or ("\\" in text and ":\\/\\/" in text)
+            if has_address and _may_have_secrets(text):
                 text = _addresses_masked(text)
             if ("z" in text and "uthorization" in text) or ("Z" in text and "UTHORIZATION" in text):
                 text = _patterns()[1].sub(rf"\1 {MASK}", text)
@@ -174,6 +175,8 @@ def masked_address(address: str) -> str:
 
     A server may send anything as an address.
     """
+    if not _may_have_secrets(address):
+        return masked(address)
     scheme, colon, rest = address.partition("://")
     if colon:
         return masked(scheme + _address_masked(colon + rest, 0))
@@ -266,6 +269,11 @@ def _patterns() -> list[re.Pattern[str]]:
             ),
         ]
     return _compiled
+
+
+def _may_have_secrets(text: str) -> bool:
+    """Return whether addresses in a text can have user info or parameters."""
+    return "@" in text or "=" in text or "%3" in text
 
 
 def _addresses_masked(text: str, depth: int = 0) -> str:

@@ -69,6 +69,16 @@ def casd(casd_programs, tmp_path):
 
 
 @pytest.fixture
+def executor(casd_programs, tmp_path):
+    """The URL of a buildbox-casd that executes actions in buildbox-run, by bubblewrap."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bwrap, of the package bubblewrap, is missing")
+    words = ["--buildbox-run", str(casd_programs / "buildbox-run")]
+    with running_casd(casd_programs, tmp_path / "cas", *words) as url:
+        yield url
+
+
+@pytest.fixture
 def unprivileged():
     """A command prefix under which permissions apply, as they do not for root."""
     if os.geteuid() != 0:

@@ -201,32 +201,67 @@ def test_a_file_in_the_place_of_a_folder(machines, server):
 
 
 def test_a_server_with_signed_packages(machines, server, tmp_path):
-    """Of a server only what a key of the project has signed is taken."""
+    """Of a server only what a key of the project has signed is taken; others do no harm there."""
     first, second = machines
     secret, public = new_key(tmp_path)
-    other_secret, _ = new_key(tmp_path)
-    keys = f'packages = {{ "local.app@r1" }}\ndepot_keys = {{ "{public}" }}'
-    first.manifest(keys)
+    other_secret, other = new_key(tmp_path)
+    packages = 'packages = { "local.app@r1" }\n'
+    keys = f'{packages}depot_keys = {{ "{public}" }}'
     depot = ("--depot", server.url)
+    # A project without keys, and one with another key, store the same packages first.
+    unsigned = ("--depot-unsigned", "--depot-write")
+    useless = run(first, "sync", *depot, *unsigned, env={"ENVY_DEPOT_KEY": str(secret)}, code=2)
+    assert "names no depot_keys" in useless.err
+    assert public in useless.err
+    run(first, "sync", *depot, *unsigned)
+    first.manifest(f'{packages}depot_keys = {{ "{other}" }}')
+    run(first, "depot", "push", *depot, env={"ENVY_DEPOT_KEY": str(other_secret)})
+    first.manifest(keys)
     refused = run(first, "sync", *depot, "--depot-write", code=2)
     assert "ENVY_DEPOT_KEY is not set" in refused.err
-    run(first, "sync", *depot, "--depot-write", env={"ENVY_DEPOT_KEY": str(other_secret)})
+    foreign = {"ENVY_DEPOT_KEY": str(other_secret)}
+    refused = run(first, "sync", *depot, "--depot-write", env=foreign, code=2)
+    assert f"the key {other_secret} is not one of this project" in refused.err
+    assert other in refused.err
     scripts(first)
     second.manifest(keys)
-    foreign = run(second, "sync", *depot)
+    missed = run(second, "sync", *depot)
     assert scripts(second) == ["app", "lib", "tool"]
-    assert "is by the key" in foreign.err
-    [missed] = foreign.named("entry_not_taken", recipe="local.app@r1")
-    assert missed["reason"].startswith("its object cannot be used")
+    assert "warning" not in missed.err
+    [event] = missed.named("entry_not_taken", recipe="local.app@r1")
+    assert event["reason"] == "it does not have it"
+    shutil.rmtree(second.cache)
+    run(first, "depot", "push", *depot, env={"ENVY_DEPOT_KEY": str(secret)})
+    assert len(server.objects) == 9
+    assert "2 taken" in run(second, "sync", *depot).err
+    # The new key of a rotation comes first; what the old one has signed is still taken.
+    second.manifest(f'{packages}depot_keys = {{ "{new_key(tmp_path)[1]}", "{public}" }}')
+    shutil.rmtree(second.cache)
+    assert "2 taken" in run(second, "sync", *depot).err
+    assert scripts(second) == []
+    # What was taken is not signed anew for a project that does not believe the old key.
+    second.manifest(f'{packages}depot_keys = {{ "{other}" }}')
+    server.objects = {path: body for path, body in server.objects.items() if "unsigned" in path}
+    laundered = run(second, "depot", "push", *depot, env=foreign, code=1)
+    assert f"was taken from {server.url}, where no key of this project has signed it" in (
+        laundered.err
+    )
+    # An unsigned package under a signed name, then a signed index with other files behind it.
+    second.manifest(keys)
+    number = base64.b64decode(public)[2:10][::-1].hex().upper()
+    server.objects = {
+        path.replace("unsigned", number): body for path, body in server.objects.items()
+    }
+    shutil.rmtree(second.cache)
+    assert "is not signed" in run(second, "sync", *depot).err
+    stuck = run(first, "depot", "push", *depot, env={"ENVY_DEPOT_KEY": str(secret)}, code=1)
+    assert "remove it from the depot" in stuck.err
     shutil.rmtree(second.cache)
     server.objects.clear()
     run(first, "depot", "push", *depot, env={"ENVY_DEPOT_KEY": str(secret)})
-    assert "2 taken" in run(second, "sync", *depot).err
-    assert scripts(second) == []
-    # A signed index with other files behind it.
-    shutil.rmtree(second.cache)
     for path, body in server.objects.items():
         server.objects[path] = body[: len(body) // 2]
+    scripts(second)
     damaged = run(second, "sync", *depot)
     assert scripts(second) == ["app", "lib", "tool"]
     assert "cannot be used" in damaged.err
@@ -282,7 +317,7 @@ def test_a_server_that_is_no_depot(machines, server, answer, said):
 
 
 def test_a_server_that_stalls_within_an_answer(machines):
-    """Each object is asked for twice at most, although each answer begins."""
+    """Each object is asked for twice at most, and all together within some time."""
     first, _ = machines
     asked = []
 
@@ -300,7 +335,7 @@ def test_a_server_that_stalls_within_an_answer(machines):
         outcome = run(first, "sync", "--depot", url, "--depot-unsigned", env=environment)
     assert scripts(first) == ["app", "lib", "tool"]
     assert outcome.err.count("warning: ") == 1
-    assert max(asked.count(path) for path in asked) == 2
+    assert max(asked.count(path) for path in asked) <= 2
 
 
 def test_nobody_answers(machines):
@@ -357,7 +392,7 @@ def test_another_entry_under_a_name(machines, tmp_path):
     [row] = document(second, "depot_verify", "verify", depot, code=1)["depots"]
     assert (row["objects"], len(row["damaged"]), row["unreadable"]) == (3, 1, [])
     listed = run(second, "depot", "verify", "--depot", depot, code=1).out
-    assert f"{by_name['app'].name}: it has v1/" in listed
+    assert f"{by_name['app'].name}: it has v2/unsigned/" in listed
     assert "verified 3 objects" in listed
     assert "1 damaged" in listed
 

@@ -226,6 +226,17 @@ def test_changed_ingredients(there):
         return [(member.name, data)]
 
     output = refuse(there, rewritten(there.exported, change))
+    assert "envy-ingredients.json is not the one in its index" in output
+
+    def without_digest(member, data):
+        if member.name == "envy-export.json":
+            row = json.loads(data)
+            for entry in row["entries"]:
+                del entry["envy-ingredients.json"]
+            return [(member.name, json.dumps(row).encode())]
+        return change(member, data)
+
+    output = refuse(there, rewritten(there.exported, without_digest))
     assert "has a key that does not match its ingredients" in output
 
 

@@ -37,6 +37,10 @@ def test_files_are_fetched(project, http_server):
     run = project.envy("fetch", url, "--sha256", DIGEST, "--force", "--json", trace=False)
     assert list(faults(json.loads(run.out), SCHEMA["$defs"]["fetch"])) == []
     assert (project.root / "tool.txt").read_bytes() == TEXT
+    if os.geteuid() != 0:  # root may read everything
+        (project.root / "tool.txt").chmod(0)
+        run = project.envy("fetch", url, "--sha256", DIGEST, code=1, trace=False)
+        assert "error: tool.txt exists already" in run.err
     # What a recipe has downloaded serves offline.
     project.make(f'fetch = {{ source = "{url}", sha256 = "{DIGEST}" }}')
     words = ("fetch", url, "again", "--sha256", DIGEST, "--offline")

@@ -135,7 +135,7 @@ def test_a_closed_terminal_ends_the_view(go_project, controls, words):
 
 
 def test_a_saved_run_can_be_looked_at(go_project):
-    """--load opens the view on a terminal."""
+    """--load opens the view on a terminal, which `m` gives the mouse."""
     rows = [
         {"Action": "start", "Package": "saved/one"},
         {"Action": "pass", "Package": "saved/one", "Elapsed": 0.5},
@@ -143,6 +143,8 @@ def test_a_saved_run_can_be_looked_at(go_project):
     go_project.write("run.json", "".join(json.dumps(row) + "\n" for row in rows))
     terminal = Terminal(go_project, "--load", "run.json")
     terminal.read_until(b"saved/one")
+    terminal.press(b"m")
+    terminal.read_until(b"\x1b[?1000l\x1b[?1003l")  # the terminal has the mouse again
     terminal.press(b"q")
     assert terminal.code() == 0
 

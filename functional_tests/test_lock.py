@@ -325,14 +325,14 @@ def test_custom_sources(project):
 
 
 def test_a_registry_with_odd_names(world):
-    """A file whose name no lock may have is an error, and no lock is written."""
+    """A file whose digest no lock may have is an error, and no lock is written."""
     odd = "tool-1.0-py3-none-any.whl"
     world.index.add("odd", odd.replace("tool", "odd"), b"x", digest="abc")
     world.project.packages("local.one@r1")
     world.project.recipe("local.one@r1", 'fetch = "pypi:odd==1.0"')
     failed = world.envy("lock", code=1)
-    assert "the project cannot be locked: local.one@r1 download pypi:odd==1.0: " in failed.err
-    assert "'sha256:abc' is not a digest" in failed.err
+    assert "the package index gives a sha256 digest that is none: 'abc'" in failed.err
+    assert "the file is odd-1.0-py3-none-any.whl" in failed.err
     assert not world.path.exists()
 
 

@@ -4,7 +4,6 @@ ENVY_SOAK_REMOTE_PACKAGES says how many Go packages a server tests.
 """
 
 import os
-import shutil
 import signal
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 pytest.importorskip("grpc", reason="grpcio, of the extra remote, is missing")
 pytest.importorskip("buildgrid.common", reason="buildgrid-common, of the extra remote, is missing")
 
-from casd import running_casd
 from gotests import events_of, in_time, outcomes
 from loopback.executing_server import ExecutingServer
 from test_native import ADD, EXPECTED, HOSTILE
@@ -74,16 +72,6 @@ REASONS = {
     ("test_b_segv", "signal SIGSEGV"), ("test_c_abort", "signal SIGABRT"),
     ("test_d_exit", "exit 0"), ("test_e_loop", "timeout"), ("test_f_wrong", ""),
 }  # fmt: skip
-
-
-@pytest.fixture
-def executor(casd_programs, tmp_path):
-    """The URL of a buildbox-casd that executes actions in buildbox-run, by bubblewrap."""
-    if shutil.which("bwrap") is None:
-        pytest.skip("bwrap, of the package bubblewrap, is missing")
-    words = ["--buildbox-run", str(casd_programs / "buildbox-run")]
-    with running_casd(casd_programs, tmp_path / "cas", *words) as url:
-        yield url
 
 
 def write_c(project, text):

@@ -119,11 +119,25 @@ def test_pytest_tells_all_outcomes_and_is_remembered(suites):
     assert "(2 tests)" in suites.envy_test("--explain").out
     assert "cached, nothing changed" in suites.envy_test("--explain").out
     suites.write("tests/data.txt", "new")
-    assert "data.txt" in suites.envy_test("--explain").out or "tests changed"
+    assert f"ran, because {suites.root}/tests changed" in suites.envy_test("--explain").out
     broken = suites.write("tests/test_bad.py", "import nothing_of_this_name\n")
     failed = suites.envy_test(code=3)
     assert "nothing_of_this_name" in failed.out
     broken.unlink()
+
+
+def test_what_pytest_imports_from_elsewhere_counts(suites):
+    """Packages without __init__.py, and modules that only a test imports, are inputs."""
+    suites.write("tests/pytest.ini", "[pytest]\npythonpath = .. ../more\n")
+    code = "from lib import mod\ndef test_a():\n    import late\n    assert mod.X + late.Y == 2\n"
+    suites.write("tests/test_a.py", code)
+    for number in range(3):
+        suites.write("lib/mod.py", f"X = {1 + (number == 1)}\n")
+        suites.write("more/late.py", f"Y = {1 + (number == 2)}\n")
+        suites.envy_test("tests", code=int(number > 0))
+        if not number:
+            suites.envy_test("tests")  # the first run has written lib/__pycache__
+            assert "cached" in suites.envy_test("tests").out
 
 
 COMMANDS = """

@@ -1,12 +1,13 @@
 """What one machine builds, another uses, whose cache has another path: libraries and a consumer.
 
-Two libraries here; ENVY_SOAK_LIBRARIES says how many, and adds a real server and CMake.
+Two libraries here; ENVY_SOAK_LIBRARIES says how many, and adds a real server, CMake, and the demo.
 """
 
 import contextlib
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from casd import fetch_programs, running_casd
@@ -17,6 +18,12 @@ from small_libraries import small_libraries
 
 IS_SOAKED = "ENVY_SOAK_LIBRARIES" in os.environ
 LIBRARIES = int(os.environ.get("ENVY_SOAK_LIBRARIES", "2"))
+DEMO = Path(__file__).parent.parent / "docs/demo/envy.lua"
+NO_INDEX = {
+    **dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), "http://127.0.0.1:9/simple"),
+    "PIP_CONFIG_FILE": os.devnull,
+    "GOPROXY": "off",
+}
 EXPECTED = "".join(f"lib{number} " for number in reversed(range(LIBRARIES)))
 
 pytestmark = pytest.mark.skipif(
@@ -171,6 +178,49 @@ def test_libraries_on_another_machine(tmp_path):
         for number, (words, env) in enumerate(found.values()):
             name = "b" if number % 2 else "second-machine-with-a-longer-path"
             check_taken(machine(tmp_path, f"{name}{number}"), words, env)
+
+
+def demo_machine(tmp_path, name):
+    """A machine with the project of `make demo`."""
+    project = Project(tmp_path / name / "project", tmp_path / name / "cache")
+    project.manifest(DEMO.read_text())
+    (tmp_path / name / "home").mkdir()
+    project.variables = {"HOME": str(tmp_path / name / "home")}
+    return project
+
+
+@pytest.mark.network
+@pytest.mark.skipif(not IS_SOAKED, reason="ENVY_SOAK_LIBRARIES is not set: make soak does")
+def test_the_demo_on_another_machine(tmp_path):
+    """By each place, under a shorter and a longer root: nothing is fetched, and each tool runs."""
+    first = demo_machine(tmp_path, "first-machine")
+    run(first, "sync")
+    packages = len(first.markers())
+    with places(tmp_path) as found:
+        found.pop("remote", None)  # casd is one, too
+        for place, (words, env) in found.items():
+            command = ("remote", "push") if place == "casd" else ("depot", "push")
+            pushed = run(first, *command, *words, env=env)
+            assert f"{packages} of {packages} packages are in" in pushed.out
+        shutil.move(first.cache, tmp_path / "away")
+        shutil.rmtree(tmp_path / "away")
+        for place, (words, env) in found.items():
+            for name in ("b", "second-machine-with-a-longer-path"):
+                machine = demo_machine(tmp_path, f"{name}-{place}")
+                taken = run(machine, "sync", *words, env={**NO_INDEX, **env})
+                assert f"(0 cached, {packages} taken)" in taken.err, taken.err
+                begun = {event["phase"] for event in taken.named("phase_start")}
+                assert begun.isdisjoint({"fetch", "stage", "build", "install"})
+                assert (
+                    f"verified {packages} packages: 0 damaged"
+                    in run(machine, "cache", "verify").out
+                )
+                for tool in (["cmake", "--version"], ["ninja", "--version"], ["ruff", "--version"],
+                             ["uv", "--version"], ["zig", "version"], ["go", "version"],
+                             ["lua", "-e", "print(_VERSION)"],
+                             ["python", "-c", "import rich; print(rich.__file__)"]):  # fmt: skip
+                    assert run(machine, "run", "--", *tool, trace=False).out
+                shutil.rmtree(machine.cache)
 
 
 @pytest.mark.skipif(not IS_SOAKED, reason="ENVY_SOAK_LIBRARIES is not set: make soak does")

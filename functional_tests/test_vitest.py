@@ -69,7 +69,7 @@ def test_a_vitest_that_is_not_installed_is_named(vitest_project):
     if shutil.which("node") is None:
         pytest.skip("needs node")
     run = vitest_project.envy_test(code=3)
-    assert "names vitest, which is not installed" in run.out
+    assert "need vitest, which is not installed" in run.out
     assert "hint: install the packages of the project, such as by `npm ci`" in run.out
 
 

@@ -36,6 +36,7 @@ from envy.cache.names import (
 )
 from envy.cache.use_record import FRESH
 from envy.content.atomic import atomic_write, written_file
+from envy.content.digest_text import is_digest
 from envy.content.plain_file import NotPlain, read_plain
 from envy.limits import CACHE_FILE
 
@@ -74,7 +75,13 @@ class Downloads:
     # -- content -----------------------------------------------------------------------------------
 
     def path(self, algorithm: str, digest: str) -> str:
-        """Return the path of a download, whether or not it is kept."""
+        """Return the path of a download, whether or not it is kept.
+
+        Raises:
+            ValueError: `digest` is none, so that it must not become part of a path.
+        """
+        if algorithm not in DOWNLOAD_ALGORITHMS or not is_digest(algorithm, digest):
+            raise ValueError(f"{digest[:200]!r} is not a digest ({algorithm})")
         return os.path.join(self._folder, algorithm, digest)
 
     def find(self, algorithm: str, digest: str) -> int | None:
@@ -82,9 +89,11 @@ class Downloads:
 
         What is no plain file is removed.
         """
-        if algorithm not in DOWNLOAD_ALGORITHMS or not self._has_folder(algorithm):
+        if algorithm not in DOWNLOAD_ALGORITHMS:
             return None
         path = self.path(algorithm, digest)
+        if not self._has_folder(algorithm):
+            return None
         try:
             descriptor = os.open(path, _TO_READ)
         except FileNotFoundError:
@@ -225,7 +234,11 @@ class Downloads:
             found = KnownFile(name=str(row["name"]), sha256=str(row["sha256"]))
         except (OSError, NotPlain, ValueError, TypeError, KeyError, RecursionError):
             return None
-        if found.name in {"", ".", ".."} or "/" in found.name or not _is_digest(found.sha256):
+        if (
+            found.name in {"", ".", ".."}
+            or "/" in found.name
+            or not is_digest("sha256", found.sha256)
+        ):
             return None
         with contextlib.suppress(OSError):
             if self._writes and not 0 <= time.time() - os.stat(path).st_mtime < FRESH:
@@ -248,10 +261,6 @@ class Downloads:
         texts = ["" if pinned else self._project, *source]
         name = blake3("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
         return os.path.join(self._folder, DOWNLOAD_NAMES_FOLDER, f"{name}{RECORD}")
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def _closed(path: str) -> int:

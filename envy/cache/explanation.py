@@ -30,6 +30,8 @@ _CONTEXT = 20  # characters before the first difference of two long values
 # (canonical key of a dependency, its former entry key) -> lines that say why that key changed.
 Deeper = Callable[[str, str], Sequence[str]]
 
+_MOST_VALUES = 1_000_000  # of a record, which others may have written
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
@@ -61,7 +63,8 @@ def parse_key_record(text: str, *, at: float = 0.0) -> KeyRecord | None:
     """Parse the content of a record; None if it is damaged."""
     first, _, second = text.partition("\n")
     try:
-        ingredients, notes = parse_json(first), parse_json(second or "{}")
+        ingredients = parse_json(first, most_values=_MOST_VALUES)
+        notes = parse_json(second or "{}", most_values=_MOST_VALUES)
     except ValueError:
         return None
     if not _has_form(ingredients, notes):

@@ -10,7 +10,6 @@ Guarantees
 """
 
 import contextlib
-import itertools
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
@@ -20,28 +19,25 @@ from blake3 import blake3
 
 from envy.cache.collect import collecting
 from envy.cache.explanation import parse_key_record
-from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
+from envy.cache.export_index import Accept, check_is, opened_export, record_of, refusal
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import ImportedEntry, UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS, entry_folder
+from envy.cache.origin import Origin
 from envy.cache.read import lookup
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.content.archive import tar_members
 from envy.content.below_root import open_below
-from envy.content.brought import Brought
-from envy.content.json_text import parse_json
+from envy.content.brought import Brought, why_no_name, why_no_target
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.content.written_digests import WrittenDigests
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
-from envy.limits import EXPORT_FILES, EXPORT_RECORD
-
-# Receives the index and its signature, which is empty if there is none.
-Accept = Callable[[bytes, bytes], None]
+from envy.limits import EXPORT_FILES
 
 _IN_ASSET = f"{ASSET}/"
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -85,7 +81,8 @@ def _import(
                 if lookup(entry, unpacked.key_hex).hit:
                     imported = ImportedEntry(name=entry.name, key=key, was_there=True)
                 else:
-                    imported = put_in_place(entry, key, kept, unpacked, files)
+                    origin = Origin(os.fspath(exported))
+                    imported = put_in_place(entry, key, kept, unpacked, files, origin=origin)
             finally:
                 lock.release()
             yield imported
@@ -103,22 +100,23 @@ def unpacked_entries(
     *,
     accept: Accept | None = None,
     only: tuple[str, str] | None = None,
+    is_one: bool = False,
     roots: Sequence[bytes] = (),
 ) -> Generator[UnpackedEntry]:
     """Unpack the entries of an export file below a folder, one by one; yield each, to be closed.
 
     `accept` is called before anything is unpacked, and raises an error if the file is not wanted.
-    `only` is the name and the full key of the entry that must be the only one of its index, `roots`
-    are those of this cache (`search_roots`).
+    `only` is the name and the full key of the entry that must be the only one of its index;
+    `is_one`: it may have one entry only. `roots` are those of this cache (`search_roots`).
 
     Raises:
         ArchiveError: it is not an export file, is damaged, or has content that is not allowed.
     """
     with contextlib.closing(tar_members(exported)) as stream:
-        is_one = only is not None
+        is_one = is_one or only is not None
         expected, rest = opened_export(exported, scratch, stream, accept, is_one=is_one)
         if only is not None:
-            _check_is(exported, next(iter(expected.values())), *only)
+            check_is(exported, next(iter(expected.values())), *only)
         yield from _entries_of(exported, expected, rest, roots)
 
 
@@ -138,9 +136,7 @@ def _entries_of(
                     yield current
                 current = expected.pop(name, None)
                 if current is None:
-                    raise _refusal(
-                        exported, member.name, "does not belong to an entry in its index"
-                    )
+                    raise refusal(exported, member.name, "does not belong to an entry in its index")
                 current.written = WrittenDigests(roots)
             _unpack(exported, current, rest, member, content)
     except BaseException:
@@ -150,93 +146,7 @@ def _entries_of(
     if current is not None:
         yield current
     if expected:
-        raise _refusal(exported, min(expected), "is in its index, but has no files")
-
-
-def opened_export(
-    exported: Path,
-    scratch: str,
-    stream: Iterator[tuple[Header, Iterable[bytes]]],
-    accept: Accept | None,
-    *,
-    is_one: bool = False,
-) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterable[bytes]]]]:
-    """Read the index and the signature; return the entries to expect, and the rest of the file.
-
-    `is_one`: it may have one entry only.
-
-    Raises:
-        ArchiveError: it is not an export file, or is damaged; what `accept` raises.
-    """
-    first = next(stream, None)
-    if first is None or first[0].name != INDEX or first[0].kind != FILE:
-        raise ArchiveError(
-            f"{exported} was not written by envy export", archive=exported, hint="see envy export"
-        )
-    index = record_of(exported, *first)
-    rows = _parse_index(exported, index, scratch, is_one=is_one)
-    signature, second = b"", next(stream, None)
-    if second is not None and second[0].name == SIGNATURE and second[0].kind == FILE:
-        signature = record_of(exported, *second)
-    elif second is not None:
-        stream = itertools.chain([second], stream)
-    if accept is not None:
-        accept(index, signature)
-        if not all(row.digests.keys() >= set(DIGESTS) for row in rows):
-            raise _refusal(exported, INDEX, "has no digests")
-    return {row.name: row for row in rows}, stream
-
-
-def _check_is(exported: Path, row: UnpackedEntry, name: str, key_hex: str) -> None:
-    """Raise unless the entry of an index has this name and key."""
-    if (row.name, row.key_hex) != (name, key_hex):
-        raise ArchiveError(
-            f"{exported} has {row.name} with the key {row.key_hex[:16]}, and not {name}",
-            archive=exported,
-        )
-
-
-def record_of(exported: Path, member: Header, content: Iterable[bytes]) -> bytes:
-    """Return the content of a member that is a record.
-
-    Raises:
-        ArchiveError: it is larger than a record may be.
-    """
-    if member.size > EXPORT_RECORD.value:
-        raise ArchiveError(
-            f"{exported} cannot be imported: {member.name} is larger than {EXPORT_RECORD.shown}, "
-            f"the limit {EXPORT_RECORD.name}",
-            archive=exported,
-            member=member.name,
-            hint=EXPORT_RECORD.hint,
-        )
-    return b"".join(content)
-
-
-def _parse_index(exported: Path, data: bytes, scratch: str, *, is_one: bool) -> list[UnpackedEntry]:
-    try:
-        row = parse_json(data)
-        if row["format"] != FORMAT:
-            raise ArchiveError(
-                f"{exported} has format {row['format']}, but this envy reads format {FORMAT}",
-                archive=exported,
-                hint="import it with the version of envy that wrote it, or a newer one",
-            )
-        if is_one and len(row["entries"]) != 1:  # of a million, none is even looked at
-            found = "several entries" if row["entries"] else "no entry"
-            raise ArchiveError(f"{exported} has {found}", archive=exported)
-        return [
-            UnpackedEntry(
-                str(entry["name"]),
-                str(entry["key"]),
-                str(entry["root"]),
-                os.path.join(scratch, str(number)),
-                {name: str(entry[name]) for name in DIGESTS if name in entry},
-            )
-            for number, entry in enumerate(row["entries"])
-        ]
-    except (ValueError, TypeError, KeyError) as error:
-        raise _refusal(exported, INDEX, "is damaged") from error
+        raise refusal(exported, min(expected), "is in its index, but has no files")
 
 
 def _unpack(
@@ -248,8 +158,9 @@ def _unpack(
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
         if path in entry.texts:  # only one of them would be judged
-            raise _refusal(exported, member.name, "is in it twice")
+            raise refusal(exported, member.name, "is in it twice")
         entry.texts[path] = record_of(exported, member, content)
+        _check_record(exported, entry, path)  # before it is parsed
         return
     top, *inner = path.split("/")
     if top == ASSET and not inner and member.kind == FOLDER and entry.payload is None:
@@ -260,28 +171,10 @@ def _unpack(
             most_rows=EXPORT_FILES.value,
         )
         return
-    parts, inside = tuple(inner), path.removeprefix(_IN_ASSET)
-    # Members are only created in directories that this import created, so no link is on the way.
-    if (
-        entry.payload is None
-        or top != ASSET
-        or not parts
-        or parts[:-1] not in entry.folders
-        or parts[-1] in {"", ".", ".."}
-        or "\0" in path
-        or "\\" in parts[-1]
-    ):
-        raise _refusal(exported, member.name, "is outside of its entry")
-    if inside in entry.made:
-        raise _refusal(exported, member.name, "is in it twice")
-    entry.made.add(inside)
-    if len(entry.made) > EXPORT_FILES.value:
-        raise ArchiveError(
-            f"{exported} cannot be imported: an entry has more than {EXPORT_FILES.shown}, the "
-            f"limit {EXPORT_FILES.name}",
-            archive=exported,
-            hint=EXPORT_FILES.hint,
-        )
+    parts = tuple(inner)
+    _check_member(exported, entry, member, path)
+    assert entry.payload is not None
+    entry.made.add(path.removeprefix(_IN_ASSET))
     if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
@@ -293,16 +186,38 @@ def _unpack(
         entry.payload.unpacked.add(member.size, exported)
         entry.write(parts, content, mtime=member.mtime)
     else:
-        raise _refusal(exported, member.name, "is not a file, directory or link")
+        raise refusal(exported, member.name, "is not a file, directory or link")
 
 
-def _refusal(exported: Path, member: str, what: str) -> ArchiveError:
-    return ArchiveError(
-        f"{exported} cannot be imported: {member} {what}",
-        archive=exported,
-        member=member,
-        hint="export it again",
+def _check_member(exported: Path, entry: UnpackedEntry, member: Header, path: str) -> None:
+    """Raise unless a member of a payload can be created, within the limits."""
+    top, *inner = path.split("/")
+    parts = tuple(inner)
+    # Members are only created in directories that this import created, so no link is on the way.
+    if (
+        entry.payload is None
+        or top != ASSET
+        or not parts
+        or parts[:-1] not in entry.folders
+        or parts[-1] in {"", ".", ".."}
+        or "\0" in path
+        or "\\" in parts[-1]
+    ):
+        raise refusal(exported, member.name, "is outside of its entry")
+    if path.removeprefix(_IN_ASSET) in entry.made:
+        raise refusal(exported, member.name, "is in it twice")
+    impossible = why_no_name(parts[-1]) or (
+        why_no_target(member.link) if member.kind == SYMLINK else ""
     )
+    if impossible:
+        raise refusal(exported, member.name, impossible)
+    if len(entry.made) >= EXPORT_FILES.value:
+        raise ArchiveError(
+            f"{exported} cannot be imported: an entry has more than {EXPORT_FILES.shown}, the "
+            f"limit {EXPORT_FILES.name}",
+            archive=exported,
+            hint=EXPORT_FILES.hint,
+        )
 
 
 def checked_entry(
@@ -320,7 +235,7 @@ def checked_entry(
         texts.get(FINGERPRINT, b"").decode("ascii", "replace"), most_rows=len(unpacked.made)
     )
     if kept is None or recorded is None or unpacked.payload is None:
-        raise _refusal(exported, name, "is incomplete")
+        raise refusal(exported, name, "is incomplete")
     identity, _, folder = name.partition("/")
     key_hex = unpacked.key_hex
     digest = blake3(text.partition("\n")[0].encode("utf-8", "surrogateescape")).hexdigest()
@@ -328,17 +243,16 @@ def checked_entry(
         validate_identity(identity)
         entry = layout.entry_called(name)
     except EnvyError as error:
-        raise _refusal(exported, name, "is not a valid name of an entry") from error
+        raise refusal(exported, name, "is not a valid name of an entry") from error
     is_itself = kept.ingredients.get("identity") == identity and folder.endswith(
         entry_folder("", key_hex)
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
-        raise _refusal(exported, name, "has a key that does not match its ingredients")
+        raise refusal(exported, name, "has a key that does not match its ingredients")
     rows = recorded.rows
     _check_members(exported, unpacked, rows.keys())
-    for record, digest in unpacked.digests.items():
-        if blake3(texts.get(record, b"")).hexdigest() != digest:
-            raise _refusal(exported, f"{name}/{record}", "is not the one in its index")
+    for record in unpacked.digests:
+        _check_record(exported, unpacked, record)
     without = [p for p, row in rows.items() if row.kind != LINK and p not in unpacked.has_mode]
     for path in sorted(without, reverse=True):  # what is in a folder first
         unpacked.payload.set_mode(tuple(path.split("/")), rows[path].mode & 0o777)
@@ -347,8 +261,17 @@ def checked_entry(
     asset = os.path.join(unpacked.directory, ASSET)
     damage = compare(asset, recorded, written=unpacked.written, listed=unpacked.listed)
     if damage:
-        raise _refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
+        raise refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
+
+
+def _check_record(exported: Path, unpacked: UnpackedEntry, record: str) -> None:
+    """Raise unless a record is the one in the index, if that names one."""
+    expected = unpacked.digests.get(record)
+    if expected is None:
+        return
+    if blake3(unpacked.texts.get(record, b"")).hexdigest() != expected:
+        raise refusal(exported, f"{unpacked.name}/{record}", "is not the one in its index")
 
 
 def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[str]) -> None:
@@ -356,10 +279,10 @@ def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[str]) -> 
     name = unpacked.name
     foreign = min(named - unpacked.made, default=None)
     if foreign is not None:
-        raise _refusal(
+        raise refusal(
             exported, name, f"has a fingerprint that names {foreign!r}, which it does not bring"
         )
     # In a `writable` package, too: what the fingerprint does not name, no signature covers.
     extra = min(unpacked.made - named, default=None)
     if extra is not None:
-        raise _refusal(exported, f"{name}/{ASSET}/{extra}", "is not in the fingerprint")
+        raise refusal(exported, f"{name}/{ASSET}/{extra}", "is not in the fingerprint")

@@ -8,18 +8,15 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from envy.cache.export_import import (
-    Accept,
-    checked_entry,
-    opened_export,
-    record_of,
-    unpacked_entries,
-)
+from envy.cache.export_import import checked_entry, unpacked_entries
+from envy.cache.export_index import Accept, opened_export, record_of
 from envy.cache.layout import CacheLayout
 from envy.cache.names import FINGERPRINT, INGREDIENTS
 from envy.cache.verify import RecordedFingerprint, parse_fingerprint
 from envy.content.archive import tar_members
+from envy.content.archive_errors import named_errors
 from envy.errors import ArchiveError
+from envy.limits import EXPORT_FILES
 
 _MOST = 16 << 20  # bytes that the beginning of a file may stand for
 
@@ -55,7 +52,7 @@ def read_records(exported: Path, *, accept: Accept) -> Records:
             if not wanted:
                 break
     text = row.texts.get(FINGERPRINT, b"").decode("ascii", "replace")
-    fingerprint = parse_fingerprint(text)
+    fingerprint = parse_fingerprint(text, most_rows=EXPORT_FILES.value)
     if wanted or fingerprint is None:
         raise ArchiveError(f"{exported} has no fingerprint", archive=exported)
     return Records(name=row.name, key_hex=row.key_hex, fingerprint=fingerprint)
@@ -81,7 +78,7 @@ def read_head(exported: Path, size: int, scratch: Path, *, accept: Accept) -> He
         ArchiveError: it is not such a file, or is damaged; what `accept` raises.
     """
     beginning = scratch / "beginning.tar"
-    with exported.open("rb") as file:
+    with named_errors(exported), exported.open("rb") as file:
         beginning.write_bytes(_decompressed(exported, file.read(size)))
     with contextlib.closing(tar_members(beginning)) as members:
         rows, _rest = opened_export(beginning, "", members, accept, is_one=True)
@@ -115,7 +112,9 @@ def check_export(
         ArchiveError: it is damaged; what `accept` raises.
     """
     found = []
-    with contextlib.closing(unpacked_entries(exported, str(scratch), accept=accept)) as entries:
+    with contextlib.closing(
+        unpacked_entries(exported, str(scratch), accept=accept, is_one=True)
+    ) as entries:
         for entry in entries:
             try:
                 checked_entry(layout, exported, entry)

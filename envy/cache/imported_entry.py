@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from envy.cache.filesystem import FileSystem
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
+from envy.cache.origin import Origin, write_origin
 from envy.cache.read import is_same_root
 from envy.cache.relocate import rewrite_payload
 from envy.cache.trees import Member
@@ -95,9 +96,17 @@ class UnpackedEntry:
 
 
 def put_in_place(
-    entry: EntryPaths, key: str, kept: str, unpacked: UnpackedEntry, files: FileSystem
+    entry: EntryPaths,
+    key: str,
+    kept: str,
+    unpacked: UnpackedEntry,
+    files: FileSystem,
+    *,
+    origin: Origin,
 ) -> ImportedEntry:
     """Move a verified entry into place, and publish it; the caller holds its lock.
+
+    `origin` says where it was taken from.
 
     Raises:
         CacheError: its files cannot be written; OSError: a step failed.
@@ -109,6 +118,7 @@ def put_in_place(
     recorded = unpacked.recorded
     assert recorded is not None
     asset = entry.at(ASSET)
+    write_origin(entry, origin, files)
     files.rename(os.path.join(unpacked.directory, ASSET), asset)
     if is_same_root(unpacked.root, entry.root) or not any(
         row.holds for row in recorded.rows.values()

@@ -50,8 +50,10 @@ TEST_KEPT_FOLDER = "results"  # what the tests of a package did
 TEST_RUNS_FOLDER = "runs"  # what a whole command did
 TEST_LOCKS_FOLDER = "running"  # the locks of runs, with their process groups
 TEST_LISTINGS_FOLDER = "listings"  # the tests of a project
+TEST_HISTORY_FOLDER = "history"  # of the tests of a package
 TEST_RECORD_FOLDERS = (
     TEST_RESULTS_FOLDER, TEST_KEPT_FOLDER, TEST_RUNS_FOLDER, TEST_LISTINGS_FOLDER,
+    TEST_HISTORY_FOLDER,
 )  # fmt: skip
 
 # -- in an entry -----------------------------------------------------------------------------------
@@ -61,6 +63,7 @@ FINGERPRINT = "envy-fingerprint.blake3"
 INGREDIENTS = "envy-ingredients.json"
 DEPLOYED = "envy-deployed"
 FILE_DIGESTS = "envy-sha256.json"  # of the payload's files, for servers that name them so
+ORIGIN = "envy-origin.json"  # of an entry that was not built here: where it was taken from
 ASSET = "asset"
 FETCH = "fetch"
 WORK = "work"

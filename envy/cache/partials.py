@@ -96,6 +96,8 @@ class Partial:
         except OSError:
             with open(target, "wb") as copy:
                 copy_content(self.file.fileno(), copy.fileno())
+                if os.fstat(copy.fileno()).st_size != os.fstat(self.file.fileno()).st_size:
+                    raise OSError(errno.EIO, "the copy is not complete", target) from None
 
     def __enter__(self) -> Partial:
         return self

@@ -9,21 +9,28 @@ Guarantees
 """
 
 import contextlib
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from envy.cache.export_import import Accept, checked_entry, unpacked_entries
+from envy.cache.export_import import checked_entry, unpacked_entries
+from envy.cache.export_index import Accept
 from envy.cache.filesystem import REAL, FileSystem, explained
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry, put_in_place
 from envy.cache.layout import CacheLayout, EntryPaths
-from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, TMP, WORK
+from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, ORIGIN, TMP, WORK
+from envy.cache.origin import Origin
 from envy.cache.write import begin_attempt, clear_away, unpublish
+from envy.content.brought import LeadsOutside
+from envy.content.spelling import SameToFileSystem
+from envy.errors import ArchiveError
 from envy.interpreter import released
 
 # Unpacks an entry below the folder that it is called with, without verifying it.
 Unpack = Callable[[str], UnpackedEntry]
+_ABOUT_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 def take_exported(
@@ -33,6 +40,7 @@ def take_exported(
     key_hex: str,
     *,
     accept: Accept,
+    origin: Origin,
     check: Callable[[], None] = lambda: None,
     files: FileSystem = REAL,
 ) -> str:
@@ -56,23 +64,27 @@ def take_exported(
                 raise
             return first
 
-    return take_entry(layout, exported, entry, key_hex, unpack=unpack, check=check, files=files)
+    return take_entry(
+        layout, exported, entry, key_hex, unpack=unpack, origin=origin, check=check, files=files
+    )
 
 
 def take_entry(
     layout: CacheLayout,
-    origin: Path,
+    shown: Path,
     entry: EntryPaths,
     key_hex: str,
     *,
     unpack: Unpack,
+    origin: Origin,
     check: Callable[[], None] = lambda: None,
     files: FileSystem = REAL,
 ) -> str:
     """Publish an entry that `unpack` unpacks; return "", or why it cannot be used here.
 
     The caller holds the entry's lock, and the entry is missing. `check` is called now and then, and
-    raises an error to end the work. `origin` names in errors where the entry is from.
+    raises an error to end the work. `shown` names in errors where the entry is from, and `origin`
+    in its record.
 
     Raises:
         ArchiveError: it is not what its fingerprint and its key say.
@@ -81,14 +93,15 @@ def take_entry(
     check()
     begin_attempt(entry, key_hex, files=files)
     try:
-        unpacked = unpack(entry.at(TMP))
+        with _blaming(shown):
+            unpacked = unpack(entry.at(TMP))
         try:
             check()
-            _, _, ingredients = checked_entry(layout, origin, unpacked)
+            _, _, ingredients = checked_entry(layout, shown, unpacked)
         finally:
             unpacked.close()
         check()
-        problem = put_in_place(entry, key_hex, ingredients, unpacked, files).problem
+        problem = put_in_place(entry, key_hex, ingredients, unpacked, files, origin=origin).problem
     except OSError as error:
         _give_up(entry, files)
         raise explained(error, doing="take an entry", path=entry.location) from error
@@ -101,6 +114,20 @@ def take_entry(
         with contextlib.suppress(OSError):
             clear_away(entry, files)
     return problem
+
+
+@contextlib.contextmanager
+def _blaming(shown: Path) -> Iterator[None]:
+    """Turn what only the names in an entry can have caused into an ArchiveError."""
+    try:
+        yield
+    except (LeadsOutside, SameToFileSystem) as error:
+        raise ArchiveError(f"{shown} cannot be used: {error.message}", archive=shown) from None
+    except OSError as error:
+        if error.errno not in _ABOUT_NAMES:
+            raise
+        reason = error.strerror or str(error)
+        raise ArchiveError(f"{shown} cannot be used here: {reason}", archive=shown) from None
 
 
 def remove_traces(entry: EntryPaths, files: FileSystem = REAL) -> None:
@@ -116,6 +143,6 @@ def _give_up(entry: EntryPaths, files: FileSystem) -> None:
         unpublish(entry, files)
         for name in (ASSET, WORK):
             files.remove_tree(os.path.join(entry.location, name))
-        for record in (FINGERPRINT, INGREDIENTS):
+        for record in (FINGERPRINT, INGREDIENTS, ORIGIN):
             files.remove(entry.at(record))
     remove_traces(entry, files)

@@ -21,6 +21,8 @@ from envy.errors import CacheError
 from envy.limits import CACHE_FILE
 
 _MOST_PREFIXES = 64
+_MOST_VALUES = 1_000_000  # of the first line, which says where paths are
+_LONGEST_ROW = 1 << 20
 _AT_ONCE = 100  # rows that are decoded together; each has two brackets, see `parse_json`
 
 
@@ -80,7 +82,7 @@ def parse_fingerprint(text: str, *, most_rows: int | None = None) -> RecordedFin
         return None
     first, _, rest = text.partition("\n")
     try:
-        header = parse_json(first)
+        header = parse_json(first, most_values=_MOST_VALUES)
         if header["format"] != FORMAT:
             return None
         return _with_header(header, _parse_rows(rest.split("\n")[:-1]))
@@ -109,6 +111,8 @@ def _parse_rows(lines: Sequence[str]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for start in range(0, len(lines), _AT_ONCE):
         part = lines[start : start + _AT_ONCE]
+        if max(map(len, part)) > _LONGEST_ROW:
+            raise ValueError("a row is too long")
         values = parse_json(f"[{','.join(part)}]")
         # No row may end in another line than it began in.
         if len(values) != len(part) or not all(

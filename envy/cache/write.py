@@ -35,6 +35,7 @@ from envy.cache.names import (
     FINGERPRINT,
     INGREDIENTS,
     MARKER,
+    ORIGIN,
     SHIMS_FOLDER,
     STAGE,
     TMP,
@@ -99,8 +100,9 @@ def begin_attempt(entry: EntryPaths, key_hex: str, *, files: FileSystem = REAL) 
             with released():
                 for name in (ASSET, WORK, SHIMS_FOLDER):
                     files.remove_tree(entry.at(name))
-                for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS):
+                for name in (temporary_name(MARKER), FINGERPRINT, INGREDIENTS, ORIGIN):
                     _remove_unless_file(entry.at(name), files)
+                files.remove(entry.at(ORIGIN))
         files.watch_disk(entry.location)
         for name in (ASSET, FETCH, WORK, STAGE, TMP):
             _make_real_dir(entry.at(name), files)

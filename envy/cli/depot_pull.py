@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -33,7 +34,8 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
 
     Nothing is built; the exit code is 1 if a package is in no depot.
     """
-    with open_session(settings) as session:
+    reading = dataclasses.replace(settings, depot_write=False, remote="")
+    with open_session(reading) as session:
         goals = resolved(session, queries)
         session.compute_keys()
         if session.shared is None:

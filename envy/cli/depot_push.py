@@ -29,5 +29,5 @@ def command(settings: Settings, queries: tuple[str, ...], *, as_json: bool) -> i
     another machine is reported: its recipe is not reproducible. The packages are signed with the
     secret key in the file that ENVY_DEPOT_KEY names. The exit code is 1 if one was not stored.
     """
-    writing = dataclasses.replace(settings, depot_write=True)
+    writing = dataclasses.replace(settings, depot_write=True, remote="")
     return store_packages(writing, queries, nowhere=ONLY_SERVERS, as_json=as_json)

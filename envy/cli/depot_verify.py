@@ -32,6 +32,7 @@ class Checked:
     damaged: list[dict[str, str]] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)
     unfinished: int = 0
+    others: int = 0  # of other signers
 
 
 @envy_command(
@@ -78,10 +79,12 @@ def _check(
             row.unfinished += 1
             continue
         row.objects += 1
+        row.others += depot.is_by_others(stored.name)
         try:
             depot.check(stored.name, layout, context)
         except NotFound:
             row.objects -= 1  # somebody has removed it meanwhile
+            row.others -= depot.is_by_others(stored.name)
         except EnvyError as error:
             if is_damage(error):
                 rows = row.damaged
@@ -100,6 +103,8 @@ def _summary(row: Checked) -> str:
     words = f"verified {row.objects} {noun} of {row.depot}: {len(row.damaged)} damaged"
     if row.unreadable:
         words += f", {len(row.unreadable)} could not be read"
+    if row.others:
+        words += f"; {row.others} of other signers, whose keys are not known here"
     if row.unfinished:
         words += f"; {row.unfinished} unfinished, which `envy depot prune` removes"
     return words

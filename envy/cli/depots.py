@@ -5,7 +5,7 @@ Without any, this imports nothing of `sharing`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from envy.cli.remotes import remote_cache
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from envy.declarations.manifest import Manifest
     from envy.declarations.signature import Signature
     from envy.sharing.depot import OpenDepot
-    from envy.sharing.place import EntryPlace, SharedPlaces
+    from envy.sharing.place import EntryPlace, SharedPlaces, Signer
     from envy.sharing.shelf import Shelf
 
 KEY_VARIABLE = "ENVY_DEPOT_KEY"
+_UNSIGNED = (
+    "no package is taken from {place}: nobody signs what is there, and this project names "
+    "depot_keys (--remote-unsigned takes them all the same)"
+)
 NO_DEPOT = UsageError(
     "no depot is named",
     hint="name one with --depot URL, in ENVY_DEPOT, or by `depot` in envy.lua",
@@ -37,7 +41,8 @@ def shared_places(settings: Settings, manifest: Manifest) -> SharedPlaces | None
     Raises:
         UsageError: a place is not valid, or is a server of which everything would be believed.
     """
-    depots, keys = _opened_depots(settings, manifest)
+    depots = _opened_depots(settings, manifest)
+    keys = manifest.depots.keys if manifest.depots is not None else ()
     remote = remote_cache(settings)
     if not depots and remote is None:
         return None
@@ -48,26 +53,28 @@ def shared_places(settings: Settings, manifest: Manifest) -> SharedPlaces | None
     if writes:
         sign = signer_of(settings.environment.get(KEY_VARIABLE, ""), keys)
     asked: list[EntryPlace] = [*depots]
+    unasked = ""
     if remote is not None:
-        asked.append(remote)
+        if keys and not settings.remote_unsigned:
+            unasked = _UNSIGNED.format(place=remote.shown)
+        else:
+            asked.append(remote)
         writes += [remote] if remote.writes else []
-    return SharedPlaces(asked=tuple(asked), writes=tuple(writes), sign=sign)
+    return SharedPlaces(asked=tuple(asked), writes=tuple(writes), sign=sign, unasked=unasked)
 
 
-def _opened_depots(
-    settings: Settings, manifest: Manifest
-) -> tuple[Sequence[OpenDepot], Sequence[Signature]]:
+def _opened_depots(settings: Settings, manifest: Manifest) -> Sequence[OpenDepot]:
     variable = settings.environment.get("ENVY_DEPOT", "")
     if not settings.depots and not variable.strip() and manifest.depots is None:
         if settings.depot_write:
             raise NO_DEPOT
-        return (), ()
+        return ()
     chosen, keys = _chosen(settings, variable, manifest)
     if settings.offline:
         chosen = [depot for depot in chosen if depot.is_local]
     elif settings.depot_write and not chosen:
         raise NO_DEPOT
-    return open_depots(chosen, keys, writes=settings.depot_write), keys
+    return open_depots(chosen, keys, writes=settings.depot_write)
 
 
 def _chosen(
@@ -127,16 +134,19 @@ def _shelf(depot: Depot, *, makes: bool) -> Shelf:
     return HttpShelf(depot)
 
 
-def signer_of(path: str, keys: Sequence[Signature]) -> Callable[[bytes], bytes] | None:
+def signer_of(path: str, keys: Sequence[Signature]) -> Signer | None:
     """Return what signs with the key in a file; None without one, where no key is demanded.
 
     Raises:
-        UsageError: the file has no secret key; or the project demands keys, and none is given.
+        UsageError: the file has no secret key, or one that the project does not believe; or the
+            project demands keys, and none is given.
     """
     if path:
         from envy.sharing.signing import signer
 
-        return signer(absolute_path(path, what=KEY_VARIABLE))
+        found = signer(absolute_path(path, what=KEY_VARIABLE))
+        _check_believed(found, path, keys)
+        return found
     if keys:
         raise UsageError(
             f"this project takes only packages signed by its depot_keys, and {KEY_VARIABLE} is not "
@@ -144,3 +154,21 @@ def signer_of(path: str, keys: Sequence[Signature]) -> Callable[[bytes], bytes] 
             hint=f"set {KEY_VARIABLE} to the file of a secret key of minisign",
         )
     return None
+
+
+def _check_believed(signer: Signer, path: str, keys: Sequence[Signature]) -> None:
+    """Raise unless the project takes what a key signs: nobody would ask for it otherwise."""
+    from envy.declarations.signature import Signature
+
+    if not keys:
+        raise UsageError(
+            f"this project names no depot_keys, so nobody would take what the key {path} signs",
+            hint=f'name its public key: depot_keys = {{ "{signer.public}" }} in envy.lua, or unset '
+            f"{KEY_VARIABLE} to store packages that nobody signs",
+        )
+    if Signature(signer.public).key not in {key.key for key in keys}:
+        raise UsageError(
+            f"the key {path} is not one of this project, which would not take what it signs",
+            hint=f"name another file in {KEY_VARIABLE}, or the public key of this one in "
+            f'depot_keys: "{signer.public}"',
+        )

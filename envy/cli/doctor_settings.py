@@ -40,6 +40,7 @@ OPTION_VARIABLES = {
     "depot_unsigned": "ENVY_DEPOT_UNSIGNED",
     "remote": "ENVY_REMOTE",
     "remote_read_only": "ENVY_REMOTE_READ_ONLY",
+    "remote_unsigned": "ENVY_REMOTE_UNSIGNED",
 }
 DEFAULT = "default"
 
@@ -76,6 +77,7 @@ def check_settings(report: Report, settings: Settings, given: Mapping[str, Any])
         "depot_write",
         "depot_unsigned",
         "remote_read_only",
+        "remote_unsigned",
         "verbose",
         "quiet",
         "progress",

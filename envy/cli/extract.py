@@ -17,7 +17,12 @@ from envy.cli.settings import Settings, absolute_path, current_directory
 from envy.cli.unwinding import unwind_at_signals
 from envy.console.text import format_clock
 from envy.console.transfer_line import RateMeter
-from envy.content.archive import decompress_file, extract_below, is_single_compressed_file
+from envy.content.archive import (
+    decompress_file,
+    decompressed_name,
+    extract_below,
+    is_single_compressed_file,
+)
 from envy.content.archive_listing import ArchiveMember, members_in
 from envy.content.below_root import open_below
 from envy.content.checksum_lines import escaped_name
@@ -113,7 +118,7 @@ def _extract(path: Path, target: Path, strip: int, *, force: bool, progress: Pro
         if is_single_compressed_file(path):
             if strip:
                 raise UsageError(f"{path.name} is a single compressed file: --strip drops nothing")
-            decompress_file(path, new / path.stem)
+            decompress_file(path, new / decompressed_name(path.name))
             count = 1
         else:
             with open_below(new) as below:

@@ -41,6 +41,7 @@ _YES_OR_NO = (
     "ENVY_DEPOT_WRITE",
     "ENVY_DEPOT_UNSIGNED",
     "ENVY_REMOTE_READ_ONLY",
+    "ENVY_REMOTE_UNSIGNED",
 )
 _WORDS_FOR_YES_AND_NO = frozenset({"", "1", "true", "yes", "on", "0", "false", "no", "off"})
 

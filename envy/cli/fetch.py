@@ -165,7 +165,10 @@ def _there(item: SourceItem, place: Path, *, force: bool) -> Fetched | None:
     """
     if not os.path.lexists(place):
         return None
-    found = reusable(place, redacted(item.source), expected_digests(item))
+    try:
+        found = reusable(place, redacted(item.source), expected_digests(item))
+    except OSError:
+        found = None  # it cannot be read: it is only known to be there
     if found is not None:
         return found
     if not force and not os.path.isdir(place):  # noqa: PTH112

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from envy.cli.depots import NO_DEPOT, ONLY_SERVERS, open_depots
@@ -27,7 +28,8 @@ def maintained_depots(settings: Settings) -> Sequence[OpenDepot]:
         variable = settings.environment.get("ENVY_DEPOT", "")
         opened = open_depots(chosen_depots(settings.depots, variable, ()), (), writes=False)
     else:
-        with open_session(settings, writes=False) as session:
+        only = dataclasses.replace(settings, depot_write=False, remote="")
+        with open_session(only, writes=False) as session:
             places = session.shared.places if session.shared else ()
             opened = [place for place in places if isinstance(place, OpenDepot)]
     if not opened:

@@ -190,6 +190,12 @@ def _sharing_options(
             {"metavar": "URL"},
         ),
         ("--remote-read-only", _value("remote_read_only"), "Store nothing there.", flag),
+        (
+            "--remote-unsigned",
+            _value("remote_unsigned"),
+            "Take its packages although the project names depot_keys.",
+            flag,
+        ),
     ]
 
 

@@ -74,7 +74,7 @@ def be_patient(settings: Settings) -> None:
     server = remote_server(settings)
     from envy.sharing.remote.server import PATIENT
 
-    server.patience = PATIENT
+    server.waits.patience = PATIENT
 
 
 @functools.cache

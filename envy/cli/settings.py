@@ -22,6 +22,7 @@ YES_OR_NO = {
     "ENVY_DEPOT_WRITE": "depot_write",
     "ENVY_DEPOT_UNSIGNED": "depot_unsigned",
     "ENVY_REMOTE_READ_ONLY": "remote_read_only",
+    "ENVY_REMOTE_UNSIGNED": "remote_unsigned",
 }
 
 
@@ -44,6 +45,9 @@ class Settings:
     depot_write: bool = False
     remote: str = ""  # a server of the Remote Execution API
     remote_read_only: bool = False
+    remote_exec: bool = False  # it runs scripts of recipes, too
+    remote_jobs: int = 16  # of these at once
+    remote_unsigned: bool = False  # entries are taken from it where `depot_keys` are named, too
     depot_unsigned: bool = False  # entries that nobody signed are taken from servers, too
     trace_stderr: bool = False
     trace_file: Path | None = None

@@ -36,7 +36,7 @@ def store_packages(
             recipes = session.recipes()
         found = [one for one in recipes if one.work.cached and not one.user_managed]
         session.hold_leases(one.placement.entry for one in found)
-        stored = session.shared.store(found, patiently=True)
+        stored = session.shared.uploads.store(found)
         names = [place.shown for place in session.shared.written]
     right = sum(one.is_stored for one in stored)
     if as_json:

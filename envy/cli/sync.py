@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
@@ -29,6 +30,14 @@ from envy.events import Listener
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as envy plan does.")
 @click.option("--ask-host", is_flag=True, help="Ask every program of `host` for its version again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--remote-exec", is_flag=True, help="Run scripts on the server of --remote.")
+@click.option(
+    "--remote-jobs",
+    type=click.IntRange(min=1),
+    default=16,
+    metavar="N",
+    help="Run N scripts there at once (16).",
+)
 @click.option("--profile", is_flag=True, help="Print how the time was spent.")
 def command(
     settings: Settings,
@@ -37,6 +46,8 @@ def command(
     dry_run: bool,
     ask_host: bool,
     as_json: bool,
+    remote_exec: bool,
+    remote_jobs: int,
     profile: bool,
 ) -> int:
     """Install every missing package of the manifest, or only the packages that QUERY names.
@@ -46,7 +57,15 @@ def command(
 
     A program of the machine that a recipe names in `host` is asked for its version if its file has
     changed. With --ask-host, each is asked even so: a change of its libraries alone is not noticed.
+
+    With --remote-exec, the scripts of `build` and `install` of recipes with `remote = true` run on
+    the server of --remote, if it executes actions.
     """
+    if remote_exec:
+        from envy.cli.remote_executor import check_server_of_execution
+
+        check_server_of_execution(settings)
+        settings = dataclasses.replace(settings, remote_exec=True, remote_jobs=remote_jobs)
     if dry_run and profile:
         raise click.UsageError(
             "--dry-run runs nothing, so there is nothing for --profile to measure"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,14 @@ from envy.cli.test_coverage import check_reports, merge_coverage
 from envy.cli.test_drivers import clean_native, make_toolchains, open_driver
 from envy.cli.test_options import TestOptions
 from envy.cli.test_run import run_once
-from envy.cli.test_selection import make_selector
+from envy.cli.test_selection import check_times_options, make_selector
 from envy.cli.test_setup import RunContext, make_views, open_context, patterns_of
-from envy.console.text import format_size, write_line
+from envy.console.text import format_size, safe_lines, write_line
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.testing.durations import parse_duration
-from envy.testing.package import NothingMatched, Selection
+from envy.testing.naming import find_tests
+from envy.testing.package import NothingMatched, Selection, TestPackage
 from envy.testing.patterns import check_pattern
 from envy.testing.result_cache import clean_results
 from envy.testing.results import read_run
@@ -110,7 +112,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option(
     "--filter", default="", metavar="EXPR", help="Select by package(GLOB), test(GLOB), & | ! ( )."
 )
-@_option("--partition", default="", metavar="hash:M/N", help="Run part M of N.")
+@_option("--partition", default="", metavar="HOW:M/N",
+         help="Run part M of N, by hash or by duration.")  # fmt: skip
+@_option("--durations", multiple=True, metavar="FILE",
+         help="Durations for --partition duration:M/N; may be given several times.")  # fmt: skip
+@_option("--save-durations", default="", metavar="FILE",
+         help="Add the durations of this run to a file.")  # fmt: skip
 @_option("--changed", default=None, metavar="REF",
          help="Run only what changes since a revision of git can affect.")  # fmt: skip
 @_option("--list", "list_matching", metavar="[=RE]", help="List the tests without running them.")
@@ -146,6 +153,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
 @_option("--json", default="", metavar="[=FILE]", help="Write events in the format of test2json.")
 @_option("--junit", default="", metavar="FILE", help="Write a JUnit report.")
 @_option("--load", default="", metavar="FILE", help="Show a saved run (--json=FILE).")
+@_option("--history", is_flag=True, help="Show slow, slower and flaky tests of earlier runs.")
 @_option("--show-output", type=click.Choice(["failed", "all", "none"]), default="failed",
          help="The tests whose output is shown.")  # fmt: skip
 @_option("--slowest", type=_NUMBER, default=0, metavar="N", help="List the N slowest tests.")
@@ -184,8 +192,10 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
         changed=changed or "",
         go_flags=parsed["go_flags"],
         arguments=parsed["arguments"],
-        words=None if settings.traces or settings.locked else parsed["words"],
+        words=parsed["words"],
     )
+    if _needs_all(settings, options):
+        options = dataclasses.replace(options, words=None)
     _check(options)
     if options.merge_coverage:
         return merge_coverage(settings, options)
@@ -198,7 +208,17 @@ def command(settings: Settings, *, clean_cache: bool, **given: Any) -> int:
             freed += clean_results(context.results.root)
             write_line(sys.stdout, f"freed {freed} bytes ({format_size(freed)})")
             return 0
+        if options.history:
+            from envy.cli.test_history import show_history
+
+            return show_history(context)
         return _work(context)
+
+
+def _needs_all(settings: Settings, options: TestOptions) -> bool:
+    """Return whether a remembered run says too little: it rests on other files, or writes one."""
+    traced = settings.traces or settings.locked
+    return bool(traced or options.durations or options.save_durations)
 
 
 def _work(context: RunContext) -> int:
@@ -225,7 +245,12 @@ def _check(options: TestOptions) -> None:
         check_pattern(pattern, option=name)
     if options.list_matching is not None:
         check_pattern(options.list_matching, option="--list")
+    if options.history:
+        from envy.cli.test_history import check_history
+
+        check_history(options)
     check_changed(options)
+    check_times_options(options)
     if options.load and (options.patterns or options.watch or options.legacy):
         raise UsageError("--load shows a saved run; it cannot run tests")
     printed = set(options.coverage.split(",")) <= {"", "total"}
@@ -240,36 +265,46 @@ def _check(options: TestOptions) -> None:
 
 def show_list(context: RunContext) -> int:
     """Print `package.Test` for each test that would run, without building anything."""
-    from envy.testing.patterns import select_top_level, selected_tests
-
     options = context.options
     toolchains = make_toolchains(context)
     with open_driver(context, toolchains, options.patterns) as driver:
-        packages = driver.discover(patterns_of(options.patterns))
+        packages = find_tests(driver, patterns_of(options.patterns))
     selector = make_selector(options, context.last_run)
     found = 0
-    for package in packages:
-        selection = selector.select(package)
-        if selection is None:
-            continue
-        names = package.tests if selection.names is None else selection.names
-        for pattern in filter(None, (options.run, options.list_matching)):
-            if package.driver == "go":
-                kept = select_top_level(names, run=pattern, skip=options.skip)
-            else:
-                kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
-            if kept is None:
-                raise UsageError(
-                    f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",
-                    hint="use --run to run the tests",
-                )
-            names = kept
+    problems = []
+    for package, selection in selector.select_from(packages):
+        if package.problem:
+            problems.append(f"the tests of {package.name} cannot be listed: {package.problem}")
+        names = _listed(package, selection, options)
         for name in names:
             write_line(sys.stdout, f"{package.name}.{name}")
         found += len(names)
+    for problem in problems:
+        for line in safe_lines(f"error: {problem}"):
+            write_line(sys.stderr, line)
+    if problems:
+        return 3  # as when the build of a package fails
     if not found:
         raise NothingMatched("no test is selected")
     return 0
+
+
+def _listed(package: TestPackage, selection: Selection, options: TestOptions) -> Sequence[str]:
+    from envy.testing.patterns import select_top_level, selected_tests
+
+    names = package.tests if selection.names is None else selection.names
+    for pattern in filter(None, (options.run, options.list_matching)):
+        if package.driver == "go":
+            kept = select_top_level(names, run=pattern, skip=options.skip)
+        else:
+            kept = selected_tests(names, Selection(run=pattern, skip=options.skip))
+        if kept is None:
+            raise UsageError(
+                f"--list cannot evaluate {pattern!r}: only Go can tell what it matches",
+                hint="use --run to run the tests",
+            )
+        names = kept
+    return names
 
 
 def show_saved(settings: Settings, options: TestOptions) -> int:

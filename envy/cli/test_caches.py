@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envy.cli.remote_executor import check_server_of_execution, open_executor
 from envy.cli.settings import Settings
 from envy.console.text import say
-from envy.errors import UsageError
 from envy.events import EventBus
-from envy.host.platform import host_platform
 from envy.limits import TEST_RESULT
 from envy.testing.records import settle_time
 from envy.testing.remote.tests import RemoteTests
@@ -20,12 +18,7 @@ from envy.testing.shared.places import places_of
 from envy.testing.shared.results import SharedResults
 
 if TYPE_CHECKING:
-    from envy.testing.remote.tests import Executor
     from envy.testing.shared.results import ResultShelf
-
-
-_PLATFORM = "ENVY_REMOTE_PLATFORM"
-_ISA = {"arm64": "arm-a64", "x86_64": "x86-64"}  # as the Remote Execution API has them
 
 
 def result_cache(root: str, settings: Settings, *, reads: bool, writes: bool) -> ResultCache:
@@ -79,14 +72,9 @@ def remote_tests(
     """
     if not jobs:
         return None
-    if settings.offline:
-        raise UsageError("--remote-exec needs the server, and --offline uses none")
-    if not settings.remote:
-        raise UsageError(
-            "--remote-exec needs a server", hint="name one with --remote grpc://HOST:PORT"
-        )
+    check_server_of_execution(settings)
     return RemoteTests(
-        lambda: _open_executor(settings),
+        lambda: open_executor(settings),
         places_of(str(directory), str(cache), settings.environment),
         events,
         jobs=jobs,
@@ -95,34 +83,6 @@ def remote_tests(
         warn=_warn,
         say=(lambda _text: None) if quiet else (lambda text: say(sys.stderr, text)),
     )
-
-
-def _open_executor(settings: Settings) -> Executor:
-    from envy.cli.remotes import remote_server
-
-    server = remote_server(settings)
-    from envy.sharing.remote.execution import RemoteExecution
-
-    return RemoteExecution(server, _platform(settings.environment))
-
-
-def _platform(environment: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the properties of a worker: ENVY_REMOTE_PLATFORM, or those of this machine.
-
-    Raises:
-        UsageError: the variable cannot be read.
-    """
-    given = environment.get(_PLATFORM)
-    if given is None:
-        arch = host_platform().arch
-        return [("ISA", _ISA.get(arch, arch)), ("OSFamily", host_platform().os)]
-    rows = [text.partition("=") for text in given.split(",") if text.strip()]
-    if not all(name.strip() and equals for name, equals, _ in rows):
-        raise UsageError(
-            f"{_PLATFORM} has {given!r}, which is not a list of properties",
-            hint=f"write {_PLATFORM}=NAME=VALUE,NAME=VALUE, or nothing after the = for none",
-        )
-    return [(name.strip(), value.strip()) for name, _, value in rows]
 
 
 def _open(settings: Settings) -> ResultShelf:

@@ -47,6 +47,7 @@ def _words(options: TestOptions, *, jobs: int | None, fail_fast: bool) -> list[s
         ("--failed", options.failed),
         ("--filter", options.filter),
         ("--partition", options.partition),
+        ("--save-durations", options.save_durations),
         ("--build-only", options.build_only),
         ("--isolate", options.isolate),
         ("--retries", options.retries),

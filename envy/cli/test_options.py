@@ -15,6 +15,8 @@ class TestOptions:
     failed: bool = False
     filter: str = ""
     partition: str = ""
+    durations: tuple[str, ...] = ()  # files that a partition goes by
+    save_durations: str = ""
     list_matching: str | None = None
     build_only: bool = False
     build_jobs: int | None = None
@@ -34,6 +36,7 @@ class TestOptions:
     json: str = ""
     junit: str = ""
     load: str = ""
+    history: bool = False
     show_output: str = "failed"
     slowest: int = 0
     profile: bool = False

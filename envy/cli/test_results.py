@@ -171,8 +171,10 @@ class RememberedRun:
         trees: dict[str, str] = {}
         why = self._why_unanswered(result)
         if not why:
-            facts = self._facts(result.runs)
             try:
+                others = self._facts_of_others(result, driver)
+                own = (fact for run in result.runs for fact in run.facts)
+                facts = self._facts([*own, *others])
                 self._keep_empty(result.runs)
                 trees = {top: self._tree(top) for top in self._basis.trees}
             except Unkept as error:
@@ -254,17 +256,32 @@ class RememberedRun:
             return "what the manifest resolves to is not known"
         return self._basis.unkept or self._basis.confirm(self._environment)
 
-    def _facts(self, runs: Sequence[PackageRun]) -> list[Fact]:
-        """Return the rows of the run and of its packages, each once."""
+    def _facts_of_others(self, result: SessionResult, driver: Driver) -> list[Fact]:
+        """Return what packages rest on of which nothing is selected: a change may select some.
+
+        Raises:
+            Unkept: that is not known of one.
+        """
+        names = {run.package.name for run in result.runs}
+        others = [package for package in result.packages if package.name not in names]
+        found: list[Fact] = []
+        for package in others:
+            if package.driver != "go":  # the basis of the run has the sources of all
+                run = PackageRun(package=package)
+                driver.build_key(run)
+                found += driver.consulted(run, since=self._results.since)
+        return found
+
+    def _facts(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Return the rows of the run, with those of its packages, each once."""
         found = {(fact.kind, fact.subject): fact for fact in self._basis.facts}
-        for run in runs:
-            for fact in run.facts:
-                key = (fact.kind, fact.subject)
-                if key in found:
-                    continue
-                # Tests have the toolchain's variables; the next command starts from envy's.
-                is_variable = fact.kind == VARIABLE
-                found[key] = observe(*key, self._environment, since=0) if is_variable else fact
+        for fact in facts:
+            key = (fact.kind, fact.subject)
+            if key in found:
+                continue
+            # Tests have the toolchain's variables; the next command starts from envy's.
+            is_variable = fact.kind == VARIABLE
+            found[key] = observe(*key, self._environment, since=0) if is_variable else fact
         # What is compared without reading a file comes first: most changes are found there.
         return sorted(found.values(), key=lambda fact: bool(fact.mark))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
 from envy.cli.cache_root import cache_root
@@ -23,6 +25,7 @@ from envy.cli.test_setup import (
     toolchain_source,
 )
 from envy.console.text import say
+from envy.testing.known_times import save_times
 from envy.testing.orphans import recorded_children
 from envy.testing.session import TestSession
 from envy.testing.session_result import SessionResult, View
@@ -143,8 +146,24 @@ def _run_tests(
             remembered.finish(result, driver)
     if not result.built_only:
         is_all = asked == patterns_of([]) and result.exit_code in {0, 1} and not result.cancelled
-        context.last_run.save(result.recorder, present=_tests_of(result), is_all=is_all)
+        _keep(context, result, is_all=is_all)
     return result
+
+
+def _keep(context: RunContext, result: SessionResult, *, is_all: bool) -> None:
+    """Keep what later runs go by: what failed, and how long it took."""
+    present = _tests_of(result)
+    context.last_run.save(result.recorder, present=present, is_all=is_all)
+    if not (context.options.coverage or context.options.sanitize):  # which take their time
+        context.history.learn(result.recorder, now=time.time())
+    if context.options.save_durations:
+        save_times(
+            Path(context.options.save_durations),
+            result.recorder,
+            present=present,
+            unlisted={one.name for one in result.packages if one.is_open},
+            is_all=is_all,
+        )
 
 
 def _tests_of(result: SessionResult) -> dict[str, Collection[str] | None]:

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from envy.cache.names import TEST_BINARIES_FOLDER, TEST_RESULTS_FOLDER, TESTS_FOLDER
+from envy.cache.names import (
+    TEST_BINARIES_FOLDER,
+    TEST_HISTORY_FOLDER,
+    TEST_RESULTS_FOLDER,
+    TESTS_FOLDER,
+)
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.listeners import Relay, make_listeners
@@ -39,6 +44,7 @@ from envy.testing.drivers.go_toolchain import (
     find_go,
     open_toolchain,
 )
+from envy.testing.history import History
 from envy.testing.package import NothingMatched, RunSettings
 from envy.testing.remote.tests import RemoteTests
 from envy.testing.result_cache import ResultCache
@@ -66,6 +72,7 @@ class RunContext:
     environment: Mapping[str, str]
     store: BinaryStore
     last_run: LastRun
+    history: History
     results: ResultCache
     shared: SharedResults | None = None
     remote: RemoteTests | None = None
@@ -99,6 +106,7 @@ def open_context(settings: Settings, options: TestOptions) -> Iterator[RunContex
             environment=settings.environment,
             store=BinaryStore(root / TEST_BINARIES_FOLDER),
             last_run=LastRun(root / TEST_RESULTS_FOLDER, directory),
+            history=History(root / TEST_HISTORY_FOLDER, directory),
             results=result_cache(
                 str(root),
                 settings,

@@ -253,12 +253,17 @@ class _Sessions:
     def _attend(self, session: TestSession, queue: QueueView) -> None:
         def on_planned(plan: Sequence[PlannedPackage]) -> None:
             self._folders.update({planned.name: planned.directory for planned in plan})
-            queue.on_plan(plan)
+            queue.on_plan([self._with_times(planned) for planned in plan])
 
         session.on_planned = on_planned
         self._session = session
         if self._stopped:
             session.cancel(Cancelled("stopped"))
+
+    def _with_times(self, planned: PlannedPackage) -> PlannedPackage:
+        histories = self._context.history.of_package(planned.name).values()
+        usual = {one.test: one.usual for one in histories if one.usual is not None}
+        return dataclasses.replace(planned, usual=usual)
 
     def _say(self, text: str) -> None:
         app = self.app

@@ -26,6 +26,7 @@ from envy.cli.jobs import make_jobserver, take_outer_jobserver
 from envy.cli.listeners import make_listeners
 from envy.cli.manifest_path import manifest_path
 from envy.cli.outcome import print_stopped
+from envy.cli.remote_executor import remote_scripts
 from envy.cli.settings import Settings
 from envy.cli.terminal import UserTerminal
 from envy.console.drawing import can_draw
@@ -134,7 +135,11 @@ def _started(
     order = order or LockOrder(LockMode.REQUIRED if settings.locked else LockMode.OBEYED)
     use = use_lock(manifest, services.platform, order)
     services = locked_services(services, manifest, use)
-    services = dataclasses.replace(services, sharing=shared_places(settings, manifest))
+    services = dataclasses.replace(
+        services,
+        sharing=shared_places(settings, manifest),
+        remote_scripts=remote_scripts(settings, manifest, services.events),
+    )
     parts = (settings, services, manifest, undecided, control)
     engine = _engine(*parts, installs=installs, steps=steps)
     closing.enter_context(_running(engine))
@@ -163,6 +168,7 @@ def _opener(settings: Settings, engine: Engine, path: Path, control: Control) ->
             lock=view,
             require_digest=False,
             sharing=None,
+            remote_scripts=None,
             custom_recipes=custom_recipes,
             open_states=OpenStates(),
         )
@@ -224,12 +230,12 @@ def _attend(control: Control, engine: Engine) -> None:
 
 @contextlib.contextmanager
 def _running(engine: Engine) -> Iterator[None]:
-    """Hold the interpreter slot, and in the end release the lease of the engine."""
+    """Hold the interpreter slot, and close the engine in the end."""
     try:
         with engine.coordinator.interpreter.running():
             yield
     finally:
-        engine.lease.release()
+        engine.close()
 
 
 def _durations(layout: CacheLayout, project_dir: Path) -> Durations:

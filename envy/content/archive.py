@@ -64,6 +64,7 @@ _MAGIC = (
 )
 # Archives by their content, whatever they are called; an ar is mostly a library of objects.
 _ARCHIVES = frozenset({"zip", "tar", "deb", "rpm", "7z"})
+_DEVICES = frozenset({b"3", b"4", b"6"})  # in a tar
 _OTHERS = {"ar": extract_ar, "rpm": extract_rpm, "7z": extract_seven_zip}
 
 
@@ -90,6 +91,12 @@ def is_archive_called(path: Path, name: str) -> bool:
 def is_single_compressed_file(path: Path) -> bool:
     """Return whether a file is compressed, and neither a tar nor another archive."""
     return not is_archive(path) and _kind_of(path) in COMPRESSIONS
+
+
+def decompressed_name(name: str) -> str:
+    """Return the name of what a compressed file becomes: without one suffix, the last."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and dot and suffix in COMPRESSIONS else name
 
 
 def extract(archive: Path, dest: Path, *, strip: int = 0, subdir: str = "") -> int:
@@ -330,7 +337,9 @@ def tar_members(archive: Path) -> Generator[tuple[Header, Iterable[bytes]]]:
         ArchiveError: the file is not a tar, is damaged, or has a header that is too large. Taking
             the content raises it, too.
     """
-    with contextlib.closing(_tar_members(archive, _kind_of(archive))) as members:
+    with named_errors(archive):
+        kind = _kind_of(archive)
+    with contextlib.closing(_tar_members(archive, kind)) as members:
         for member, content in members:
             yield member, content if isinstance(content, tuple) else _named(archive, content)
 
@@ -344,7 +353,8 @@ def _tar_members(
     archive: Path, kind: str, arriving: Arriving | None = None
 ) -> Generator[tuple[Header, Iterable[bytes]]]:
     if kind != "tar" and kind not in COMPRESSIONS:
-        raise unknown(archive)
+        with named_errors(archive):
+            raise unknown(archive)
     with (
         named_errors(archive),
         decompressed(archive, kind, arriving) as stream,
@@ -363,5 +373,13 @@ def _extract_tar_member(job: Unpacking, member: Header, content: Iterable[bytes]
         write_symlink(job, member.name, member.link)
     elif kind == HARD_LINK:
         write_hard_link(job, member.name, member.link)
+    elif member.type in _DEVICES:
+        raise job.refuse(member.name, "is a device or a pipe")
     else:
-        raise job.refuse(member.name, "is a device, a pipe or of an unknown type")
+        raise ArchiveError(
+            f"{job.archive}: the entry {member.name!r} has a type that envy does not know: "
+            f"{member.type.decode('latin-1')!r}",
+            archive=job.archive,
+            member=member.name,
+            hint="unpack it with tar in a stage function, or pack it in the format pax",
+        )

@@ -68,6 +68,7 @@ def decompression_errors() -> tuple[type[Exception], ...]:
     return (
         EOFError,
         MemoryError,
+        OverflowError,
         RuntimeError,
         ValueError,
         tarfile.TarError,
@@ -77,6 +78,27 @@ def decompression_errors() -> tuple[type[Exception], ...]:
         inflating_library().error,
         lzma.LZMAError,
         zstd.ZstdError,
+    )
+
+
+def locked(archive: Path, member: str = "") -> ArchiveError:
+    """Return the error for an archive, or a member of one, that is encrypted."""
+    entry = f": the entry {member!r}" if member else ""
+    return ArchiveError(
+        f"{archive}{entry} needs a password",
+        archive=archive,
+        member=member,
+        hint="envy unpacks archives without one; unpack it in a stage function, or use another",
+    )
+
+
+def unknown_method(archive: Path, member: str, method: str) -> ArchiveError:
+    """Return the error for a member that is compressed in a way which envy does not know."""
+    return ArchiveError(
+        f"{archive}: the entry {member!r} is compressed in a way that envy does not know: {method}",
+        archive=archive,
+        member=member,
+        hint="unpack it with a program that does, in a stage function, or use another archive",
     )
 
 

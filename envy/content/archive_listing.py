@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from envy.content.ar_file import ar_members, data_of_debian
-from envy.content.archive import archive_kind, tar_members
+from envy.content.archive import (
+    archive_kind,
+    decompressed_name,
+    is_single_compressed_file,
+    tar_members,
+)
 from envy.content.archive_errors import named_errors
+from envy.content.decompression import decompressed
 from envy.content.piece import read_exactly
 from envy.content.read_ahead import chunks_of
 from envy.content.rpm_package import rpm_members
 from envy.content.seven_zip import seven_zip_members
-from envy.content.tar_header import Header
+from envy.content.tar_header import FOLDER, Header
 from envy.content.tar_stream import members_of
+from envy.content.unpacked_size import UnpackedSize, pieces_of
 from envy.content.zip_file import link_target, open_zip
 from envy.content.zip_names import member_name
 from envy.limits import ARCHIVE_HEADER
@@ -43,8 +50,18 @@ def members_in(archive: Path) -> Iterator[ArchiveMember]:
         ArchiveError: it is damaged, or not an archive; UsageError: its format needs an extra.
     """
     listing = _LISTINGS.get(archive_kind(archive), _tar_listing)
+    if is_single_compressed_file(archive):
+        listing = _content_listing
     with named_errors(archive):
         yield from listing(archive)
+
+
+def _content_listing(archive: Path) -> Iterator[ArchiveMember]:
+    size = UnpackedSize()
+    with decompressed(archive, archive_kind(archive)) as content:
+        for piece in pieces_of(content):
+            size.add(len(piece), archive)
+    yield ArchiveMember(decompressed_name(archive.name), "file", size.size, 0o644)
 
 
 def _tar_listing(archive: Path) -> Iterator[ArchiveMember]:
@@ -104,7 +121,8 @@ def _of_mode(name: str, mode: int, size: int, target: str = "") -> ArchiveMember
 
 def _tar_member(member: Header) -> ArchiveMember:
     kind = member.kind or "other"
-    return ArchiveMember(member.name, kind, member.content_size, member.mode & 0o7777, member.link)
+    name = (member.name.rstrip("/") if kind == FOLDER else "") or member.name
+    return ArchiveMember(name, kind, member.content_size, member.mode & 0o7777, member.link)
 
 
 def _zip_member(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArchiveMember:

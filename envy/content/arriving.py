@@ -12,11 +12,10 @@ Guarantees
   No reader waits any more after `end` or `give_up`.
 """
 
-import contextlib
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,17 +62,6 @@ class Follower(Protocol):
 
     def give_up(self) -> None:
         """Know that what may have been read is not the file; another address may have it."""
-
-
-@contextlib.contextmanager
-def giving_up(follower: Follower | None) -> Iterator[None]:
-    """Let a follower give up if the block ends with an error."""
-    try:
-        yield
-    except BaseException:
-        if follower is not None:
-            follower.give_up()
-        raise
 
 
 class Arriving:

@@ -25,7 +25,7 @@ SUFFIX = ".new"
 _FOLDER_IN_THE_WAY = frozenset({
     errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY
 })  # fmt: skip
-_LONGEST = 100  # characters kept of a name, so that the temporary name is not too long
+_LONGEST = 100  # bytes kept of a name, so that the temporary name is not too long
 
 
 def temporary_name(path: str) -> str:
@@ -36,7 +36,11 @@ def temporary_name(path: str) -> str:
 def unique_name(path: str) -> str:
     """Return a temporary name for a path that several processes may write at once."""
     folder, name = os.path.split(path)
-    unique = f"{name[:_LONGEST]}.{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+    if len(os.fsencode(name)) > _LONGEST:
+        name = name[:_LONGEST]
+        while len(os.fsencode(name)) > _LONGEST:
+            name = name[:-1]
+    unique = f"{name}.{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
     return os.path.join(folder, unique)
 
 
@@ -78,9 +82,13 @@ def written_file(path: str, *, sole_writer: bool = False) -> Iterator[str]:
 def written_whole(target: Path) -> Iterator[Path]:
     """Yield a path for creating a file or a folder, which becomes `target` on success.
 
-    An existing `target` is replaced, even a folder. There is one writer at a time.
+    An existing `target` is replaced, even a folder. The path is nobody else's: what has the name of
+    `target` with a suffix may be another source, or a file of the user.
     """
-    with temporary_beside(target) as new:
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(target)  # a name that is too long is an error before the content is made
+    new = type(target)(unique_name(str(target)))
+    try:
         yield new
         try:
             os.replace(new, target)
@@ -90,6 +98,10 @@ def written_whole(target: Path) -> Iterator[Path]:
                 raise
             _remove(target)
             os.replace(new, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _remove(new)
+        raise
 
 
 @contextlib.contextmanager

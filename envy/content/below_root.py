@@ -174,7 +174,8 @@ class BelowRoot:
             return None
         try:
             above = self._descriptor(real)
-            self._keep(path, _open_folder(name, above, create=create))
+            made = self.unpacked if create else None
+            self._keep(path, _open_folder(name, above, made))
         except OSError as error:
             if error.errno == errno.ENOENT and not create:
                 return None
@@ -197,7 +198,7 @@ class BelowRoot:
             known -= 1
         descriptor = self._open[real[:known]]
         for end in range(known + 1, len(real) + 1):
-            descriptor = _open_folder(real[end - 1], descriptor, create=False)
+            descriptor = _open_folder(real[end - 1], descriptor)
             self._keep(real[:end], descriptor)
         return descriptor
 
@@ -373,12 +374,14 @@ class BelowRoot:
                 raise
 
 
-def _open_folder(name: str, above: int, *, create: bool) -> int:
+def _open_folder(name: str, above: int, made: UnpackedSize | None = None) -> int:
+    """Open a folder; with `made`, it is created if it is missing, and counted there."""
     try:
         return os.open(name, _FOLDER, dir_fd=above)
     except FileNotFoundError:
-        if not create:
+        if made is None:
             raise
+        made.files += 1
         os.mkdir(name, dir_fd=above)
         return os.open(name, _FOLDER, dir_fd=above)
 

@@ -75,9 +75,12 @@ class Copies:
     files: int = 0  # and folders and links
     bytes: int = 0
 
-    def copy_target(self, link: Parts, parts: Parts) -> int:
+    def copy_target(
+        self, link: Parts, parts: Parts, copied: Callable[[Parts], None] = lambda _: None
+    ) -> int:
         """Copy what a link of the tree leads to; return the number of files and links.
 
+        `copied` is called with the path of each file.
         Links inside a copied folder that stay in it are kept, others are replaced in turn.
 
         Raises:
@@ -110,6 +113,7 @@ class Copies:
                 self.below.create_link(step.to, self.bring(step.source, text))
             else:
                 tree_copy.copy_file(path, self.below, step.to)
+                copied(step.to)
             count += 1
         return count
 

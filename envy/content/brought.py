@@ -1,10 +1,13 @@
 """The links that fetched items brought below a root, and the error for those that leave it."""
 
+import os
 from dataclasses import dataclass
 
 from envy.errors import EnvyError
 
 Parts = tuple[str, ...]  # of a path below a root
+_LONGEST_NAME = 255  # bytes; no file system has longer ones
+_LONGEST_TARGET = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,22 @@ class LeadsOutside(EnvyError):
         self.link = link
         self.brought = brought
         self.other = other
+
+
+def why_no_name(name: str) -> str:
+    """Return why no file can have a name, which has no slash; "" if one can."""
+    size = len(os.fsencode(name))
+    return f"has a name of {size} bytes" if size > _LONGEST_NAME else ""
+
+
+def why_no_target(target: str) -> str:
+    """Return why no link can lead to a target; "" if one can."""
+    if not target:
+        return "is a link to nothing"
+    if "\0" in target:
+        return "is a link to a path with a zero byte"
+    size = len(os.fsencode(target))
+    return f"is a link to a path of {size} bytes" if size > _LONGEST_TARGET else ""
 
 
 def described(link: Parts, brought: Brought | None) -> str:

@@ -89,8 +89,15 @@ def _is_beside(job: Unpacking, member: str, parts: Parts, to: str) -> bool:
     names = parts_of(job, member)
     if not 0 <= lowest_level(names, to) < job.depth:
         return False
-    job.beside[parts] = Beside(names, member, to)
+    _leave_beside(job, parts, Beside(names, member, to))
     return True
+
+
+def _leave_beside(job: Unpacking, parts: Parts, link: Beside) -> None:
+    """Record a link that is going to be a copy, for which patterns count already."""
+    if job.select is not None:
+        job.select.makes_executable(parts[len(job.into) :])
+    job.beside[parts] = link
 
 
 def _place(job: Unpacking, member: str) -> Parts | None:
@@ -124,6 +131,7 @@ def place_file(job: Unpacking, member: str) -> Parts | None:
     parts = _place(job, member)
     if parts is None:
         return None
+    job.below.unpacked.add_files(job.archive)
     job.beside.pop(parts, None)
     try:
         return (*job.below.real_folder(parts[:-1]), parts[-1])
@@ -194,6 +202,7 @@ def write_folder(job: Unpacking, member: str, *, mtime: int) -> None:
         job.below.real_folder(parts)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
+    job.below.unpacked.add_files(job.archive, 0)
     job.folders.pop(parts, None)
     job.folders[parts] = mtime
 
@@ -203,6 +212,7 @@ def write_symlink(job: Unpacking, member: str, to: str) -> None:
     parts = _place(job, member)
     if parts is None:
         return
+    job.below.unpacked.add_files(job.archive)
     if (os.path.isabs(to) or _DRIVE.match(to)) and job.judged:  # noqa: PTH117
         raise job.refuse(member, f"is a link to the absolute path {to}")
     if job.depth and _is_beside(job, member, parts, to):
@@ -236,8 +246,9 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
     parts, source = _place(job, member), _place(job, to)
     if parts is None:
         return
+    job.below.unpacked.add_files(job.archive)
     if source is None and (job.depth or job.select is not None):
-        job.beside[parts] = Beside(parts_of(job, member), member, to)
+        _leave_beside(job, parts, Beside(parts_of(job, member), member, to))
         return
     job.beside.pop(parts, None)
     try:
@@ -251,9 +262,19 @@ def write_hard_link(job: Unpacking, member: str, to: str) -> None:
             return
         if not job.below.create_hard_link(source, parts):
             _copy(job, source, parts, status)
+        _make_executable(job, parts)
     except (LeadsOutside, OSError) as error:
         raise _refused(job, member, error) from None
     job.count += 1
+
+
+def _make_executable(job: Unpacking, parts: Parts) -> None:
+    """Make what a link has become executable, if it matches: a file is that by all its names."""
+    if job.select is None or not job.select.makes_executable(parts[len(job.into) :]):
+        return
+    status = job.below.status(parts)
+    if status is not None and stat.S_ISREG(status.st_mode):
+        job.below.set_mode(parts, stat.S_IMODE(status.st_mode) | 0o111)
 
 
 def _is_same(one: os.stat_result, other: os.stat_result | None) -> bool:
@@ -283,10 +304,13 @@ def copy_beside(job: Unpacking, tree: BelowRoot) -> None:
     def bring(link: Parts, to: str) -> Brought:
         return Brought(str(job.archive), "/".join(link), to, judged=True)
 
+    def copied(parts: Parts) -> None:
+        _make_executable(job, parts)
+
     copies = Copies(tree, job.below, bring)
     for parts, link in [*job.beside.items()]:
         try:
-            job.count += copies.copy_target(link.names, parts)
+            job.count += copies.copy_target(link.names, parts, copied)
         except NoTarget as error:
             # Perhaps another item brings the target.
             try:

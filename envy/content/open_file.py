@@ -3,7 +3,7 @@
 import os
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of some bytes."""
     written = os.write(descriptor, data) if data else 0
     while written < len(data):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
+from envy.content.archive_errors import locked
 from envy.content.extraction import (
     Unpacking,
     parts_of,
@@ -54,12 +55,12 @@ def extract_seven_zip(job: Unpacking) -> None:
         # Given a file and not a path, it reads in this thread and in order.
         with job.archive.open("rb") as file, py7zr.SevenZipFile(file) as opened:
             if opened.needs_password():
-                raise _locked(job.archive)
+                raise locked(job.archive)
             _check_memory(job.archive, opened)
             members = _members(job, opened)
             opened.extract(factory=_factory(job, members))
     except PasswordRequired:
-        raise _locked(job.archive) from None
+        raise locked(job.archive) from None
     except UnsupportedCompressionMethodError as error:
         raise ArchiveError(
             f"{job.archive} is compressed in a way that py7zr does not know: {error}",
@@ -88,7 +89,7 @@ def seven_zip_members(archive: Path) -> Iterator[tuple[SevenZipMember, int]]:
             for entry in opened.files:
                 yield _member(entry), int(entry.uncompressed or 0)
     except PasswordRequired:
-        raise _locked(archive) from None
+        raise locked(archive) from None
     except (LibraryError, AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"{type(error).__name__} {error}".rstrip()) from error
 
@@ -110,14 +111,6 @@ def _members(job: Unpacking, opened: Any) -> dict[str, SevenZipMember]:
         members[name] = member
     job.total = len(members)
     return members
-
-
-def _locked(archive: Path) -> ArchiveError:
-    return ArchiveError(
-        f"{archive} needs a password",
-        archive=archive,
-        hint="envy unpacks archives without one; unpack it in a stage function, or use another",
-    )
 
 
 def _member(entry: Any) -> SevenZipMember:

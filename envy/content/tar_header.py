@@ -26,10 +26,12 @@ _KINDS = {
     b"1": HARD_LINK,
     b"2": SYMLINK,
     b"5": FOLDER,
+    b"D": FOLDER,  # of an incremental backup of GNU tar, with the names that it had
     b"S": SPARSE,
 }
 # What extended headers are: names of GNU tar, or records of pax (Solaris writes X in place of x).
 LONG_NAME, LONG_LINK, GLOBAL = b"L", b"K", b"g"
+LABEL = b"V"  # of a volume, by GNU tar: it is no member
 EXTENDED = frozenset({LONG_NAME, LONG_LINK, GLOBAL, b"x", b"X"})
 # These have no content, whatever their size says. Other kinds do, known or not.
 _WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
@@ -60,7 +62,7 @@ class Header(NamedTuple):
     def kind(self) -> str:
         """What the member is."""
         if self.type == b"0":  # nearly always
-            return FILE
+            return FOLDER if self.name[-1:] == "/" else FILE
         if self.type == b"\0" and self.name.endswith("/"):
             return FOLDER  # before ustar, folders were files with such a name
         return _KINDS.get(self.type, OTHER)
@@ -70,8 +72,8 @@ class Header(NamedTuple):
         """How many bytes of content follow."""
         if self.type == b"0":
             return self.size
-        is_without = self.type in _WITHOUT_CONTENT or self.kind == FOLDER
-        return 0 if is_without else self.size
+        is_old_folder = self.type == b"\0" and self.kind == FOLDER
+        return 0 if is_old_folder or self.type in _WITHOUT_CONTENT else self.size
 
 
 def parse_header(block: bytes) -> Header:
@@ -187,7 +189,8 @@ def with_extensions(header: Header, extended: dict[str, str]) -> Header:
             header = header._replace(mtime=_time(value))
     if header.type != b"0" and header.kind == FOLDER:
         name = header.name.rstrip("/") or header.name
-        header = header._replace(type=b"5", name=name)
+        kind = header.type if header.type == b"D" else b"5"  # its content follows
+        header = header._replace(type=kind, name=name)
     return header
 
 

@@ -11,6 +11,7 @@ from envy.content.tar_header import (
     BLOCK,
     EXTENDED,
     GLOBAL,
+    LABEL,
     LONG_LINK,
     LONG_NAME,
     SPARSE,
@@ -178,6 +179,9 @@ def members_of(archive: Path, chunks: Iterator[bytes]) -> Iterator[tuple[Header,
                 hint="pack it without the option --sparse",
             )
         size = header.content_size
+        if header.type == LABEL:
+            stream.skip(size + -size % BLOCK)
+            continue
         whole = stream.whole(size)
         if whole is not None:
             yield header, (whole,) if whole else ()

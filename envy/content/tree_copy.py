@@ -127,7 +127,7 @@ def copy_open_file(reading: int, writing: int, *, executable: bool = False) -> N
 
 
 def copy_content(reading: int, writing: int) -> None:
-    """Copy the content of one open file to another, which is empty.
+    """Copy the content of one open file to another, which is empty; all of it, wherever it stands.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -141,10 +141,11 @@ def copy_content(reading: int, writing: int) -> None:
         # Only Linux sends data from file to file, and not on every file system.
         if offset or error.errno not in _NO_SENDFILE:
             raise
-    with open(os.dup(reading), "rb") as source, open(os.dup(writing), "wb") as target:  # noqa: PTH123
-        import shutil
-
-        shutil.copyfileobj(source, target, _CHUNK)
+    while data := os.pread(reading, _CHUNK, offset):
+        offset += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(writing, rest) :]
 
 
 def _copy_status(source: int | Path, target: int, *, also: int = 0) -> None:

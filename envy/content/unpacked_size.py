@@ -1,6 +1,7 @@
-"""The size of what archives unpack to, counted while it is written.
+"""The size of what archives unpack to, and the number of its files, counted while it is written.
 
-Owns the bound on disk space: a compressed file of a few kilobytes can hold gigabytes.
+Owns the bounds on disk space: a compressed file of a few kilobytes can hold gigabytes, and one of a
+few megabytes as many empty files as a file system can have.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from envy.errors import ArchiveError
-from envy.limits import UNPACKED_SIZE, Limit
+from envy.limits import UNPACKED_FILES, UNPACKED_SIZE, Limit
 
 _CHUNK = 1 << 20
 
@@ -24,13 +25,17 @@ class UnpackedTooLarge(ArchiveError):
 
 
 class UnpackedSize:
-    """The number of bytes that archives have unpacked to so far, together, and its limit."""
+    """What archives have unpacked to so far, together: bytes, with their limit, and files.
 
-    __slots__ = ("limit", "size")
+    `files` are also folders and links, and several of one name if they replace one another.
+    """
+
+    __slots__ = ("files", "limit", "size")
 
     def __init__(self, limit: Limit = UNPACKED_SIZE) -> None:
         self.limit = limit
         self.size = 0
+        self.files = 0
 
     def copy(self, source: IO[bytes], target: IO[bytes], archive: Path) -> None:
         """Copy the rest of a stream; nothing beyond the limit is written.
@@ -46,9 +51,22 @@ class UnpackedSize:
         """Count bytes of an archive that are about to be written; raises as `copy`."""
         self.size += size
         if self.size > self.limit.value:
-            raise UnpackedTooLarge(
-                f"{archive} cannot be unpacked: {self.limit.what} would exceed "
-                f"{self.limit.shown}, the limit {self.limit.name}",
-                archive=archive,
-                hint=self.limit.hint,
-            )
+            raise _too_large(archive, self.limit)
+
+    def add_files(self, archive: Path, count: int = 1) -> None:
+        """Count files and links of an archive that are about to be made; raises as `copy`.
+
+        `BelowRoot` counts the folders that it makes.
+        """
+        self.files += count
+        if self.files > UNPACKED_FILES.value:
+            raise _too_large(archive, UNPACKED_FILES)
+
+
+def _too_large(archive: Path, limit: Limit) -> UnpackedTooLarge:
+    return UnpackedTooLarge(
+        f"{archive} cannot be unpacked: {limit.what} would exceed {limit.shown}, the limit "
+        f"{limit.name}",
+        archive=archive,
+        hint=limit.hint,
+    )

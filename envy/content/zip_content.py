@@ -41,10 +41,10 @@ def ends_of(members: Sequence["zipfile.ZipInfo"], index_at: int) -> dict[int, in
     By the offsets of their headers; two members at the same offset leave no room for the first.
 
     Raises:
-        EOFError: a member would be before the begin of the file.
+        EOFError: a member would be before the begin of the file, or after the list of names.
     """
     offsets = sorted(member.header_offset for member in members)
-    if offsets and offsets[0] < 0:
+    if offsets and (offsets[0] < 0 or offsets[-1] >= index_at):
         raise EOFError("its list of names is not where it says")
     ends: dict[int, int] = {}
     for at, end in pairwise([*offsets, index_at]):
@@ -70,6 +70,9 @@ def content_pieces(pread: ReadAt, member: "zipfile.ZipInfo", end: int) -> Iterab
     start = member.header_offset + begin
     if start + member.compress_size > end:
         raise _bad(f"Overlapped entries: {member.filename!r}")
+    if not (member.compress_size or member.file_size):
+        _verify(member, 0, 0)  # some programs write that of an empty file, whatever its method
+        return ()
     if not is_small:
         return _large(pread, member, start)
     raw = memoryview(head)[begin : begin + member.compress_size]

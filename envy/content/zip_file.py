@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from envy.content.archive_errors import locked, unknown_method
 from envy.content.arriving import Arriving
 from envy.errors import ArchiveError
 from envy.limits import ARCHIVE_HEADER, ARCHIVE_INDEX, ARCHIVE_MEMORY
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 _DEFLATED = frozenset({0, 8})
 _BZIP2, _LZMA = 12, 14
+_METHODS = _DEFLATED | {_BZIP2, _LZMA}
+_OTHER_METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 20: "Zstandard", 93: "Zstandard", 94: "MP3",
+    95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd",
+}  # fmt: skip
+_ENCRYPTED, _PATCHED = 0x01 | 0x40 | 0x2000, 0x20
 _STEP = 1 << 16
 _LZMA_HEADER = struct.Struct("<HHBL")  # version, size of what follows, parameters, window
 
@@ -76,9 +83,14 @@ def content_of(zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo") -> Iterator
     """Open a member of a zip.
 
     Raises:
-        ArchiveError: decompressing it needs too much memory.
+        ArchiveError: it is encrypted, compressed in a way that is not known, or decompressing it
+            needs too much memory.
     """
-    if member.compress_type in _DEFLATED or member.flag_bits & 1:
+    _check_readable(Path(zipped.filename or ""), member)
+    if not (member.compress_size or member.file_size):
+        yield io.BytesIO()
+        return
+    if member.compress_type in _DEFLATED:
         with zipped.open(member) as content:
             yield content
         return
@@ -88,6 +100,17 @@ def content_of(zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo") -> Iterator
     compressed.CRC = None  # type: ignore[assignment]  # means that it is unknown
     with zipped.open(compressed) as content:
         yield cast("IO[bytes]", _Bounded(content, member, Path(zipped.filename or "")))
+
+
+def _check_readable(archive: Path, member: "zipfile.ZipInfo") -> None:
+    if member.flag_bits & _ENCRYPTED:
+        raise locked(archive, member.filename)
+    method = member.compress_type
+    if method not in _METHODS:
+        name = _OTHER_METHODS.get(method, "")
+        raise unknown_method(archive, member.filename, f"{name} (method {method})".lstrip())
+    if member.flag_bits & _PATCHED:
+        raise unknown_method(archive, member.filename, "it is a patch of another file")
 
 
 class _Bounded:

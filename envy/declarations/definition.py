@@ -24,6 +24,7 @@ from envy.declarations.options import (
     parse_declarations,
 )
 from envy.declarations.products import Product, parse_products
+from envy.declarations.recipe_flags import flag_of, recheck_of, remote_of, variants_of
 from envy.declarations.requirements import Requirements, requirements_of
 from envy.declarations.sources import SourceItem, parse_source_items
 from envy.declarations.spec import BUNDLED, NO_OVERRIDES, Address, Dependency, RecipeSpec
@@ -81,6 +82,7 @@ class RecipeDefinition:
     portable: bool = False
     relocate: tuple[str, ...] = ()
     padded: bool = False  # relocate = "padded"
+    remote: bool = False  # scripts of build and install may run on a server
     writable: bool = False
     variants: str = ""
     pass_env: tuple[str, ...] = ()
@@ -196,19 +198,18 @@ class _Parser:
             exports=self._exports(),
             alias=self._alias(options),
             platforms=platforms,
-            portable="portable" in values
-            and fields.flag(values, "portable", origin=self.at("portable")),
+            portable=flag_of(values, "portable", self.at),
             relocate=() if values.get("relocate") == "padded" else self._texts("relocate"),
             padded=values.get("relocate") == "padded",
-            writable="writable" in values
-            and fields.flag(values, "writable", origin=self.at("writable")),
-            variants=self._variants(),
+            remote=remote_of(values, self.at),
+            writable=flag_of(values, "writable", self.at),
+            variants=variants_of(values, self.at),
             pass_env=self._texts("pass_env"),
             secret_env=self._texts("secret_env"),
             exclusive=fields.text(values, "exclusive", origin=self.at("exclusive"))
             if "exclusive" in values
             else "",
-            recheck=self._recheck(),
+            recheck=recheck_of(values, self.at),
             user_managed="check" in values,
             excluded=not included,
             warnings=typo_warnings(self.values, FIELDS, self.at),
@@ -257,27 +258,6 @@ class _Parser:
             if value is None:
                 return ""
         return parse_alias({"alias": value}, origin=self.at("alias"))
-
-    def _variants(self) -> str:
-        value = self.values.get("variants")
-        if value is not None and value != "both":
-            raise DeclarationError(
-                '`variants` can only be "both": two variants of one package may meet in the build',
-                origin=self.at("variants"),
-                hint='write variants = "both", or leave it out: then it is an error',
-            )
-        return "both" if value else ""
-
-    def _recheck(self) -> bool:
-        """Return whether the check must hold after an install."""
-        if "recheck" not in self.values:
-            return True
-        if "check" not in self.values:
-            raise DeclarationError(
-                "`recheck` is for user-managed packages, and this recipe has no `check`",
-                origin=self.at("recheck"),
-            )
-        return fields.flag(self.values, "recheck", origin=self.at("recheck"))
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self.values:

@@ -213,7 +213,10 @@ def location(item: SourceItem) -> str:
 
 def last_part(item: SourceItem) -> str:
     """Return the last part of a path or an address; "" if there is none."""
-    scheme = scheme_of(item.source, origin=item.origin)
+    return _last_part(item, scheme_of(item.source, origin=item.origin))
+
+
+def _last_part(item: SourceItem, scheme: Scheme) -> str:
     if scheme is Scheme.LOCAL:
         return local_path(item).name
     if scheme is Scheme.S3:
@@ -222,9 +225,9 @@ def last_part(item: SourceItem) -> str:
         return re.split(r"[:@]", item.source.rpartition("/")[2], maxsplit=1)[0]
     from urllib.parse import unquote
 
-    path = re.split(r"[?#]", item.source, maxsplit=1)[0].rstrip("/")
+    path = item.source.partition("#")[0].partition("?")[0].rstrip("/")
     has_path = scheme is not Scheme.HTTP or path.count("/") > 2
-    return unquote(re.split(r"[/:]", path)[-1]) if has_path else ""
+    return unquote(path.rpartition("/")[2].rpartition(":")[2]) if has_path else ""
 
 
 def file_name(item: SourceItem) -> str:
@@ -238,7 +241,7 @@ def file_name(item: SourceItem) -> str:
     scheme = scheme_of(item.source, origin=item.origin)
     if scheme in {Scheme.PYPI, Scheme.NPM}:
         return ""
-    name = last_part(item)
+    name = _last_part(item, scheme)
     name = name.removesuffix(".git") if scheme is Scheme.GIT else name
     # Decoding may have added characters that a name must not contain.
     if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", name):

@@ -21,6 +21,7 @@ KIND_FIELDS = {
     "cargo": frozenset({"args"}),
     "ctest": frozenset({"args", "build"}),
     "gtest": frozenset({"programs"}),
+    "jest": frozenset({"args"}),
     "node": frozenset({"args", "files"}),
     "pytest": frozenset({"args"}),
     "vitest": frozenset({"args"}),

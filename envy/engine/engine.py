@@ -88,7 +88,12 @@ class Engine:
 
     def _coordinate(self, steps: Steps) -> RecipeCoordination:
         kind = RecipeKind(
-            self, steps.phases, self._cancellation, work=self.work_pool, transfer=self.transfer_pool
+            self,
+            steps.phases,
+            self._cancellation,
+            work=self.work_pool,
+            transfer=self.transfer_pool,
+            on_end=self._begin_upload,
         )
         return RecipeCoordination(self.coordinator, kind)
 
@@ -131,6 +136,10 @@ class Engine:
         from envy.engine.shared_entries import SharedEntries
 
         return SharedEntries(demand, self, self.services.sharing)
+
+    def _begin_upload(self, recipe: Recipe) -> None:
+        if self.shared is not None:
+            self.shared.uploads.begin(recipe)
 
     def _resolve_with(self, project: Project, steps: Steps, *, installs: bool) -> Resolution:
         graph, coordination, services = self.graph, self.coordination, self.services
@@ -273,9 +282,18 @@ class Engine:
         """Return a line for each recipe that is not at rest; may be called from any thread."""
         from envy.engine.waits import describe_waits
 
-        return describe_waits(
+        rows = describe_waits(
             self.graph, self.coordinator.activity(), self.services.children.running()
         )
+        return rows + (self.shared.uploads.describe_waits() if self.shared is not None else [])
+
+    def close(self) -> None:
+        """End what still runs, and release the lease."""
+        try:
+            if self.shared is not None:
+                self.shared.uploads.finish(is_cancelled=self.stopped())
+        finally:
+            self.lease.release()
 
     # -- what phases ask (envy.execution.services) -------------------------------------------------
 
@@ -305,6 +323,13 @@ class Engine:
             yield count
         finally:
             self.coordinator.give_back(self.transfer_pool, count)
+
+    def take_late(self, recipe: Recipe) -> bool | None:
+        """Take a missing entry, whose lock is held, if a depot has it by now.
+
+        Returns whether it was taken; None if no depot was asked.
+        """
+        return self.shared.take_late(recipe) if self.shared is not None else None
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""

@@ -121,8 +121,7 @@ class Goals:
             finally:
                 self._failures.explain()
                 self._priorities.remember()
-        if self._sharing is not None and self._cancellation.reason is None:
-            self._sharing.store_built(self._demand.wanted())
+                self._finish_uploads()
         return [self._result(recipe) for recipe in self._demand.wanted()]
 
     def _prepare_to_work(self, goals: Sequence[RecipeKey]) -> None:
@@ -131,6 +130,16 @@ class Goals:
         if self._sharing is not None:
             self._sharing.take(goals)
         self._demand.want(goals)
+
+    def _finish_uploads(self) -> None:
+        if self._sharing is None:
+            return
+        is_cancelled = self._cancellation.reason is not None
+        if not is_cancelled:
+            # The worker that completed the last recipe may not have begun to store it yet.
+            for recipe in self._demand.wanted():
+                self._sharing.uploads.begin(recipe)
+        self._sharing.uploads.finish(is_cancelled=is_cancelled)
 
     def _unfinished(self) -> list[RecipeKey]:
         keys = [recipe.key for recipe in self._demand.wanted()]

@@ -91,12 +91,14 @@ def _looked_up(download: Download, context: FetchContext) -> tuple[str, str, str
     item, declared = download.item, download.declared
     scheme = scheme_of(item.source)
     if scheme is Scheme.PYPI:
+        from envy.transport.index_page import listed_digest
         from envy.transport.pypi import release_file
 
         with interpreter.released():
             file = release_file(item, context)
         name, size = file.name, str(file.size or UNKNOWN)
-        digest = ":".join(file.digest or ())
+        listed = listed_digest(file)
+        digest = f"{listed.algorithm}:{listed.hexdigest}" if listed else ""
     elif scheme is Scheme.NPM:
         from envy.transport.npm import release_tarball
 

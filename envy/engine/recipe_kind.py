@@ -61,8 +61,11 @@ class RecipeKind:
         *,
         work: Pool[Coordination],
         transfer: Pool[Coordination],
+        on_end: Callable[[Recipe], None],
     ) -> None:
+        """`on_end` is called for a recipe that has ended, whose entry is unlocked."""
         self._engine = engine
+        self._on_end = on_end
         self._events = engine.services.events
         self._phases = phases
         self._cancellation = cancellation
@@ -123,6 +126,8 @@ class RecipeKind:
         release_entry(node.subject, self._engine)
         if node.ended or self._engine.services.open_states.is_exceeded:
             release_lua_state(node.subject, self._engine)
+        if node.ended:
+            self._on_end(node.subject)
 
     def failed(self, node: Coordination, phase: int, error: Exception) -> Exception:
         """Report an error, and return it as a failure with its location and the end of the log."""

@@ -1,63 +1,49 @@
-"""Shared entries: takes missing entries from depots before anything is built, and stores new ones.
+"""Shared entries: takes missing entries from depots before anything is built.
 
 A package that a depot has needs no build dependencies. So what the goals want is decided anew after
 each round: a round asks the depots for every missing entry that would be wanted by then, all at
 once. Packages that only a build needs are asked for when the depots lack what they would build.
+Just before an entry is built, it is asked for once more: another machine may have stored it since.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from envy.cache.layout import EntryPaths
 from envy.cache.lock import FileLock
 from envy.cache.read import lookup, read_marker
 from envy.cache.relocate import why_not_relocatable
-from envy.cache.verify import check_sound
 from envy.declarations.key import RecipeKey
 from envy.engine.demand import Demand
 from envy.engine.record import mark_taken
-from envy.errors import CacheError, Cancelled, EnvyError
+from envy.engine.uploads import Uploads, brief_context, each_of
 from envy.execution.recipe_events import RecipeEvents
 from envy.execution.services import PhaseServices
-from envy.execution.transfer import fetch_context
-from envy.graph.recipe import Outcome, Recipe
+from envy.graph.recipe import Recipe
 from envy.interpreter import released
 from envy.keying.find_entry import look_up
-from envy.transport.context import FetchContext
-from envy.transport.idle import VARIABLE as IDLE
 
 if TYPE_CHECKING:
     from envy.sharing.place import EntryPlace, SharedPlaces
 
-_RETRIES = 1
-_SILENCE = "4"  # seconds; building here is the alternative
-_UPLOADS = 4  # at once; each also compresses
-_Answer = TypeVar("_Answer")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEntry:
-    """The result of storing the entry of a package: the bytes that were sent to all places."""
-
-    recipe: Recipe
-    is_stored: bool
-    size: int
+_ASKED_AGAIN_AFTER = 1.0  # seconds
 
 
 class SharedEntries:
-    """Takes and stores entries for the goals of a command."""
+    """Takes entries for the goals of a command; `uploads` stores what it builds."""
 
     def __init__(self, demand: Demand, engine: PhaseServices, sharing: SharedPlaces) -> None:
         self._demand = demand
         self._engine = engine
         self._sharing = sharing
-        self._asked: set[str] = set()  # entry keys
-        self._is_patient = False
+        self._asked: dict[str, float] = {}  # when, by entry key
+        self._has_said_unasked = False
+        self.uploads = Uploads(engine, sharing)
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
         """Take every missing entry that the goals want and a depot has.
@@ -65,10 +51,11 @@ class SharedEntries:
         Raises:
             Cancelled: the run was cancelled; CacheError: the cache cannot be written.
         """
+        self._say_unasked(goals)
         while due := self._due(goals):
-            self._asked.update(recipe.entry_key for recipe in due)
+            self._asked.update(dict.fromkeys((one.entry_key for one in due), time.monotonic()))
             self._ask_ahead(due)
-            answers = self._each(due, self._take_one, at_once=self._engine.services.fetch_jobs)
+            answers = each_of(due, self._take_one, at_once=self._engine.services.fetch_jobs)
             for recipe, is_taken in zip(due, answers, strict=True):
                 look_up(recipe, self._engine)
                 if is_taken and recipe.work.cached:
@@ -88,6 +75,18 @@ class SharedEntries:
         """Return the missing entries to ask for, each once."""
         if all(place.is_off for place in self._sharing.asked):
             return []
+        return self._missing(goals)
+
+    def _say_unasked(self, goals: Sequence[RecipeKey]) -> None:
+        """Warn, once, that a place is not asked, if something is missing that it may have."""
+        if self._sharing.unasked and not self._has_said_unasked:
+            missing = self._missing(goals)
+            if missing:
+                self._has_said_unasked = True
+                brief_context(missing[0], self._engine).warn(self._sharing.unasked)
+
+    def _missing(self, goals: Sequence[RecipeKey]) -> list[Recipe]:
+        """Return the missing entries for which no place was asked yet, each once."""
         found: dict[str, Recipe] = {}
         for recipe in self._demand.would_want(goals, self._is_missing):
             placement = recipe.placement_or_none
@@ -101,7 +100,7 @@ class SharedEntries:
 
     def _ask_ahead(self, recipes: Sequence[Recipe]) -> None:
         wanted = [(one.placement.entry, one.entry_key) for one in recipes]
-        context = self._context(recipes[0])
+        context = brief_context(recipes[0], self._engine)
         with released():
             for place in self._sharing.asked:
                 if not place.is_off:
@@ -123,15 +122,39 @@ class SharedEntries:
         try:
             if _is_here(entry, key):
                 return False
-            context = self._context(recipe)
-            for place in self._sharing.asked:
-                taken = place.take(services.layout, entry, key, context)
-                if not taken.missed:
-                    events.entry_taken(place.shown, taken.size, taken.seconds)
-                    return True
-                events.entry_not_taken(place.shown, taken.missed)
+            return self._take_from_places(recipe)
         finally:
             lock.release()
+
+    def take_late(self, recipe: Recipe) -> bool | None:
+        """Take an entry that was missing when this run began to work, and is to be built now.
+
+        Another machine may have stored it since. The caller holds its lock; a transfer that fails
+        leaves nothing of what was staged. Returns whether it was taken; None if nothing was asked.
+        """
+        asked = self._asked.get(recipe.entry_key)
+        if asked is None or time.monotonic() - asked < _ASKED_AGAIN_AFTER:
+            return None
+        if all(place.is_off for place in self._sharing.asked):
+            return None
+        self._asked[recipe.entry_key] = time.monotonic()
+        with released():
+            is_taken = self._take_from_places(recipe)
+        if is_taken:
+            look_up(recipe, self._engine)
+            mark_taken(recipe)
+        return is_taken
+
+    def _take_from_places(self, recipe: Recipe) -> bool:
+        placement, services = recipe.placement, self._engine.services
+        events = RecipeEvents(recipe, services.events)
+        context = brief_context(recipe, self._engine)
+        for place in self._sharing.asked:
+            taken = place.take(services.layout, placement.entry, placement.entry_key, context)
+            if not taken.missed:
+                events.entry_taken(place.shown, taken.size, taken.seconds)
+                return True
+            events.entry_not_taken(place.shown, taken.missed)
         return False
 
     def _acquire(self, lock: FileLock, events: RecipeEvents) -> bool:
@@ -150,68 +173,6 @@ class SharedEntries:
         events.lock_acquired(Path(lock.path), time.monotonic() - started, waited=True)
         return True
 
-    def store_built(self, recipes: Iterable[Recipe]) -> None:
-        """Store the entries that were built in this run; what fails is a warning."""
-        if self._sharing.writes:
-            self.store([one for one in recipes if one.work.outcome is Outcome.INSTALLED])
-
-    def store(self, recipes: Iterable[Recipe], *, patiently: bool = False) -> list[StoredEntry]:
-        """Store complete entries in the places that are written to, each once.
-
-        What cannot be stored is a warning. A server is given up soon, unless `patiently`.
-        """
-        self._is_patient = patiently
-        rows = {one.entry_key: one for one in recipes if not one.user_managed}
-        return self._each(list(rows.values()), self._store_one, at_once=_UPLOADS)
-
-    def _store_one(self, recipe: Recipe) -> StoredEntry:
-        context = self._context(recipe)
-        events = RecipeEvents(recipe, self._engine.services.events)
-        is_stored, sent = True, 0
-        for place in self._sharing.writes:
-            if place.is_off or place.takes_nothing:
-                is_stored = False  # which was said when that was found
-                continue
-            started = time.monotonic()
-            try:
-                # Others could not use what was damaged here, nor store it: the first object stays.
-                check_sound(recipe.placement.entry, doing=f"store {recipe.key}")
-                size = place.push(
-                    recipe.placement.entry, context, workers=0, sign=self._sharing.sign
-                )
-            except Cancelled:
-                raise
-            except EnvyError as error:
-                place.report(error, context)
-                is_stored = False
-            else:
-                sent += size
-                events.entry_stored(place.shown, size, time.monotonic() - started)
-        return StoredEntry(recipe=recipe, is_stored=is_stored, size=sent)
-
-    def _context(self, recipe: Recipe) -> FetchContext:
-        """Return a context that soon gives a server up, unless this is to be patient."""
-        context = fetch_context(recipe, self._engine)
-        if self._is_patient:
-            return replace(context, kept=None)
-        environment = {IDLE: _SILENCE, **context.environment}
-        return replace(context, kept=None, retries=_RETRIES, environment=environment)
-
-    def _each(
-        self, recipes: Sequence[Recipe], work: Callable[[Recipe], _Answer], *, at_once: int
-    ) -> list[_Answer]:
-        """Return the result of `work` for each recipe, in their order."""
-        if len(recipes) <= 1:
-            return [work(recipe) for recipe in recipes]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with released(), ThreadPoolExecutor(min(at_once, len(recipes)), "envy-depot") as pool:
-            answers = list(pool.map(_kept_error(work), recipes))
-        errors = [answer for answer in answers if isinstance(answer, EnvyError)]
-        if errors:
-            raise next((e for e in errors if isinstance(e, Cancelled | CacheError)), errors[0])
-        return [answer for answer in answers if not isinstance(answer, EnvyError)]
-
 
 def _is_here(entry: EntryPaths, key: str) -> bool:
     """Return whether an entry is complete, perhaps made under another root and to be rewritten."""
@@ -219,15 +180,3 @@ def _is_here(entry: EntryPaths, key: str) -> bool:
     if marker is None or marker.key_hex != key:
         return False
     return lookup(entry, key).hit or not why_not_relocatable(entry)
-
-
-def _kept_error(work: Callable[[Recipe], _Answer]) -> Callable[[Recipe], _Answer | EnvyError]:
-    """Return a function that returns an error in the place of raising it: every recipe is tried."""
-
-    def attempt(recipe: Recipe) -> _Answer | EnvyError:
-        try:
-            return work(recipe)
-        except EnvyError as error:
-            return error
-
-    return attempt

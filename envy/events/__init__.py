@@ -40,6 +40,8 @@ from envy.events.scripts import (
     LuaCtxProductAccess,
     LuaCtxRunComplete,
     LuaCtxRunStart,
+    ScriptExecuted,
+    ScriptKeptHere,
 )
 from envy.events.sharing import EntryNotTaken, EntryStored, EntryTaken
 from envy.events.tests import (
@@ -64,7 +66,8 @@ __all__ = [
     "OutputLine", "PackagesWanted", "PhaseBlocked", "PhaseComplete", "PhaseFailure",
     "PhaseSilent", "PhaseStart",
     "PhaseUnblocked", "RecipeAborted", "RecipeComplete", "RecipeRegistered",
-    "ReferenceResolved", "SlotAcquired", "SlotRefused", "SlotReleased", "Stamped",
+    "ReferenceResolved", "ScriptExecuted", "ScriptKeptHere", "SlotAcquired",
+    "SlotRefused", "SlotReleased", "Stamped",
     "StandardOutput", "TargetExtended", "TestBuildComplete", "TestBuildStart",
     "TestExecuted", "TestKeptLocal",
     "TestPhaseComplete", "TestPhaseStart", "TestResultNotStored", "TestResultNotTaken",

@@ -113,3 +113,28 @@ class FilesProgress(Event):
     action: str
     files: int
     total: int  # 0 if it is not known: a tar has no list of its members
+
+
+@event
+class ScriptExecuted(Event):
+    """A server has run a script, or answered with a former success (`cached`)."""
+
+    text: ClassVar[str] = "{recipe}: {phase} ran on {server} in {duration_ms} ms: exit {exit_code}"
+    recipe: str
+    key: str = dataclasses.field(default="", metadata=WITHIN)
+    phase: RecipePhase
+    server: str
+    exit_code: int
+    cached: bool
+    duration_ms: int
+
+
+@event
+class ScriptKeptHere(Event):
+    """A phase of a recipe with `remote` runs here, although a server runs scripts."""
+
+    text: ClassVar[str] = "{recipe}: {phase} runs here: {reason}"
+    recipe: str
+    key: str = dataclasses.field(default="", metadata=WITHIN)
+    phase: RecipePhase
+    reason: str

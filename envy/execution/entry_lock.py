@@ -125,7 +125,7 @@ def release_entry(recipe: Recipe, engine: PhaseServices) -> None:
 
 
 def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
-    """Lock the entry, look it up again, and begin an attempt if it is still missing.
+    """Lock the entry, look it up again, also in depots, and begin an attempt if it is missing.
 
     Returns why the entry is missing, or "" if it exists or no listener wants reasons.
     """
@@ -136,6 +136,9 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
         recipe.work.cached = True
         if found.spelling:
             engine.services.spellings.add(found.spelling)
+        release_entry(recipe, engine)
+        return ""
+    if engine.take_late(recipe):
         release_entry(recipe, engine)
         return ""
     reason = ""
@@ -171,6 +174,12 @@ def needs_deploy(recipe: Recipe) -> bool:
     return not deploy_recorded(recipe.placement.entry)
 
 
+def _makes_something(recipe: Recipe) -> bool:
+    """Return whether the recipe has work to do beside fetching and unpacking."""
+    definition = recipe.loaded.definition
+    return definition.build is not None or definition.install is not None
+
+
 def _relocated(recipe: Recipe) -> bool:
     """Rewrite an entry made under another cache root for this root; return whether it worked."""
     from envy.cache.relocate import relocate
@@ -187,10 +196,14 @@ def resume_entry(
     """Acquire the entry again before a phase; return whether the phase has work left."""
     if recipe.work.attempt is None:
         return not recipe.work.cached  # a user-managed recipe makes no attempt
-    if recipe.work.entry_lock is not None:
-        return True
+    is_held = recipe.work.entry_lock is not None
     acquire_entry(recipe, engine)
-    if recipe.work.attempt.is_current():
+    asks = phase is RecipePhase.BUILD and _makes_something(recipe)
+    taken = engine.take_late(recipe) if asks else None
+    if taken:
+        release_entry(recipe, engine)
+        return False
+    if (is_held and taken is None) or recipe.work.attempt.is_current():
         return True
     begin_work(recipe, engine)
     if recipe.work.cached:

@@ -58,6 +58,14 @@ class RunOptions:
     timeout: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Runs a script on another machine; its None means that the script has to run here."""
+
+    run: Callable[[OnOutput], Completed | None]
+    hint: str  # for a script that fails there
+
+
 class PhaseRun:
     """One phase of one recipe, as scripts and `ctx` see it."""
 
@@ -101,7 +109,8 @@ class PhaseRun:
         """The variables of this phase's scripts."""
         return script_environment(self.recipe, self.engine, self.phase)
 
-    def _compiler_variables(self) -> dict[str, str]:
+    def compiler_variables(self) -> dict[str, str]:
+        """Return the variables by which compilers leave out the paths of the cache."""
         # No cached_property: until Python 3.12, all of them share a lock, and this may wait.
         if self._for_compilers is None:
             self._for_compilers = (
@@ -149,13 +158,20 @@ class PhaseRun:
             NotTaken: the rules do not allow something in it.
         """
 
-    def run_script(self, script: str | Sequence[str], options: RunOptions) -> Completed:
-        """Run a script in the phase's shell."""
+    def run_script(
+        self,
+        script: str | Sequence[str],
+        options: RunOptions,
+        elsewhere: Elsewhere | None = None,
+    ) -> Completed:
+        """Run a script in the phase's shell, or `elsewhere`."""
         shell = options.shell or self.engine.shell_for(self.recipe)
         run = functools.partial(run_script, script, shell=shell, scratch_dir=self.scratch_dir)
         # Masked first, since shortening could cut a secret in two.
         text = masked(script_text(script))
-        return self._run(describe_script(text), run, options, script=text, shell=shell.name)
+        described = describe_script(text)
+        about = (described, run, options)
+        return self._run(*about, script=text, shell=shell.name, elsewhere=elsewhere)
 
     def run_program(
         self, argv: Sequence[str], options: RunOptions, *, without: Collection[str] = ()
@@ -184,52 +200,66 @@ class PhaseRun:
         script: str = "",
         shell: str = "",
         without: Collection[str] = (),
+        elsewhere: Elsewhere | None = None,
     ) -> Completed:
         given = options.cwd or self.run_dir
-        cwd = self._padded(given)
+        cwd = self.seen(given)
         self.log.command(description)
         events = RecipeEvents(self.recipe, self.engine.services.events)
-        variables = {
-            **{name: text for name, text in self.environment.items() if name not in without},
-            **self._compiler_variables(),
-            **(options.env or {}),
-            **lock_marks(self.recipe, self.engine.services),
-            # Otherwise shells and compilers ask the system, which resolves the link.
-            **({"PWD": str(cwd)} if cwd is not given else {}),
-        }
-        with (
-            self._terminal(interactive=options.interactive),
-            self._admission(variables) as admission,
-            ending_leftovers() as mark,
-        ):
-            started = time.monotonic()  # after the wait for the terminal
+        started = time.monotonic()
+        completed = None
+        if elsewhere is not None:
             events.run_start(description, cwd)
-            completed = run(
-                cwd=cwd,
-                environment={**variables, **admission.variables, **mark},
-                descriptors=admission.descriptors,
-                children=recorded_children(self.recipe, self.engine.services),
-                label=f"{self.recipe.key.canonical}: {self.phase.label}",
-                shown=description,
-                on_output=self._on_output(quiet=options.quiet),
-                capture=options.capture,
-                timeout=options.timeout,
-                interactive=options.interactive,
-            )
+            completed = elsewhere.run(self._on_output(quiet=options.quiet))
+        ran_here = completed is None
+        if completed is None:
+            variables = self._script_variables(options, cwd, without=without)
+            with (
+                self._terminal(interactive=options.interactive),
+                self._admission(variables) as admission,
+                ending_leftovers() as mark,
+            ):
+                if elsewhere is None:
+                    started = time.monotonic()  # after the wait for the terminal
+                    events.run_start(description, cwd)
+                completed = run(
+                    cwd=cwd,
+                    environment={**variables, **admission.variables, **mark},
+                    descriptors=admission.descriptors,
+                    children=recorded_children(self.recipe, self.engine.services),
+                    label=f"{self.recipe.key.canonical}: {self.phase.label}",
+                    shown=description,
+                    on_output=self._on_output(quiet=options.quiet),
+                    capture=options.capture,
+                    timeout=options.timeout,
+                    interactive=options.interactive,
+                )
         self.log.end_of_output(quiet=options.quiet)
         events.run_complete(description, cwd, completed.exit_code, time.monotonic() - started)
         if options.check and (completed.exit_code or completed.timed_out):
             tail = self.log.recent_output()
             failed = _failed_line(completed, tail, script, shell) or (0, description)
-            hint = (
-                hint_about_history(self.recipe.work.fetched.values()) if self.log.asked_git else ""
-            )
+            hint = "" if elsewhere is None or ran_here else elsewhere.hint
+            if self.log.asked_git:
+                hint = hint_about_history(self.recipe.work.fetched.values())
             raise _failure(
                 failed, completed, options, tail=tail, ran_in=self._folder(cwd), hint=hint
             )
         return completed
 
-    def _padded(self, folder: Path) -> Path:
+    def _script_variables(
+        self, options: RunOptions, cwd: Path, *, without: Collection[str]
+    ) -> dict[str, str]:
+        return {
+            **{name: text for name, text in self.environment.items() if name not in without},
+            **self.compiler_variables(),
+            **(options.env or {}),
+            **lock_marks(self.recipe, self.engine.services),
+            # Otherwise shells and compilers ask the system, which resolves the link.
+            **({"PWD": str(cwd)} if cwd != (options.cwd or self.run_dir) else {}),
+        }
+
+    def seen(self, folder: Path) -> Path:
         """Return a folder of the entry by the path that the phase sees."""
         placement = self.recipe.placement_or_none
         if placement is None or placement.padded is None:

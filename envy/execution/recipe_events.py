@@ -34,6 +34,8 @@ from envy.events import (
     PhaseStart,
     RecipeAborted,
     RecipeComplete,
+    ScriptExecuted,
+    ScriptKeptHere,
 )
 from envy.graph.recipe import Placement, Recipe
 from envy.phase import RecipePhase
@@ -202,6 +204,30 @@ class RecipeEvents:
                     exit_code=exit_code,
                     duration_ms=_ms(seconds),
                 )
+            )
+
+    def script_executed(
+        self, phase: RecipePhase, server: str, exit_code: int, seconds: float, *, cached: bool
+    ) -> None:
+        """A server has run a script."""
+        if self._bus.hears(ScriptExecuted):
+            self._bus.emit(
+                ScriptExecuted(
+                    recipe=self._identity,
+                    key=self._key,
+                    phase=phase,
+                    server=server,
+                    exit_code=exit_code,
+                    cached=cached,
+                    duration_ms=_ms(seconds),
+                )
+            )
+
+    def script_kept_here(self, phase: RecipePhase, reason: str) -> None:
+        """A phase of a recipe with `remote` runs here."""
+        if self._bus.hears(ScriptKeptHere):
+            self._bus.emit(
+                ScriptKeptHere(recipe=self._identity, key=self._key, phase=phase, reason=reason)
             )
 
     def fetch_start(self, url: str, destination: str) -> None:

@@ -70,6 +70,11 @@ def script_environment(recipe: Recipe, engine: PhaseServices, phase: RecipePhase
     return variables
 
 
+def is_for_this_machine(name: str) -> bool:
+    """Return whether a variable of isolated scripts says something about this machine or user."""
+    return name in {"USER", "LOGNAME", *_PASSED_ON_WINDOWS} or name.upper() in _NETWORK
+
+
 def _isolated(inherited: Mapping[str, str], passed: Iterable[str]) -> dict[str, str]:
     names = {*_PASSED, *_PASSED_ON_WINDOWS, *passed}
     variables = {

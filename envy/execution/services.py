@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from envy.host.shell import Shell
     from envy.jobserver.budget import Jobserver
     from envy.sharing.place import SharedPlaces
+    from envy.sharing.remote_scripts import RemoteScripts
 
 
 class Terminal(Protocol):
@@ -82,6 +83,7 @@ class Services:
     open_bundles: dict[Bundle, OpenBundle] = field(default_factory=dict)  # in this run
     bundle_roots: set[Path] = field(default_factory=set)  # the folders of those that were opened
     sharing: SharedPlaces | None = None  # to the depots of finished entries
+    remote_scripts: RemoteScripts | None = None  # the server that runs scripts of recipes
     spellings: set[str] = field(default_factory=set)  # other paths of the cache, found in entries
     open_states: OpenStates = field(default_factory=OpenStates)
     # In a test of a recipe: what takes the place of transports, the folder that functions may write
@@ -111,6 +113,12 @@ class PhaseServices(Protocol):
 
     def transfer_helpers(self, wanted: int) -> AbstractContextManager[int]:
         """Borrow up to `wanted` more transfer slots for a batch; yield how many, perhaps 0."""
+
+    def take_late(self, recipe: Recipe) -> bool | None:
+        """Take a missing entry, whose lock is held, if a depot has it by now.
+
+        Returns whether it was taken; None if no depot was asked.
+        """
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""

@@ -35,7 +35,6 @@ from envy.graph.recipe import Recipe
 from envy.interpreter import released
 
 _APART = 'unpack one of the two into a folder of its own: into = "…"'
-_SINGLE_SUFFIXES = (".gz", ".xz", ".zst", ".bz2")
 
 
 def unpack_all(run: PhaseRun, dest: str, *, strip: int, ahead: Unpacked | None = None) -> int:
@@ -307,10 +306,8 @@ def _extract(
 
 
 def _decompress(path: Path, below: BelowRoot, into: Parts, *, executable: bool) -> int:
-    from envy.content.archive import decompress_below
+    from envy.content.archive import decompress_below, decompressed_name
 
-    name = path.name
-    for suffix in _SINGLE_SUFFIXES:
-        name = name.removesuffix(suffix)
+    name = decompressed_name(path.name)
     decompress_below(path, below, (*into, name), executable=executable)
     return 1

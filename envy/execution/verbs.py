@@ -6,7 +6,7 @@ from pathlib import Path
 
 from envy.execution.ctx import make_ctx
 from envy.execution.own_paths import package_path
-from envy.execution.phase_run import PhaseRun, RunOptions
+from envy.execution.phase_run import Elsewhere, PhaseRun, RunOptions
 from envy.execution.recipe_lua import live_function
 from envy.lua.sandbox import PhaseAccess
 from envy.lua.values import LuaFunction, LuaValue
@@ -17,11 +17,23 @@ def run_verb(run: PhaseRun, verb: str) -> LuaValue:
 
     Returns the value of the function; None for a script.
     """
-    declared = getattr(run.recipe.loaded.definition, verb)
+    definition = run.recipe.loaded.definition
+    declared = getattr(definition, verb)
     if isinstance(declared, str):
-        run.run_script(declared, RunOptions())
+        run.run_script(declared, RunOptions(), _elsewhere(run, declared))
         return None
+    if definition.remote:
+        _elsewhere(run, "")
     return call_function(run, live_function(run.recipe, verb))
+
+
+def _elsewhere(run: PhaseRun, script: str) -> Elsewhere | None:
+    """Return what runs the script of a verb on a server; None, which is told, if it runs here."""
+    if not run.recipe.loaded.definition.remote or run.engine.services.remote_scripts is None:
+        return None
+    from envy.execution.remote_phase import on_server
+
+    return on_server(run, script)
 
 
 def call_function(run: PhaseRun, function: LuaFunction) -> LuaValue:

@@ -12,6 +12,7 @@ from envy.engine.failures import is_left_out
 from envy.explain.view import why_not
 from envy.graph.algorithms import dependencies_first
 from envy.graph.recipe import Recipe, one_of_each
+from envy.graph.remote_verbs import REMOTE_PHASES, dependencies_by, why_here
 
 if TYPE_CHECKING:
     from envy.declarations.key import RecipeKey
@@ -42,6 +43,8 @@ class PlannedStep:
     reason: str
     fetches: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()  # the verbs of its recipe that would run
+    remote: tuple[str, ...] = ()  # those of them that a server runs, with --remote-exec
+    kept_here: tuple[str, ...] = ()  # why others of a recipe with `remote` do not run there
 
 
 def make_plan(session: Session, goals: Sequence[RecipeKey]) -> list[PlannedStep]:
@@ -78,6 +81,7 @@ def _step(session: Session, recipe: Recipe) -> PlannedStep:
     if missing is None or missing.relocated:
         reason = "it is installed" if missing is None else missing.reason
         return PlannedStep(key=key, act=Act.REUSE, reason=reason)
+    remote, kept_here = remote_verbs(session, recipe)
     return PlannedStep(
         key=key,
         act=Act.INSTALL,
@@ -86,7 +90,29 @@ def _step(session: Session, recipe: Recipe) -> PlannedStep:
         runs=tuple(
             verb for verb in _VERBS if getattr(recipe.loaded.definition, verb, None) is not None
         ),
+        remote=remote,
+        kept_here=kept_here,
     )
+
+
+def remote_verbs(session: Session, recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the verbs that a server can run, and a text for each of the others of `remote`."""
+    loaded = recipe.loaded_or_none
+    if loaded is None or not loaded.definition.remote:
+        return (), ()
+    remote: list[str] = []
+    here: list[str] = []
+    system, root = session.platform_tag.partition("-")[0], str(session.layout.root)
+    for phase in REMOTE_PHASES:
+        if getattr(loaded.definition, phase.label) is None:
+            continue
+        dependencies = dependencies_by(recipe, phase, session.all_edges, session.recipe)
+        reason = why_here(recipe, phase, dependencies, system=system, root=root)
+        if reason:
+            here.append(f"{phase.label} runs here: {reason}")
+        else:
+            remote.append(phase.label)
+    return tuple(remote), tuple(here)
 
 
 def _fetches(recipe: Recipe) -> Iterator[str]:
@@ -118,12 +144,16 @@ def plan_lines(steps: Sequence[PlannedStep], *, all_steps: bool = False) -> Iter
             yield f"           fetch {source}"
         if step.runs:
             yield f"           run {', '.join(step.runs)}"
+        if step.remote:
+            yield f"           on the server, with --remote-exec: {', '.join(step.remote)}"
+        for reason in step.kept_here:
+            yield f"           {reason}"
     yield f"nothing was done; {_summary(steps)}"
 
 
 def _sameness(step: PlannedStep) -> tuple[object, ...]:
     """Return what the lines of a step say beside its name; () if it fetches something."""
-    return () if step.fetches else (step.act, step.reason, step.runs)
+    return () if step.fetches else (step.act, step.reason, step.runs, step.remote, step.kept_here)
 
 
 def _count_of(step: PlannedStep, alike: Mapping[tuple[object, ...], int]) -> str:

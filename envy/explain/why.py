@@ -108,14 +108,15 @@ def explain(session: Session, graph: GraphView, target: str, *, limit: int) -> l
 def choices_of(session: Session, target: str) -> list[str]:
     """Return a line for each decision that led to the package.
 
-    These are the bundle of its recipe, overrides, versions chosen for constraints, and references
-    that chose the package or have it as an unused fallback.
+    These are where it is built, the bundle of its recipe, overrides, versions chosen for
+    constraints, and references that chose the package or have it as an unused fallback.
     """
     recipe = session.recipe(RecipeKey.parse(target))
     return [
         *_bundle(recipe),
         *_replacements(recipe),
         *_options(recipe),
+        *_remote(session, recipe),
         *_choices(session, target),
         *_refusals(session, target),
     ]
@@ -152,6 +153,17 @@ def _options(recipe: Recipe) -> Iterator[str]:
             yield f'  {everywhere.origin} overrides {name} everywhere: it is "{value}"'
         elif asked is not None and asked != value:
             yield f'  {name} = "{asked}" means {value}, the newest version that the recipe declares'
+
+
+def _remote(session: Session, recipe: Recipe) -> Iterator[str]:
+    """Yield where the verbs of a recipe with `remote` run."""
+    from envy.explain.plan import remote_verbs
+
+    remote, kept_here = remote_verbs(session, recipe)
+    if remote:
+        yield f"  with --remote-exec, the server runs its {' and '.join(remote)}"
+    for reason in kept_here:
+        yield f"  its {reason}"
 
 
 def _choices(session: Session, target: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_STARTUP = str(Path(__file__).with_name("failed_line.bash"))
+STARTUP = str(Path(__file__).with_name("failed_line.bash"))
 _EXPANDED = frozenset("$`\\~")  # bash expands the value of BASH_ENV
 # Variables with which bash reads no BASH_ENV, or prints what it does in it.
 _UNSUITABLE = ("BASH_ENV", "POSIXLY_CORRECT", "SHELLOPTS", "BASHOPTS", "ENVY_FAILED_LINE")
@@ -51,16 +51,20 @@ class LineRecorder:
             return {}
         may_extend = _FUNCTIONS.search(self._script) and not _OTHER_TRAPS.search(self._script)
         extent = "functions" if may_extend else "script"
-        return {"BASH_ENV": _STARTUP, "ENVY_FAILED_LINE": f"{extent}:{self._path}"}
+        return {"BASH_ENV": STARTUP, "ENVY_FAILED_LINE": f"{extent}:{self._path}"}
 
     def line(self, exit_code: int) -> FailedLine | None:
         """Return the line whose failure ended the script with this exit code, if it is known."""
         if self._path is None:
             return None
         try:
-            rows = self._path.read_bytes().decode("utf-8", "replace").split("\n")
+            return self.line_in(self._path.read_bytes(), exit_code)
         except OSError:
             return None
+
+    def line_in(self, record: bytes, exit_code: int) -> FailedLine | None:
+        """Return the same from what the shell has recorded."""
+        rows = record.decode("utf-8", "replace").split("\n")
         try:
             status, number, depth = (int(row) for row in rows[:3])
             lines = [number, *(int(row) for row in rows[3 : 3 + depth])]
@@ -78,6 +82,16 @@ class LineRecorder:
         return None
 
 
+def recorder_at(
+    path: Path, argv: Sequence[str], script: str, environment: Mapping[str, str]
+) -> LineRecorder:
+    """Return the recorder for a script whose shell writes to this path, or nothing."""
+    is_file = argv[-1] != script
+    plain = _is_plain_bash(argv) and not any(name in environment for name in _UNSUITABLE)
+    records = plain and "\n" in script.strip()
+    return LineRecorder(path if records else None, script, argv[-1] if is_file else "")
+
+
 @contextlib.contextmanager
 def line_recorder(
     argv: Sequence[str],
@@ -93,7 +107,7 @@ def line_recorder(
     """
     path = None
     plain = _is_plain_bash(argv) and not any(name in environment for name in _UNSUITABLE)
-    plain = plain and _EXPANDED.isdisjoint(_STARTUP)
+    plain = plain and _EXPANDED.isdisjoint(STARTUP)
     if plain and "\n" in script.strip():
         import tempfile
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from envy.cache.layout import EntryPaths
 from envy.errors import FetchError
+from envy.limits import TEST_RESULT, Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +18,12 @@ class RemoteAction:
     folder: str = ""  # in which it runs
     files: Mapping[str, str] = field(default_factory=dict)  # the file here that has the content
     folders: Sequence[str] = ()  # that exist even if they are empty
+    links: Mapping[str, str] = field(default_factory=dict)  # their targets
+    payloads: Mapping[str, EntryPaths] = field(default_factory=dict)  # the entries, by folder
     environment: Mapping[str, str] = field(default_factory=dict)
     outputs: Sequence[str] = ()  # files that it writes, below `folder`
+    output_folders: Sequence[str] = ()  # the same, which exist before
+    largest_output: Limit = TEST_RESULT  # of what it prints and of `outputs`, together
     timeout: float = 0.0  # seconds; 0 is the server's own limit
     reads_cache: bool = True  # a former success may be the answer
     ends_at: float | None = None  # of the monotonic clock here; what has not ended has timed out
@@ -31,6 +37,7 @@ class Executed:
     stdout: bytes = b""
     stderr: bytes = b""
     outputs: Mapping[str, bytes] = field(default_factory=dict)
+    folders: Mapping[str, bytes] = field(default_factory=dict)  # the messages of their trees
     is_cached: bool = False
     timed_out: bool = False
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from envy.errors import FetchError
 from envy.sharing.object_names import is_object_name
-from envy.sharing.shelf import ReadOnly, StoredObject
+from envy.sharing.shelf import ReadOnly, StoredObject, Unreadable
 from envy.transport.context import FetchContext, NoAnswer, NotFound
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -41,6 +41,10 @@ class FolderShelf:
         path = self._root / name
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable(f"{path} is not a plain file", uri=self.shown)
+            with path.open("rb"):
+                pass
         except FileNotFoundError:
             if not self._makes and not self._root.is_dir():
                 raise NoAnswer(
@@ -50,9 +54,8 @@ class FolderShelf:
                 ) from None
             raise NotFound(f"{self.shown} has no {name}", uri=self.shown) from None
         except OSError as error:
-            raise self._failed("read", error) from error
-        if not stat.S_ISREG(status.st_mode):
-            raise FetchError(f"{path} is not a plain file", uri=self.shown)
+            reason = error.strerror or error
+            raise Unreadable(f"cannot read {path}: {reason}", uri=self.shown) from error
         with contextlib.suppress(OSError):
             os.utime(path)  # for `prune`, where this user may
         yield path
@@ -70,7 +73,13 @@ class FolderShelf:
         path = self._root / name
         with contextlib.suppress(OSError):
             os.utime(path)
-        return path.exists()
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._failed("read", error) from error
+        return True
 
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Copy the content beside its name, then give it the name, unless it is taken."""

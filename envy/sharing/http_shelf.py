@@ -5,21 +5,24 @@ Any server that serves files will do for reading. For writing, it needs PUT and 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from envy.declarations.depots import Depot
-from envy.errors import FetchError, UsageError
+from envy.errors import Cancelled, FetchError, UsageError
 from envy.sharing.shelf import ReadOnly, StoredObject
+from envy.sharing.waits import Waits
 from envy.transport.addresses import redacted
-from envy.transport.context import FetchContext
+from envy.transport.context import FetchContext, NoAnswer, NotFound, Result
 from envy.transport.credentials import headers_of
+from envy.transport.idle import idle_seconds
 from envy.transport.request import Request
 from envy.transport.s3 import SignedMethod
 from envy.transport.sending import send
 from envy.transport.streaming import read_beginning, stream
 
+_IN_ALL = 1.25  # times the idle timeout; what is under way then ends within another one
 _STORED = frozenset({200, 201, 204})
 _THERE = frozenset({409, 412})
 _REMOVED = frozenset({200, 202, 204, 404, 410})
@@ -32,6 +35,10 @@ _REFUSED = {
 }
 
 
+def _nothing() -> None:
+    """End nothing: a request looks itself whether it is to go on."""
+
+
 class HttpShelf:
     """A server with objects below a URL."""
 
@@ -40,6 +47,42 @@ class HttpShelf:
     def __init__(self, depot: Depot) -> None:
         self.shown = redacted(depot.url)
         self._depot = depot
+        self._waits = Waits(self.shown, in_all=_IN_ALL)
+
+    @contextlib.contextmanager
+    def _asking(self, context: FetchContext) -> Iterator[FetchContext]:
+        """Yield a context for one request, which ends when the server costs too much in all.
+
+        Raises:
+            NoAnswer: it does, or did before.
+        """
+        waits = self._waits
+        waits.patience = idle_seconds(context.environment)
+        waits.check()
+        asked = replace(
+            context,
+            cancelled=lambda: context.cancelled() or not waits.left(),
+            waiting=self._wait,
+            pause=lambda seconds: self._wait(lambda: context.pause(min(seconds, waits.left()))),
+            moved=waits.note,
+        )
+        try:
+            yield asked
+            waits.answered()
+        except NotFound:
+            waits.answered()
+            raise
+        except Cancelled:
+            context.check_cancelled()
+            waits.check()
+            raise NoAnswer(f"{self.shown} did not answer in time", uri=self.shown) from None
+
+    def _wait(self, wait: Callable[[], Result], /) -> Result:
+        begun = self._waits.begin(_nothing)
+        try:
+            return wait()
+        finally:
+            self._waits.done(begun)
 
     @contextlib.contextmanager
     def open(self, name: str, into: Path, context: FetchContext) -> Iterator[Path]:
@@ -48,7 +91,8 @@ class HttpShelf:
         into.mkdir(parents=True, exist_ok=True)
         path = into / "envy-depot-object"
         try:
-            self._download(request, path, context)
+            with self._asking(context) as asked:
+                self._download(request, path, asked)
             yield path
         finally:
             path.unlink(missing_ok=True)
@@ -60,19 +104,23 @@ class HttpShelf:
         headers = {**request.headers, "range": f"bytes=0-{size - 1}"}
         into.mkdir(parents=True, exist_ok=True)
         path = into / "envy-depot-beginning"
-        path.write_bytes(read_beginning(replace(request, headers=headers), size, context))
+        with self._asking(context) as asked:
+            data = read_beginning(replace(request, headers=headers), size, asked)
+        path.write_bytes(data)
         yield path
 
     def has(self, name: str, context: FetchContext) -> bool:
         """Ask for the head of the object."""
         url, headers = self._addressed("HEAD", name, context)
-        return send("HEAD", url, context, headers=headers) == 200
+        with self._asking(context) as asked:
+            return send("HEAD", url, asked, headers=headers) == 200
 
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
         """Upload the object, unless the server has one with this name."""
         url, headers = self._addressed("PUT", name, context)
         sent = {**headers, "if-none-match": "*", "content-type": "application/zstd"}
-        status = send("PUT", url, context, headers=sent, body=content)
+        with self._asking(context) as asked:
+            status = send("PUT", url, asked, headers=sent, body=content)
         if status in _THERE:
             return False
         if status not in _STORED:
@@ -90,7 +138,8 @@ class HttpShelf:
     def remove(self, name: str, context: FetchContext) -> None:
         """Delete the object."""
         url, headers = self._addressed("DELETE", name, context)
-        status = send("DELETE", url, context, headers=headers)
+        with self._asking(context) as asked:
+            status = send("DELETE", url, asked, headers=headers)
         if status not in _REMOVED:
             raise self._refused(status, f"removing {name}")
 

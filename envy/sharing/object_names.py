@@ -1,9 +1,11 @@
-"""The names of the objects of a depot: one object for each entry, found without an index.
+"""The names of the objects of a depot: one for each entry and signer, found without an index.
 
-    v1/<platform>-<arch>/<full key>.tar.zst             an entry that any cache can use
-    v1/<platform>-<arch>/<full key>-<root>.tar.zst      one that only caches with this root can use
+    v2/<signer>/<platform>-<arch>/<full key>.tar.zst          an entry that any cache can use
+    v2/<signer>/<platform>-<arch>/<full key>-<root>.tar.zst   one for caches with this root only
 
-`v1` is the format. `<root>` is the beginning of the BLAKE3 digest of the path of the cache.
+`v2` is the format. `<signer>` is the number of the key that signed the object, as minisign shows
+it, or `unsigned`: projects that believe other keys, or none, do not meet in one name. `<root>` is
+the beginning of the BLAKE3 digest of the path of the cache.
 """
 
 import re
@@ -12,30 +14,41 @@ from blake3 import blake3
 
 from envy.cache.layout import EntryPaths
 
+_FORMAT = "v2"
 _SUFFIX = ".tar.zst"
-_NAME = re.compile(r"(v1/[a-z0-9_.-]+/[0-9a-f]{64})(?:-[0-9a-f]{16})?\.tar\.zst")
+_UNSIGNED = "unsigned"
+_NAME = re.compile(
+    rf"({_FORMAT}/([0-9A-F]{{16}}|{_UNSIGNED})/[a-z0-9_.-]+/[0-9a-f]{{64}})(?:-[0-9a-f]{{16}})?"
+    r"\.tar\.zst"
+)
 
 
-def shared_name(entry: EntryPaths, key_hex: str) -> str:
-    """Return the name of an entry's object for every cache."""
-    return name_of_object(entry.name, key_hex)
+def shared_name(entry: EntryPaths, key_hex: str, signer: str) -> str:
+    """Return the name of an entry's object for every cache; `signer` is "" without a signature."""
+    return name_of_object(entry.name, key_hex, signer)
 
 
-def name_of_object(entry_name: str, key_hex: str) -> str:
+def name_of_object(entry_name: str, key_hex: str, signer: str) -> str:
     """Return the name of the object of an entry, whose name is `<identity>/<folder>`."""
     platform = entry_name.partition("/")[2].rpartition("-blake3-")[0]
-    return f"v1/{platform}/{key_hex}{_SUFFIX}"
+    return f"{_FORMAT}/{signer or _UNSIGNED}/{platform}/{key_hex}{_SUFFIX}"
 
 
-def bound_name(entry: EntryPaths, key_hex: str) -> str:
+def bound_name(entry: EntryPaths, key_hex: str, signer: str) -> str:
     """Return the name of an entry's object for caches with the same root."""
     root = blake3(entry.root.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{shared_name(entry, key_hex).removesuffix(_SUFFIX)}-{root}{_SUFFIX}"
+    return f"{shared_name(entry, key_hex, signer).removesuffix(_SUFFIX)}-{root}{_SUFFIX}"
 
 
 def is_object_name(name: str) -> bool:
     """Return whether a name is that of an object."""
     return _NAME.fullmatch(name) is not None
+
+
+def signer_in(name: str) -> str:
+    """Return the number of the key that signed an object, by its name; "" if none did."""
+    found = _NAME.fullmatch(name)
+    return "" if found is None or found[2] == _UNSIGNED else found[2]
 
 
 def without_root(name: str) -> str:

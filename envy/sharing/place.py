@@ -33,6 +33,21 @@ class Taken:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A secret key: called with a text, it returns the content of a signature file.
+
+    `number` is that of the key, as minisign shows it, and `public` the public key of minisign.
+    """
+
+    number: str
+    public: str
+    sign: Callable[[bytes], bytes]
+
+    def __call__(self, text: bytes) -> bytes:
+        return self.sign(text)
+
+
 class EntryPlace(Protocol):
     """A place of finished entries, in use by one command and several of its threads."""
 
@@ -65,7 +80,7 @@ class EntryPlace(Protocol):
         context: FetchContext,
         *,
         workers: int,
-        sign: Callable[[bytes], bytes] | None,
+        sign: Signer | None,
     ) -> int:
         """Store a complete entry; return the bytes that were sent, 0 if it was there.
 
@@ -85,12 +100,14 @@ class EntryPlace(Protocol):
 class SharedPlaces:
     """The places of a command, in the order to ask them.
 
-    `writes` are those in which it stores what it builds; `sign` returns the signature of a text.
+    `writes` are those in which it stores what it builds; `sign` signs what is stored in depots.
+    `unasked` says which place is not asked and why, for users who expect it; "" if there is none.
     """
 
     asked: tuple[EntryPlace, ...]
     writes: tuple[EntryPlace, ...] = ()
-    sign: Callable[[bytes], bytes] | None = None
+    sign: Signer | None = None
+    unasked: str = ""
 
 
 def differing_paths(mine: RecordedFingerprint, theirs: RecordedFingerprint) -> Sequence[str]:

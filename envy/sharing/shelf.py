@@ -14,6 +14,10 @@ class ReadOnly(FetchError):
     """The place of a depot takes no objects from this user."""
 
 
+class Unreadable(FetchError):
+    """One object cannot be read, for example because of its permissions; others may be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
     """An object of a depot: its name, its size in bytes, and when it was last used.
@@ -37,7 +41,7 @@ class Shelf(Protocol):
 
         Raises:
             NotFound: there is no such object; NoAnswer: the place cannot be reached.
-            FetchError: it cannot be read.
+            Unreadable: this object cannot be read; FetchError: the place cannot be read.
         """
 
     def beginning(

@@ -13,13 +13,14 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import UsageError
 from envy.extras import missing_extra
 from envy.limits import Limit
+from envy.sharing.place import Signer
+from envy.transport.minisign import shown_number
 
 _SIZE = 158
 _ENCRYPTED = b"Sc"
@@ -27,8 +28,8 @@ _FILE = Limit("secret-key", 1 << 12, "a file with a secret key")
 _VARIABLE = "ENVY_DEPOT_KEY"
 
 
-def signer(path: Path) -> Callable[[bytes], bytes]:
-    """Return a function that signs a text, and returns the content of its signature file.
+def signer(path: Path) -> Signer:
+    """Return what signs texts with the secret key in a file.
 
     Raises:
         UsageError: the file is not a secret key, or the library that signs is missing.
@@ -54,7 +55,8 @@ def signer(path: Path) -> Callable[[bytes], bytes]:
         )
         return b"\n".join(lines) + b"\n"
 
-    return sign
+    text = base64.b64encode(b"Ed" + number + public).decode("ascii")
+    return Signer(shown_number(number), text, sign)
 
 
 def _read(path: Path) -> tuple[bytes, bytes, bytes]:

@@ -14,6 +14,7 @@ from envy.testing.evidence import (
     FILE,
     LISTING,
     MISSING,
+    OTHER,
     REAL,
     Fact,
     Unknown,
@@ -22,6 +23,8 @@ from envy.testing.evidence import (
     observe,
     value_of,
 )
+
+_MOST_FOLDERS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,8 @@ class Collector:
             except Unknown as error:
                 raise Unkept(f"a file has a strange name, {str(error)!r}") from error
             self._rows[kind, subject] = fact
+            if kind == FILE and fact.value == OTHER and os.path.isdir(subject):
+                self.add(REAL, subject)  # a link to a folder, which `walked` follows
         return fact
 
     def add_whole(self, top: str, *, kind: str = LISTING) -> None:
@@ -104,15 +109,22 @@ class Collector:
         return None
 
 
-def walked(top: str, *, hidden: bool) -> Iterator[tuple[str, list[str]]]:
+def walked(top: str, *, hidden: bool, follows: bool = True) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder below `top`, itself included, with the names of its files.
 
-    Links to folders are not followed, and count as files. Without `hidden`, names that start with .
-    or _ are left out.
+    A link to a folder counts as a file, too; the folder follows by its real path, wherever it is,
+    if this `follows` links. Without `hidden`, names that start with . or _ are left out.
+
+    Raises:
+        Unkept: a folder cannot be read, or there are too many.
     """
-    stack = [top]
+    stack, seen = [top], set[tuple[int, int]]()
     while stack:
         folder = stack.pop()
+        if not is_new_folder(folder, seen):
+            continue
+        if len(seen) > _MOST_FOLDERS:
+            raise Unkept(f"{top} has more than {_MOST_FOLDERS} folders")
         names: list[str] = []
         try:
             with os.scandir(folder) as entries:
@@ -123,6 +135,24 @@ def walked(top: str, *, hidden: bool) -> Iterator[tuple[str, list[str]]]:
                         stack.append(f"{folder}/{entry.name}")
                     else:
                         names.append(entry.name)
+                        if follows and entry.is_symlink() and entry.is_dir():
+                            stack.append(os.path.realpath(f"{folder}/{entry.name}"))
         except OSError as error:
             raise Unkept(f"{folder} cannot be read: {error.strerror}") from error
         yield folder, names
+
+
+def is_new_folder(path: str, seen: set[tuple[int, int]]) -> bool:
+    """Return whether a folder was not seen under any path, and note it: links may lead in circles.
+
+    One that cannot be read is new.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return True
+    identity = status.st_dev, status.st_ino
+    if identity in seen:
+        return False
+    seen.add(identity)
+    return True

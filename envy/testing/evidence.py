@@ -36,7 +36,7 @@ NAMES = "names"  # the digest of the names of the variables that start with one 
 KINDS = frozenset({FILE, FOLDER, LISTING, UNIGNORED, STATUS, REAL, VARIABLE, NAMES})
 
 MISSING = "-"
-_OTHER = "!"  # a device, a pipe, or a folder where a file was meant
+OTHER = "!"  # a device, a pipe, or a folder where a file was meant
 _SHORT = 32
 _LARGE = 256 << 20  # bytes; a larger file is not read, and counts as changed when its mark differs
 _UNREAD = "?"
@@ -116,7 +116,7 @@ def _content(path: str) -> str:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            return _OTHER
+            return OTHER
         if status.st_size > _LARGE:
             return _UNREAD
         digest = file_digest(path)
@@ -177,7 +177,7 @@ def observe(kind: str, subject: str, environment: Mapping[str, str], *, since: i
     if "\n" in subject or "\t" in subject or "\0" in subject or "\n" in value or "\t" in value:
         raise Unknown(subject)
     if mark:
-        if value == _OTHER:
+        if value == OTHER:
             fact.mark = ""
         elif not is_settled(mark, since) or mark_of(subject) != mark:
             raise Unsettled(subject)

@@ -24,6 +24,9 @@ class RunControl(Protocol):
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
 
+    def select(self, run: PackageRun) -> None:
+        """Select from the tests of a package that are known now."""
+
     def check(self) -> None:
         """Raise Cancelled if the run is to end."""
 
@@ -132,8 +135,12 @@ class PackageKind(_Kind):
         started = time.monotonic()
         self._bus.emit(ev.TestPhaseStart(package=name, phase=step.label))
         if step is TestPhase.KEY:
+            was_pending = run.is_pending
             self._driver.build_key(run)
-            self._find_result(run)
+            if was_pending and not run.is_pending:
+                self._session.select(run)
+            if not (run.is_pending or run.selects_nothing):
+                self.find_result(run)
         elif step is TestPhase.RUN:
             if self._session.may_run():
                 self._run_tests(run)
@@ -154,8 +161,9 @@ class PackageKind(_Kind):
             self._session.package_ended(node.subject)
         return super().failed(node, phase, error)
 
-    def _find_result(self, run: PackageRun) -> None:
-        if self._results is None:
+    def find_result(self, run: PackageRun) -> None:
+        """Find the result that is kept of the selected tests, if there is one."""
+        if self._results is None or run.failed_build:
             return
         run.result_key = self._driver.result_key(run)
         if run.result_key:

@@ -40,7 +40,11 @@ class TestPhase(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestPackage:
-    """A directory with tests, as a driver found it. Only the driver reads `detail`."""
+    """A directory with tests, as a driver found it. Only the driver reads `detail`.
+
+    `tests` are not all that it has if there is a `problem`, if it `is_provisional`, or if some
+    files are `unloaded`: every selection that tests of it may belong to keeps what is not known.
+    """
 
     __test__: ClassVar[bool] = False
 
@@ -51,6 +55,9 @@ class TestPackage:
     has_tests: bool = True  # False if there are no test files at all
     is_open: bool = False  # its tests are known only when they have run
     is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
+    problem: str = ""  # why its tests cannot be listed
+    is_provisional: bool = False  # `tests` are a guess until it is built
+    unloaded: frozenset[str] = frozenset()  # of `tests`: files whose tests cannot be listed
     detail: Any = None
 
 
@@ -62,6 +69,7 @@ class PlannedPackage:
     directory: Path
     tests: tuple[str, ...] = ()
     whole: bool = True  # all of its tests
+    usual: Mapping[str, float] = field(default_factory=dict)  # seconds of tests in earlier runs
 
 
 class NothingMatched(EnvyError):
@@ -126,6 +134,16 @@ class PackageRun:
     ran_on: str = ""  # which server ran its tests, or answered for them
     remote: RemoteInputs | None = None  # for a server that runs its tests; None: they run here
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether its tests have to be known before some of them can be selected."""
+        return self.package.is_provisional and self.selection.names is not None
+
+    @property
+    def selects_nothing(self) -> bool:
+        """Whether none of its tests is selected, and all of them are known."""
+        return self.selection.names == () and not (self.is_pending or self.failed_build)
+
 
 Known = Callable[[PackageRun], KnownReads]
 
@@ -171,13 +189,6 @@ class RunSettings:
         given = [rule.serial for rule in self._of(package, test) if rule.serial is not None]
         return bool(given and given[-1])
 
-    @property
-    def limits_key(self) -> str:
-        """The time limits of all tests, for the keys of results."""
-        rows = [row for row in self.rules if row.timeout is not None]
-        own = (f" {row.package!r} {row.test!r} {row.timeout}" for row in rows)
-        return "".join([str(self.timeout), *own])
-
     def _of(self, package: str, test: str) -> list[TestRule]:
         return [rule for rule in self.rules if rule.matches(package, test)]
 
@@ -194,7 +205,7 @@ class Driver(Protocol):
     on_built: Callable[[int], None] | None  # receives the number of packages built so far
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
-        """Return the packages that the patterns match, by name.
+        """Return the packages that the patterns match, by name; `naming` makes these unequal.
 
         Raises:
             UsageError: A pattern is not valid.

@@ -1,27 +1,49 @@
-"""Selecting the tests to run: --run, --skip, --failed, --filter, --partition.
+"""Selecting the tests to run: --run, --skip, --failed and --filter, and with them --partition.
 
 A filter is an expression over `package(GLOB)` and `test(GLOB)` with `&`, `|`, `!` and parentheses;
 `and`, `or` and `not` are accepted too.
+
+Guarantees
+  A package whose tests are not known, or cannot be listed, is selected by every part of
+  `--partition`, by every filter that may match a test of it, and by `--failed`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-
-from blake3 import blake3
+from typing import ClassVar
 
 from envy.errors import UsageError
 from envy.suggest import nearest
 from envy.testing.package import Selection, TestPackage
+from envy.testing.partitions import Partition
 
 Predicate = Callable[[str, str], bool]  # package, top-level test
+# The same for a test that may be None, which is not known; None is that it depends on the test.
+_Condition = Callable[[str, str | None], bool | None]
 
 _TOKEN = re.compile(r"\s*(?:(package|test|all)\(([^()]*)\)|(&|\||!|\(|\)|and\b|or\b|not\b))")
-_PARTITION = re.compile(r"hash:(\d+)/(\d+)")
 _WORDS = {"and": "&", "or": "|", "not": "!"}
+
+
+@dataclass(frozen=True, slots=True)
+class TestFilter:
+    """A parsed filter expression."""
+
+    __test__: ClassVar[bool] = False
+
+    _holds: _Condition
+
+    def __call__(self, package: str, test: str) -> bool:
+        """Return whether a test is selected."""
+        return bool(self._holds(package, test))
+
+    def may_select(self, package: str) -> bool:
+        """Return whether some test of a package, whatever its name, may be selected."""
+        return self._holds(package, None) is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +52,8 @@ class Selector:
 
     run: str = ""
     skip: str = ""
-    filter: Predicate | None = None
-    partition: tuple[int, int] | None = None
+    filter: TestFilter | None = None
+    partition: Partition | None = None
     failed: Mapping[str, tuple[str, ...]] | None = None  # by package; () is all of it
 
     @property
@@ -39,31 +61,96 @@ class Selector:
         """Whether tests are selected one by one, by name."""
         return any(what is not None for what in (self.filter, self.partition, self.failed))
 
+    @property
+    def wants_tests(self) -> bool:
+        """Whether packages without tests are not enough: certain tests are asked for."""
+        return self.filter is not None or self.failed is not None
+
+    def select_from(self, packages: Sequence[TestPackage]) -> list[tuple[TestPackage, Selection]]:
+        """Return the packages of which a test can run, whatever --run is, and what is selected.
+
+        What failed before may be in a package that cannot be listed now, under another name.
+        """
+        names = {package.name for package in packages}
+        lost = self.failed is not None and not names.issuperset(self.failed)
+        found = []
+        for package in packages:
+            selection = self.select(package)
+            if selection is None and lost and package.problem:
+                selection = Selection(run=self.run, skip=self.skip)
+            if selection is not None:
+                found.append((package, selection))
+        return found
+
     def select(self, package: TestPackage) -> Selection | None:
         """Return the selection for a package; None if no test of it can run, whatever --run is."""
+        whole = Selection(run=self.run, skip=self.skip)
         if not self.picks_names:
-            return Selection(run=self.run, skip=self.skip)
+            return whole
         if self.failed is not None and package.name not in self.failed:
             return None
+        if package.problem:
+            return whole if self._may_select(package.name) else None
         if package.is_open:
             return Selection() if self._selects_whole(package.name) else None
-        names = tuple(name for name in package.tests if self._selects(package.name, name))
-        if not names and not (self.failed is not None and not self.failed[package.name]):
-            return None
-        return Selection(names=names, run=self.run, skip=self.skip)
+        names = tuple(
+            name
+            for name in package.tests
+            if self._selects(package.name, name)
+            or (name in package.unloaded and self._may_select_from(package.name, name))
+        )
+        if package.is_provisional:
+            selects = self._may_select(package.name)
+        elif not package.tests:  # what else it does belongs to one part
+            return whole if self._selects_whole(package.name) else None
+        else:
+            selects = bool(names)
+        return Selection(names=names, run=self.run, skip=self.skip) if selects else None
+
+    def _may_select(self, package: str) -> bool:
+        """Return whether tests of a package that are not known may be selected."""
+        return self.filter is None or self.filter.may_select(package)
+
+    def _may_select_from(self, package: str, file: str) -> bool:
+        """Return whether tests of a file that are not known may be selected."""
+        failed = self.failed[package] if self.failed is not None else ()
+        if failed and not any(name == file or name.startswith(f"{file}::") for name in failed):
+            return False
+        return self._may_select(package)
 
     def _selects_whole(self, package: str) -> bool:
         """Return whether a package whose tests are not known is run."""
-        if self.filter is not None and not self.filter(package, ""):
-            return False
-        return self.partition is None or in_partition(package, "", self.partition)
+        return self._matches(package, "") and self._is_in_part(package, "")
 
     def _selects(self, package: str, test: str) -> bool:
-        if self.failed is not None and self.failed[package] and test not in self.failed[package]:
+        return self._matches(package, test) and self._is_in_part(package, test)
+
+    def _matches(self, package: str, test: str) -> bool:
+        failed = self.failed[package] if self.failed is not None else ()
+        if test and failed and test not in failed:
             return False
-        if self.filter is not None and not self.filter(package, test):
-            return False
-        return self.partition is None or in_partition(package, test, self.partition)
+        return self.filter is None or self.filter(package, test)
+
+    def _is_in_part(self, package: str, test: str) -> bool:
+        return self.partition is None or self.partition.holds(package, test)
+
+    def forecast(self, packages: Iterable[TestPackage]) -> str:
+        """Return a line about how long the part of `--partition` takes; "" if nothing is known."""
+        if self.partition is None:
+            return ""
+        return self.partition.forecast(
+            (package.name, test)
+            for package in packages
+            if self.failed is None or package.name in self.failed
+            for test in (("",) if package.is_open else package.tests)
+            if self._matches(package.name, test)
+        )
+
+
+def may_have_tests(package: TestPackage) -> bool:
+    """Return whether a package has tests, or may have some that are not known."""
+    unknown = package.problem or package.is_open or package.is_provisional
+    return bool(unknown or package.tests)
 
 
 def some_tests(packages: Iterable[TestPackage]) -> str:
@@ -79,35 +166,13 @@ def nearest_test(names: Iterable[str], pattern: str) -> str:
     return f"did you mean {close}?" if close else f"tests here: {', '.join(ordered[:5])}"
 
 
-def in_partition(package: str, test: str, partition: tuple[int, int]) -> bool:
-    """Return whether a test belongs to part m of n; every machine gives the same answer."""
-    part, parts = partition
-    digest = blake3(f"{package}\0{test}".encode()).digest(length=8)
-    return int.from_bytes(digest, "big") % parts == part - 1
-
-
-def parse_partition(text: str) -> tuple[int, int]:
-    """Parse `hash:m/n` into (m, n).
-
-    Raises:
-        UsageError: The text is not a valid partition.
-    """
-    found = _PARTITION.fullmatch(text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(
-            f"--partition: {text!r} is not a valid partition",
-            hint="such as hash:1/3, the first of three parts",
-        )
-    return int(found[1]), int(found[2])
-
-
-def parse_filter(text: str) -> Predicate:
+def parse_filter(text: str) -> TestFilter:
     """Parse a filter expression.
 
     Raises:
         UsageError: The expression is not valid.
     """
-    return _FilterParser(text).parse()
+    return TestFilter(_FilterParser(text).parse())
 
 
 class _FilterParser:
@@ -126,28 +191,28 @@ class _FilterParser:
             position = found.end()
         self._at = 0
 
-    def parse(self) -> Predicate:
+    def parse(self) -> _Condition:
         predicate = self._or_expression()
         if self._at < len(self._tokens):
             raise self._error(f"unexpected {self._tokens[self._at][0]!r}")
         return predicate
 
-    def _or_expression(self) -> Predicate:
+    def _or_expression(self) -> _Condition:
         left = self._and_expression()
         while self._accept("|"):
             left = _or(left, self._and_expression())
         return left
 
-    def _and_expression(self) -> Predicate:
+    def _and_expression(self) -> _Condition:
         left = self._operand()
         while self._accept("&"):
             left = _and(left, self._operand())
         return left
 
-    def _operand(self) -> Predicate:
+    def _operand(self) -> _Condition:
         if self._accept("!"):
             inner = self._operand()
-            return lambda package, test: not inner(package, test)
+            return _not(inner)
         if self._accept("("):
             inner = self._or_expression()
             if not self._accept(")"):
@@ -160,9 +225,7 @@ class _FilterParser:
         if word == "package":
             return lambda package, _test: fnmatchcase(package, glob)
         if word == "test":
-            return lambda _package, test: (
-                fnmatchcase(test, glob) or fnmatchcase(test.replace("%2F", "/"), glob)
-            )
+            return lambda _package, test: None if test is None else _is_named(test, glob)
         if word == "all":
             return lambda _package, _test: True
         raise self._error(f"unexpected {word!r}")
@@ -179,9 +242,27 @@ class _FilterParser:
         )
 
 
-def _or(left: Predicate, right: Predicate) -> Predicate:
-    return lambda package, test: left(package, test) or right(package, test)
+def _is_named(test: str, glob: str) -> bool:
+    return fnmatchcase(test, glob) or fnmatchcase(test.replace("%2F", "/"), glob)
 
 
-def _and(left: Predicate, right: Predicate) -> Predicate:
-    return lambda package, test: left(package, test) and right(package, test)
+def _not(inner: _Condition) -> _Condition:
+    def holds(package: str, test: str | None) -> bool | None:
+        found = inner(package, test)
+        return None if found is None else not found
+
+    return holds
+
+
+def _or(left: _Condition, right: _Condition) -> _Condition:
+    def holds(package: str, test: str | None) -> bool | None:
+        found = (left(package, test), right(package, test))
+        if any(found):
+            return True
+        return None if None in found else False
+
+    return holds
+
+
+def _and(left: _Condition, right: _Condition) -> _Condition:
+    return _not(_or(_not(left), _not(right)))

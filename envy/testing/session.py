@@ -22,6 +22,7 @@ from envy.scheduler.coordinator import Coordinator
 from envy.testing.coverage.measured import measured, notes_of
 from envy.testing.events import StreamEvent
 from envy.testing.kinds import BatchKind, PackageKind
+from envy.testing.naming import find_tests
 from envy.testing.ordering import Ordering
 from envy.testing.package import (
     Driver,
@@ -29,6 +30,7 @@ from envy.testing.package import (
     PackageRun,
     PackageVerdict,
     PlannedPackage,
+    Selection,
     TestPackage,
     TestPhase,
 )
@@ -36,7 +38,7 @@ from envy.testing.plans import planned
 from envy.testing.remote.planning import plan_remote
 from envy.testing.results import Recorder
 from envy.testing.rules import check_rules, order_serial
-from envy.testing.selection import nearest_test, some_tests
+from envy.testing.selection import may_have_tests, nearest_test, some_tests
 from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
 
@@ -119,7 +121,7 @@ class TestSession:
     def _drive(self, patterns: Sequence[str]) -> None:
         self._on_phase("discovering", 0, 0)
         started = time.monotonic()
-        packages = self._driver.discover(patterns)
+        packages = find_tests(self._driver, patterns)
         check_rules(self._settings.run.rules, packages)
         runs = self._selected(packages)
         self._result.runs = runs
@@ -135,25 +137,40 @@ class TestSession:
             self.coordinator.add(node)
         self._plan(runs)
         self._reach(nodes, TestPhase.KEY)
-        nodes = self._changed(nodes)
-        if shared is not None and results is not None:
-            shared.find(self._result.runs, self._driver, results, self.check)
+        nodes = self._changed(self._with_tests(nodes))
+        self._find_shared(self._result.runs)
         self._lap("discover", started)
+        pending = [node.subject for node in nodes if node.subject.is_pending]
         self._build(nodes)
         if self._settings.build_only:
             self._result.built_only = True
-        self._run_all(nodes)
+        self._run_all(self._select_again(nodes, kind, pending))
 
     def _selected(self, packages: Sequence[TestPackage]) -> list[PackageRun]:
         selector = self._settings.selector
-        runs = [
-            PackageRun(package=package, selection=selection)
-            for package in packages
-            if (selection := selector.select(package)) is not None
-        ]
-        if not runs:
+        chosen = selector.select_from(packages)
+        if selector.wants_tests:
+            nothing = not any(may_have_tests(package) for package, _ in chosen)
+        else:
+            nothing = not chosen
+        if nothing:
             raise NothingMatched("no test is selected", hint=some_tests(packages))
-        return runs
+        forecast = selector.forecast(packages)
+        self._result.notes += [forecast] if forecast else []
+        return [PackageRun(package=package, selection=selection) for package, selection in chosen]
+
+    def _with_tests(self, nodes: list[Coordination]) -> list[Coordination]:
+        """Leave out packages of which, as is known now, no test is selected."""
+        kept = [node for node in nodes if not node.subject.selects_nothing]
+        self._result.runs = [node.subject for node in kept]
+        return kept
+
+    def _find_shared(self, runs: Sequence[PackageRun]) -> None:
+        """Look for results of other machines, of the tests that are known to be selected."""
+        results, shared = self._settings.results, self._settings.shared
+        if shared is not None and results is not None:
+            known = [run for run in runs if not run.is_pending]
+            shared.find(known, self._driver, results, self.check)
 
     def _changed(self, nodes: list[Coordination]) -> list[Coordination]:
         """Leave out what no change can affect, and tell of it."""
@@ -204,7 +221,6 @@ class TestSession:
         started = time.monotonic()
         runs: list[PackageRun] = [node.subject for node in nodes]
         self._emit_build_failures(runs)
-        self._select_again(runs)
         self._check_selection(runs)
         self._plan(runs)
         if self._settings.remote is not None:
@@ -226,11 +242,30 @@ class TestSession:
         if self._settings.shared is not None:
             self._settings.shared.flush(self.check)
 
-    def _select_again(self, runs: Sequence[PackageRun]) -> None:
-        """Select from the tests that the build has found, where a source did not show them all."""
-        selector = self._settings.selector
-        for run in runs if selector.picks_names else ():
-            run.selection = selector.select(run.package) or run.selection
+    def _select_again(
+        self, nodes: list[Coordination], kind: PackageKind, pending: Sequence[PackageRun]
+    ) -> list[Coordination]:
+        """Select from the tests that the build has found, where that was not known before it.
+
+        The result of another selection proves nothing: it is looked for only now.
+        """
+        if not self._settings.selector.picks_names:
+            return nodes
+        found = []
+        for node in nodes:
+            run: PackageRun = node.subject
+            if run.failed_build or run.package.problem or run.kept_result is not None:
+                continue
+            before = run.selection
+            self.select(run)
+            if not run.selects_nothing and (run in pending or run.selection != before):
+                kind.find_result(run)
+                found.append(run)
+        kept = self._with_tests(nodes)
+        if not kept and not self._result.left_out:
+            raise NothingMatched("no test is selected", hint=some_tests(self._result.packages))
+        self._find_shared(found)
+        return kept
 
     def _plan(self, runs: Sequence[PackageRun]) -> None:
         """Tell what is going to run: once before the build, and once with what it has found."""
@@ -275,6 +310,10 @@ class TestSession:
     def may_run(self) -> bool:
         """Return whether another package may start its tests."""
         return not (self._result.stopped or self._settings.build_only)
+
+    def select(self, run: PackageRun) -> None:
+        """Select from the tests of a package that are known now."""
+        run.selection = self._settings.selector.select(run.package) or Selection(names=())
 
     def check(self) -> None:
         """Raise Cancelled if the run is to end."""

@@ -4,9 +4,10 @@ Owns the dispatch and the rules that hold for every scheme: content is verified 
 and nothing incomplete ever has its final name.
 """
 
-import contextlib
 import errno
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envy import interpreter
@@ -14,6 +15,8 @@ from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.os_errors import os_error_hint, os_error_text
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
+from envy.transport.target import create_folder
+from envy.transport.turns import give_turn, taking_turns
 
 __all__ = [
     "FetchContext",
@@ -45,20 +48,29 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
     """
     with interpreter.released():
         context.check_cancelled()
-        with _saying_where(item), _explaining_system(item):
-            into.mkdir(parents=True, exist_ok=True)
-            stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
-            if stood_in is not None:
-                return stood_in
-            fetch = _fetcher(scheme_of(item.source, origin=item.origin))
-            if item.sha256sums or item.sha512sums:
-                from envy.transport.checksum_file import with_listed
+        try:
+            return _fetch(item, into, context)
+        except Offline as error:
+            error.origin = item.origin
+            raise
+        except OSError as error:
+            raise _of_the_system(error, item) from error
 
-                return fetch(item, into, with_listed(item, _fetch_companion, context))
-            fetched = fetch(item, into, context)
-            if item.signature is not None:
-                _check_signature(item, fetched, context)
-        return fetched
+
+def _fetch(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    create_folder(into)
+    stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
+    if stood_in is not None:
+        return stood_in
+    fetch = _fetcher(scheme_of(item.source, origin=item.origin))
+    if item.sha256sums or item.sha512sums:
+        from envy.transport.checksum_file import with_listed
+
+        return fetch(item, into, with_listed(item, _fetch_companion, context))
+    fetched = fetch(item, into, context)
+    if item.signature is not None:
+        _check_signature(item, fetched, context)
+    return fetched
 
 
 def _check_signature(item: SourceItem, fetched: Fetched, context: FetchContext) -> None:
@@ -87,30 +99,16 @@ def _fetch_companion(item: SourceItem, into: Path, context: FetchContext) -> Fet
     return _fetcher(scheme_of(item.source))(item, into, context)
 
 
-@contextlib.contextmanager
-def _saying_where(item: SourceItem) -> Iterator[None]:
-    """Let the error of an offline run know where the source is declared."""
-    try:
-        yield
-    except Offline as error:
-        error.origin = item.origin
-        raise
+def _of_the_system(error: OSError, item: SourceItem) -> FetchError:
+    """Return an error of the system that says which source it concerns, and what to do."""
+    from envy.transport.addresses import redacted
 
-
-@contextlib.contextmanager
-def _explaining_system(item: SourceItem) -> Iterator[None]:
-    """Let an error of the system say which source it concerns, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        from envy.transport.addresses import redacted
-
-        uri = redacted(item.source)
-        raise FetchError(
-            f"could not fetch {uri}: {os_error_text(error)}",
-            uri=uri,
-            hint=_HINTS.get(error.errno or 0, "") or os_error_hint(error),
-        ) from error
+    uri = redacted(item.source)
+    return FetchError(
+        f"could not fetch {uri}: {os_error_text(error)}",
+        uri=uri,
+        hint=_HINTS.get(error.errno or 0, "") or os_error_hint(error),
+    )
 
 
 def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetched]:
@@ -118,6 +116,7 @@ def _fetcher(scheme: Scheme) -> Callable[[SourceItem, Path, FetchContext], Fetch
         from envy.transport.http import fetch_http
 
         return fetch_http
+    give_turn()  # the others may take long before they wait for an answer
     if scheme is Scheme.GIT:
         from envy.transport.git import fetch_git
 
@@ -161,8 +160,12 @@ def resolve_ref(item: SourceItem, context: FetchContext, *, known: str = "") -> 
         return context.stand_in.commit_of(item)
     from envy.transport.git import resolve_commit
 
-    with interpreter.released(), _saying_where(item):
-        return resolve_commit(item, context, known)
+    with interpreter.released():
+        try:
+            return resolve_commit(item, context, known)
+        except Offline as error:
+            error.origin = item.origin
+            raise
 
 
 def fetch_all(
@@ -192,20 +195,40 @@ def fetch_all(
             return error
         return fetched
 
-    if len(items) <= 1 or parallel <= 1:
-        outcomes = [attempt(item) for item in items]
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with (
-            interpreter.released(),
-            ThreadPoolExecutor(min(parallel, len(items)), "envy-fetch") as pool,
-        ):
-            outcomes = list(pool.map(attempt, items))
+    outcomes = _in_turns(attempt, items, parallel) if parallel > 1 else list(map(attempt, items))
     failures = [outcome for outcome in outcomes if isinstance(outcome, EnvyError)]
     if failures:
         raise _batch_error(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
+
+
+def _in_turns(
+    attempt: Callable[[SourceItem], Fetched | EnvyError], items: Sequence[SourceItem], parallel: int
+) -> list[Fetched | EnvyError]:
+    """Return what `attempt` returns for each item; at most `parallel` threads take turns."""
+    if len(items) <= 1:
+        return list(map(attempt, items))
+    from concurrent.futures import ThreadPoolExecutor
+
+    pending, outcomes = deque(enumerate(items)), dict[int, Fetched | EnvyError]()
+    turn = threading.Lock()
+
+    def work(_: int) -> None:
+        with taking_turns(turn):
+            while True:
+                try:
+                    number, item = pending.popleft()
+                except IndexError:
+                    return
+                outcomes[number] = attempt(item)
+
+    threads = min(parallel, len(items))
+    with interpreter.released(), ThreadPoolExecutor(threads, "envy-fetch") as pool:
+        try:
+            list(pool.map(work, range(threads)))
+        finally:
+            pending.clear()  # after an error that no item explains, no further one begins
+    return [outcomes[number] for number in range(len(items))]
 
 
 def _batch_error(failures: Sequence[EnvyError]) -> EnvyError:

@@ -66,7 +66,8 @@ def get(
     """
     requested = url
     sent = dict(headers or {})
-    if AUTHORIZATION not in sent and "@" not in urlsplit(url).netloc and not signed_for:
+    has_own = "@" in url and "@" in urlsplit(url).netloc
+    if AUTHORIZATION not in sent and not has_own and not signed_for:
         authorization = netrc_authorization(url, context)
         if authorization:
             sent[AUTHORIZATION] = authorization
@@ -80,7 +81,8 @@ def get(
                     raise _status_error(
                         response, requested, url, sent, context=context, signed_for=signed_for
                     )
-                _check_transfer(response, signed_for or redacted(requested))
+                if "transfer-encoding" in response.headers:
+                    _check_transfer(response, signed_for or redacted(requested))
                 yield response, url
                 return
         finally:
@@ -149,13 +151,22 @@ def _request(
     retries = Retries(context)
     while True:
         try:
-            response = get_once(bare, context, sent, certificates)
+            response = context.waiting(lambda: get_once(bare, context, sent, certificates))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context, signed_for=signed_for) from error
             continue
-        after = seconds_of(response.headers.get("retry-after", ""))
-        if not is_passing(response.status) or not retries.wait(after):
+        except ValueError:
+            # Without the words of the error, which may be a secret.
+            raise FetchError(
+                f"{signed_for or redacted(url)} cannot be requested: its address, or a header that "
+                "is sent with it, has characters that are not allowed there",
+                uri=signed_for or redacted(url),
+                hint="check the credentials for it, and the variables that they come from",
+            ) from None
+        if not is_passing(response.status):
+            return response
+        if not retries.wait(seconds_of(response.headers.get("retry-after", ""))):
             return response
         response.close()
 

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+class Waiting(Protocol):
+    """Does what waits for a server, and returns its result."""
+
+    def __call__(self, wait: Callable[[], Result], /) -> Result: ...
+
+
+def _at_once(wait: Callable[[], Result], /) -> Result:
+    return wait()
+
+
 def _jitter() -> float:
     import random
 
@@ -138,6 +148,9 @@ class StandIn(Protocol):
         """Return the commit that the `ref` of a git source is to name."""
 
 
+_UNKNOWN = object()
+
+
 class Memo:
     """Values that hold for the lifetime of one context, each computed once.
 
@@ -152,6 +165,9 @@ class Memo:
         self._answers: dict[Hashable, object] = {}
 
     def once(self, key: Hashable, compute: Callable[[], Result]) -> Result:
+        known = self._answers.get(key, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return cast("Result", known)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         # The computing thread may need the interpreter slot before it releases the lock.
@@ -183,6 +199,9 @@ class FetchContext:
 
     `listed` are the digests that checksum files list for the one source of this context.
 
+    `waiting` does what waits for a server, and `moved` is told of the size of each part of a
+    content as it arrives, or leaves.
+
     `kept` are the downloads of the cache, if there is one, and `shares` says which files may be
     those themselves. With `offline`, nothing is requested from elsewhere, and `online` says what
     the user can do instead. A `stand_in` takes the place of the transports. `follow` returns
@@ -195,6 +214,8 @@ class FetchContext:
     warn: Callable[[str], None]
     environment: Mapping[str, str]
     run: RunProgram
+    waiting: Waiting = _at_once
+    moved: Callable[[int], None] = lambda _size: None
     retries: int = 4
     backoff: float = 0.2
     memo: Memo = field(default_factory=Memo)

@@ -64,8 +64,8 @@ def netrc_authorization(url: str, context: FetchContext) -> str:
 
     The entry `default` is not used: it would send credentials to any host.
     """
-    host = urlsplit(url).hostname or ""
-    found = context.memo.once(("netrc",), lambda: _read_netrc(context)).get(host)
+    hosts = context.memo.once(("netrc",), lambda: _read_netrc(context))
+    found = hosts.get(urlsplit(url).hostname or "") if hosts else None
     if found is None:
         return ""
     return basic(":".join(found))
@@ -88,10 +88,15 @@ def _read_netrc(context: FetchContext) -> Mapping[str, tuple[str, str]]:
     try:
         hosts = netrc.netrc(path).hosts
     except netrc.NetrcParseError as error:
-        context.warn(f"{path}:{error.lineno} is not valid, and is not used: {error.msg}")
+        # Its words are not shown: they may be a part of a password.
+        context.warn(
+            f"{path}:{error.lineno} is not valid, and is not used; a name or password with spaces "
+            'or # must be in "quotes"'
+        )
         return {}
     except (OSError, ValueError) as error:
-        context.warn(f"{path} cannot be read, and is not used: {error}")
+        why = getattr(error, "strerror", "") or "it is not text in UTF-8"
+        context.warn(f"{path} cannot be read, and is not used: {why}")
         return {}
     remember([password for _, _, password in hosts.values() if password])
     return {

@@ -9,18 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from envy.content.digest_text import is_digest
 from envy.declarations.sources import SourceItem
 from envy.errors import DigestMismatch, FetchError
+from envy.limits import shortened
 from envy.locking.lock import UNKNOWN, update_command
 from envy.transport.context import FetchContext
 
-_MOST_PENDING = 16  # pieces of a stream
+BUFFER = 1 << 19  # bytes that are received at once, at most
+_MOST_PENDING = 8  # pieces of a stream
 RECIPE = "the recipe"
 LOCK = "envy.lock"
 
 
+_Piece = tuple[bytes | memoryview, bytearray | None]
+
+
 class _Hash(Protocol):
-    def update(self, data: bytes, /) -> object: ...
+    def update(self, data: bytes | memoryview, /) -> object: ...
     def hexdigest(self) -> str: ...
 
 
@@ -30,6 +36,9 @@ class ExpectedDigest:
 
     If that is the lock, `package` is the one whose entry has the digest. `size` is that of the
     content, in bytes, if the lock has it for `owner`.
+
+    Raises:
+        FetchError: its author gives a text that is no digest.
     """
 
     algorithm: str
@@ -38,6 +47,15 @@ class ExpectedDigest:
     package: str = ""
     size: int | None = None
     owner: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_digest(self.algorithm, self.hexdigest):
+            raise FetchError(
+                f"{self.by} gives a {self.algorithm} digest that is none: "
+                f"{shortened(repr(self.hexdigest))}",
+                uri="",
+                hint="" if self.by in {RECIPE, LOCK} else "inform the operators of the server",
+            )
 
 
 def expected_digests(item: SourceItem) -> tuple[ExpectedDigest, ...]:
@@ -110,8 +128,10 @@ class Hasher:
         """Forget all content, for a download that starts again."""
         names = {"sha256", *(digest.algorithm for digest in self._expected)}
         self._hashes = {name: _new_hash(name) for name in sorted(names)}
+        self.size = 0  # bytes so far
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
+        self.size += len(data)
         for each in self._hashes.values():
             each.update(data)
 
@@ -144,22 +164,39 @@ class Hasher:
 class HashingThread:
     """Computes the digests of a stream in a thread of its own, in the order of the updates.
 
-    Whoever updates it waits while too much is still to be done.
+    Whoever updates it waits while too much is still to be done. It has the buffers that the stream
+    is received into: a new one for each piece would cost as much as to hash it.
     """
 
     def __init__(self, hasher: Hasher) -> None:
         self._hasher = hasher
         self._failure: MemoryError | None = None
-        self._pending: queue.Queue[bytes | None] = queue.Queue(_MOST_PENDING)
+        # A queue of the class Queue takes a dozen calls to the system for each piece.
+        self._free: queue.SimpleQueue[bytearray | None] = queue.SimpleQueue()
+        for _ in range(_MOST_PENDING):
+            self._free.put(None)  # it is created when it is needed
+        self._next: bytearray | None = None
+        self._pending: queue.SimpleQueue[_Piece | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="envy-digest", daemon=True)
         self._thread.start()
 
-    def update(self, data: bytes) -> None:
-        self._pending.put(data)
+    def buffer(self) -> bytearray:
+        """Return what the next piece is received into; the next update gives it away."""
+        if self._next is None:
+            self._next = self._free.get() or bytearray(BUFFER)
+        return self._next
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Add a piece, which is in the buffer or stays as it is."""
+        buffer, self._next = self._next, None
+        self._pending.put((data, self._free.get() if buffer is None else buffer))
 
     def catch_up(self) -> None:
         """Wait until everything so far is part of the digests."""
-        self._pending.join()
+        if self._thread.is_alive():
+            reached = threading.Event()
+            self._pending.put(reached)
+            reached.wait()
         if self._failure is not None:
             raise self._failure
 
@@ -169,12 +206,15 @@ class HashingThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while (data := self._pending.get()) is not None:
+        while (piece := self._pending.get()) is not None:
+            if isinstance(piece, threading.Event):
+                piece.set()
+                continue
             try:
-                self._hasher.update(data)
+                self._hasher.update(piece[0])
             except MemoryError as error:
                 self._failure = error
-            self._pending.task_done()
+            self._free.put(piece[1])
 
 
 def verify_content(content: bytes, expected: Sequence[ExpectedDigest], *, uri: str) -> None:

@@ -3,6 +3,7 @@
 Owns the command, and what the messages of ssh mean.
 """
 
+import math
 import os
 import re
 import shlex
@@ -10,15 +11,19 @@ from collections.abc import Mapping
 
 from envy.errors import ScriptFailed
 from envy.transport.context import FetchContext
+from envy.transport.idle import VARIABLE, idle_seconds
 
-_NO_QUESTIONS = "-o BatchMode=yes"
+_ALIVE = 3  # questions whether the server is still there, within the idle timeout
 _PLACE = re.compile(
     r"(?:[a-z+]*ssh[a-z+]*://)?(?P<user>[\w.-]+@)?"
     r"(?:\[(?P<name>[\w.:-]+)\]|(?P<host>[\w.-]+))(?::(?P<port>\d+)(?=/|$))?(?:/|:(?!//))",
     re.ASCII,
 )
+_SILENT = f"the server sent nothing within the idle timeout; {VARIABLE} sets another one"
 # Parts of messages, the more special ones first.
 _HINTS = {
+    "timed out during banner exchange": _SILENT,
+    "not responding": _SILENT,
     "REMOTE HOST IDENTIFICATION HAS CHANGED": "the server shows another host key than before: ask "
     "its operators whether they changed it; then remove the old one with ssh-keygen -R, and "
     "connect once with ssh HOST",
@@ -34,8 +39,9 @@ _HINTS = {
 
 
 def ssh_command(environment: Mapping[str, str], context: FetchContext) -> str:
-    """Return the value of GIT_SSH_COMMAND: the user's command, told to ask nothing if it is ssh.
+    """Return the value of GIT_SSH_COMMAND: the user's command, with more options if it is ssh.
 
+    It asks nothing, and gives up a server that is silent.
     "" leaves it to git: the user has named a program in GIT_SSH, which gets no options.
     """
     command = environment.get("GIT_SSH_COMMAND", "")
@@ -43,7 +49,17 @@ def ssh_command(environment: Mapping[str, str], context: FetchContext) -> str:
     if not command and environment.get("GIT_SSH"):
         return ""
     command = command or "ssh"
-    return f"{command} {_NO_QUESTIONS}" if _is_ssh(command) else command
+    if not _is_ssh(command):
+        return command
+    # What the user's command says itself comes first, and counts.
+    seconds = math.ceil(idle_seconds(context.environment))
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": seconds,
+        "ServerAliveInterval": math.ceil(seconds / _ALIVE),
+        "ServerAliveCountMax": _ALIVE,
+    }
+    return " ".join([command, *(f"-o {name}={value}" for name, value in options.items())])
 
 
 def _of_settings(environment: Mapping[str, str], context: FetchContext) -> str:

@@ -7,11 +7,11 @@ nor connections: it asks a `ReleaseSource`. Only wheels count, so that nothing i
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from envy.content.digest_text import is_digest
 from envy.errors import FetchError
 from envy.host.named_platforms import NAMED_PLATFORMS
 from envy.host.platform import Platform
@@ -27,7 +27,6 @@ _MINORS = range(11, 25)  # of Python 3; wheels for the last of them are years aw
 _PLATFORMS = ("linux-x86_64", "linux-arm64", "darwin-arm64", "darwin-x86_64")
 _MACHINES = {("linux", "arm64"): "aarch64"}
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})  # those that pip takes
-_HEX = re.compile(r"[0-9a-f]+")
 _ROUNDS = 100
 
 
@@ -148,8 +147,10 @@ def _needs_of(
     Raises:
         _Narrowed: begin again; FetchError: no release satisfies.
     """
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion
 
     everywhere = set(range(len(machines)))
     name: str = canonicalize_name(root.name)
@@ -160,7 +161,14 @@ def _needs_of(
         extras = {"", *needs[parent].extras}
         for requirement in map(Requirement, needs[parent].metadata.requires):
             marker = requirement.marker
-            own = {one for one in where if _holds(marker, machines[one], extras)}
+            try:
+                own = {one for one in where if _holds(marker, machines[one], extras)}
+            except (InvalidVersion, UndefinedComparison, UndefinedEnvironmentName) as error:
+                raise FetchError(
+                    f"{parent} requires {requirement.name} under a condition that is not valid: "
+                    f"{marker}",
+                    uri=f"pypi:{parent}",
+                ) from error
             if not own:
                 continue
             name = canonicalize_name(requirement.name)
@@ -284,7 +292,7 @@ def _pinned(name: str, need: _Need, count: int) -> PinnedRelease:
     digests = set()
     for file in need.wheels:
         algorithm, digest = file.digest or ("", "")
-        if algorithm not in _ALGORITHMS or not _HEX.fullmatch(digest):
+        if algorithm not in _ALGORITHMS or not is_digest(algorithm, digest):
             raise FetchError(
                 f"the package index names no SHA-256 digest of {file.name}", uri=f"pypi:{name}"
             )

@@ -6,15 +6,15 @@ Owns downloading one URL into one file, and reading small pages for the registri
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from envy.content.arriving import giving_up
 from envy.content.atomic import written_whole
 from envy.declarations.sources import SourceItem, file_name
+from envy.errors import FetchError
 from envy.transport.addresses import origin_of, redacted
 from envy.transport.connection import get, is_cut, request_error
 from envy.transport.context import FetchContext, Fetched
 from envy.transport.credentials import headers_of
 from envy.transport.digests import ExpectedDigest, Hasher, wanted_digests
-from envy.transport.kept import keep, kept_aside, take_kept
+from envy.transport.kept import keep, set_aside, take_kept
 from envy.transport.mirrors import addresses_of, first_good
 from envy.transport.page_body import read_body
 from envy.transport.request import Request
@@ -70,10 +70,13 @@ def download(
                     expected=expected,
                     follower=follower,
                 )
-                with giving_up(follower):
+                try:
                     hasher = (transfer or stream)(request, part, context, target.name)
-                    with kept_aside(part, hasher, context):
-                        hasher.verify(request.uri)
+                    _verify(hasher, part, request.uri, context)
+                except BaseException:
+                    if follower is not None:
+                        follower.give_up()
+                    raise
                 return hasher
 
             addresses = addresses_of(url, item.mirrors, context)
@@ -84,7 +87,7 @@ def download(
                 keep(part, hasher, item, target.name, context)
         fetched = Fetched(
             path=target,
-            bytes=target.stat().st_size,
+            bytes=hasher.size,
             sha256=hasher.sha256,
             uri=uri,
             verified=bool(expected),
@@ -94,6 +97,15 @@ def download(
     if item.is_executable:
         make_executable(target)
     return fetched
+
+
+def _verify(hasher: Hasher, part: Path, uri: str, context: FetchContext) -> None:
+    """Verify a downloaded file; one with a wrong digest is kept aside, and the error names it."""
+    try:
+        hasher.verify(uri)
+    except FetchError as error:
+        set_aside(part, hasher.sha256, error, context)
+        raise
 
 
 def _sent_to(

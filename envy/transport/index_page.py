@@ -12,10 +12,11 @@ from envy.content.json_text import TooManyValues, parse_json
 from envy.errors import FetchError
 from envy.limits import REGISTRY_FILES, REGISTRY_VALUES, Limit
 from envy.transport.addresses import joined, redacted
+from envy.transport.digests import ExpectedDigest
 from envy.transport.html_tags import start_tags
 
 _LARGEST = 1 << 59  # bytes of a file
-_LONGEST_NAME = 255  # of a file, on every system
+_LONGEST_NAME = 255  # bytes, of a file on every system
 _LONGEST_TIME = 40
 # Strongest first; others prove nothing, or are not in hashlib everywhere.
 _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -25,6 +26,7 @@ _ALGORITHMS = ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 class ReleaseFile:
     """One file of a project; `yanked` is the reason ("" if none is given), or None.
 
+    `digest` is what the page says, an algorithm and any text: `listed_digest` checks it.
     `page` is the URL of the page that names the file, which decides what `url` may be. `uploaded`
     is the time in ISO 8601 (PEP 700), "" if the index does not say it. `size` is in bytes, 0 if the
     page has none. `requires_python` has the versions of Python that it is for, "" for all.
@@ -79,7 +81,7 @@ def _file_of_row(row: Mapping[str, object], base: str) -> ReleaseFile | None:
         name=name,
         url=url,
         page=base,
-        digest=_strongest({str(key).lower(): str(value) for key, value in hashes.items()}),
+        digest=_strongest({str(key).lower(): str(value or "") for key, value in hashes.items()}),
         yanked=yanked if isinstance(yanked, str) else ("" if yanked else None),
         uploaded=str(row.get("upload-time") or "")[:_LONGEST_TIME],
         size=size if type(size) is int and 0 < size < _LARGEST else 0,
@@ -113,15 +115,32 @@ def _file_of_anchor(
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     if not _is_plain(name):
         return None
-    algorithm, _, digest = fragment.partition("=")
+    hashes = (part.partition("=") for part in fragment.split("&"))
     return ReleaseFile(
         name=name,
         url=url,
         page=page,
-        digest=_strongest({algorithm.lower(): digest}),
+        digest=_strongest({algorithm.lower(): digest for algorithm, _, digest in hashes}),
         yanked=attributes.get("data-yanked"),
         requires_python=attributes.get("data-requires-python") or "",
     )
+
+
+def listed_digest(file: ReleaseFile) -> ExpectedDigest | None:
+    """Return the digest that an index lists for a file; None if it lists none.
+
+    Raises:
+        FetchError: what it lists is no digest.
+    """
+    if file.digest is None:
+        return None
+    algorithm, digest = file.digest
+    try:
+        return ExpectedDigest(algorithm=algorithm, hexdigest=digest, by="the package index")
+    except FetchError as error:
+        error.message += f"\n  the file is {file.name}\n  the page is {redacted(file.page)}"
+        error.args = (error.message,)
+        raise
 
 
 def _strongest(hashes: Mapping[str, str]) -> tuple[str, str] | None:
@@ -135,6 +154,7 @@ def _is_plain(name: str) -> bool:
     """Return whether a name from an index is a plain file name, without a folder."""
     return (
         name not in {"", ".", ".."}
-        and len(name) <= _LONGEST_NAME
-        and not any(sign in name for sign in "/\\\0")
+        and name.isprintable()  # half a character of UTF-16 is not, either
+        and len(name.encode()) <= _LONGEST_NAME
+        and not any(sign in name for sign in "/\\")
     )

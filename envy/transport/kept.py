@@ -1,8 +1,7 @@
 """Downloads that the cache keeps, in place of a transfer; each is verified when it is used."""
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from envy.os_errors import os_error_text
 from envy.transport.context import FetchContext, Fetched, Sharing
 from envy.transport.digests import ExpectedDigest, Hasher
 from envy.transport.target import make_executable
+from envy.transport.turns import give_turn
 
 _CHUNK = 1 << 20
 
@@ -67,16 +67,6 @@ def keep(part: Path, hasher: Hasher, item: SourceItem, name: str, context: Fetch
         context.warn(f"{name} cannot be kept for later use: {os_error_text(error)}")
 
 
-@contextlib.contextmanager
-def kept_aside(part: Path, hasher: Hasher, context: FetchContext) -> Iterator[None]:
-    """Keep a downloaded file aside if it turns out to have a wrong digest; the error names it."""
-    try:
-        yield
-    except FetchError as error:
-        set_aside(part, hasher.sha256, error, context)
-        raise
-
-
 def set_aside(path: Path, sha256: str, error: FetchError, context: FetchContext) -> None:
     """Keep a file aside that is refused because of `error`, which says where it is then."""
     if context.kept is None:
@@ -111,6 +101,7 @@ def _take(
     context: FetchContext,
 ) -> Fetched:
     target, uri = wanted.target, wanted.uri
+    give_turn()
     total, done = os.fstat(descriptor).st_size, 0
     source = Path(kept.path(digest.algorithm, digest.hexdigest))
     hasher = Hasher(wanted.expected)

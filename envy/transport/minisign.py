@@ -140,7 +140,8 @@ def _verify(
     number, raw = signature.key
     if found.key_number != number:
         raise _refused(
-            uri, f"is by the key {_shown(found.key_number)}, and not by {_shown(number)}"
+            uri,
+            f"is by the key {shown_number(found.key_number)}, and not by {shown_number(number)}",
         )
     key = Ed25519PublicKey.from_public_bytes(raw)
     try:
@@ -159,9 +160,9 @@ def verify_text(text: bytes, content: bytes, keys: Sequence[Signature], *, uri: 
     found = parse_signature_file(content)
     by = [key for key in keys if found is not None and key.key[0] == found.key_number]
     if found is not None and not by and len(keys) > 1:
-        known = ", ".join(_shown(key.key[0]) for key in keys)
+        known = ", ".join(shown_number(key.key[0]) for key in keys)
         raise _refused(
-            uri, f"is by the key {_shown(found.key_number)}, and by none of these: {known}"
+            uri, f"is by the key {shown_number(found.key_number)}, and by none of these: {known}"
         )
 
     def signed(algorithm: bytes) -> bytes:
@@ -194,8 +195,9 @@ def _signed(path: Path, algorithm: bytes, uri: str) -> bytes:
         ) from None
 
 
-def _shown(number: bytes) -> str:
-    return number[::-1].hex().upper()  # as minisign prints it
+def shown_number(number: bytes) -> str:
+    """Return the number of a key as minisign shows it."""
+    return number[::-1].hex().upper()
 
 
 def _refused(uri: str, why: str) -> WrongSignature:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from envy.declarations.request_headers import is_value
 from envy.errors import FetchError, ScriptFailed
+from envy.masking import remember
 from envy.transport.addresses import check_address
 from envy.transport.context import FetchContext
 
@@ -28,7 +30,13 @@ class NpmConfiguration:
     settings: Mapping[str, str] = field(repr=False)
 
     def authorization(self, url: str) -> str:
-        """Return the header for a URL, from the settings of its longest prefix, or ""."""
+        """Return the header for a URL, from the settings of its longest prefix, or "".
+
+        Whatever it is made of is remembered as a secret.
+
+        Raises:
+            FetchError: a setting cannot be sent in a header.
+        """
         parts = urlsplit(url)
         prefix = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
         while prefix.strip("/"):
@@ -91,22 +99,47 @@ def parse_npmrc(text: str, environment: Mapping[str, str]) -> dict[str, str]:
         if not equals or not name or name[0] in "#;":
             continue
         value = value.strip().strip("\"'")
-        settings[name] = _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), value)
+        value = _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), value)
+        settings[name] = value.strip()  # a variable may end in the end of a line
     return settings
 
 
 def _header_of(settings: Mapping[str, str], prefix: str) -> str:
-    token = settings.get(f"{prefix}:_authToken")
-    if token:
-        return f"Bearer {token}"
-    encoded = settings.get(f"{prefix}:_auth")
-    if encoded:
-        return f"Basic {encoded}"
+    for name, scheme in (("_authToken", "Bearer"), ("_auth", "Basic")):
+        given = settings.get(f"{prefix}:{name}", "").strip()
+        if given:
+            remember([given, *(_password_in(given) if name == "_auth" else ())])
+            if not is_value(given):
+                raise _not_sent(prefix, name, "has characters beyond ASCII, or several lines")
+            return f"{scheme} {given}"
     user, password = settings.get(f"{prefix}:username"), settings.get(f"{prefix}:_password")
     if not user or not password:
         return ""
-    plain = user.encode() + b":" + base64.b64decode(password)
-    return "Basic " + base64.b64encode(plain).decode()
+    remember([password])
+    try:
+        decoded = base64.b64decode(password)
+    except ValueError:
+        raise _not_sent(prefix, "_password", "is not base64") from None
+    plain = user.strip().encode("utf-8", "surrogateescape") + b":" + decoded
+    encoded = base64.b64encode(plain).decode()
+    remember([decoded.decode("utf-8", "surrogateescape"), encoded])
+    return f"Basic {encoded}"
+
+
+def _password_in(encoded: str) -> list[str]:
+    try:
+        decoded = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
+    except ValueError:
+        return []
+    return [part for part in decoded.partition(":")[2:] if part]
+
+
+def _not_sent(prefix: str, name: str, why: str) -> FetchError:
+    return FetchError(
+        f"the setting {prefix}:{name} of npm cannot be sent: its value {why}",
+        uri="npm:",
+        hint="check it in .npmrc, and the variable that it takes its value from",
+    )
 
 
 def _ask_npm(context: FetchContext) -> str:

@@ -19,7 +19,7 @@ _PATH = re.compile(rf"node_modules/{_NAME}(?:/node_modules/{_NAME})*", re.ASCII)
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]*", re.ASCII)
 _ALIAS = re.compile(rf"npm:({_NAME})@(.+)", re.ASCII)
 _ADDRESS = re.compile(r"https?://[^/]")
-_PROGRAM = re.compile(r"[\w.-]+", re.ASCII)
+_PROGRAM = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _SYSTEMS = {"windows": "win32"}  # envy's name, and that of Node.js
 _PROCESSORS = {"x86_64": "x64"}
 _LIBRARIES = {"gnu": "glibc"}
@@ -153,7 +153,11 @@ def programs_of(listed: object, name: str) -> dict[str, str]:
     return {
         program: to
         for program, to in (listed.items() if isinstance(listed, dict) else ())
-        if isinstance(to, str) and _PROGRAM.fullmatch(program) and program not in {".", ".."}
+        # Half a character of UTF-16 is not printable, either: it is in no path.
+        if isinstance(to, str)
+        and to.isprintable()
+        and _PROGRAM.fullmatch(program)
+        and program not in {".", ".."}
     }
 
 

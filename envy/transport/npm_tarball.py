@@ -88,14 +88,18 @@ def authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
 def integrity_of(
     dist: Mapping[str, object], *, by: str = "the npm registry"
 ) -> list[ExpectedDigest]:
-    """Return the strongest digest that a document lists for a tarball, if any."""
+    """Return the strongest digest that a document lists for a tarball, if any.
+
+    Raises:
+        FetchError: that is no digest.
+    """
     given: dict[str, str] = {}
     for entry in str(dist.get("integrity") or "").split():
         algorithm, _, encoded = entry.partition("?")[0].partition("-")
         try:
             given.setdefault(algorithm, base64.b64decode(encoded, validate=True).hex())
         except ValueError:  # not base64, or not even ASCII
-            continue
+            given.setdefault(algorithm, encoded)
     if dist.get("shasum"):
         given.setdefault("sha1", str(dist["shasum"]).lower())
     strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)

@@ -55,7 +55,7 @@ def fetch_tree(
             for package, archive in zip(wanted, archives, strict=True):
                 _unpack(archive, below, package.path, item)
             judge_links(below)
-        _link_programs(part, wanted)
+        link_programs(part, wanted)
     return Fetched(
         path=target,
         bytes=tree_size(target),
@@ -176,7 +176,7 @@ def _unpack(archive: Path, below: BelowRoot, place: str, item: SourceItem) -> No
         ) from None
 
 
-def _link_programs(root: Path, wanted: Sequence[PinnedPackage]) -> None:
+def link_programs(root: Path, wanted: Sequence[PinnedPackage]) -> None:
     """Make the programs executable, and link those of packages in `node_modules/.bin`."""
     inside = root.resolve()
     with contextlib.suppress(OSError, NotPlain, ValueError):
@@ -196,8 +196,11 @@ def _link_programs(root: Path, wanted: Sequence[PinnedPackage]) -> None:
 
 def _make_executable(path: Path, inside: Path) -> bool:
     """Make a file below a folder executable; return whether it is one."""
-    real = path.resolve()
-    if not real.is_relative_to(inside) or not real.is_file():
+    try:
+        real = path.resolve()
+        if not real.is_relative_to(inside) or not real.is_file():
+            return False
+    except OSError:  # a name that is too long, say
         return False
     make_executable(real)
     return True

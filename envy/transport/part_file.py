@@ -7,11 +7,12 @@ earlier connection or process is used. Opens no connection.
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from io import FileIO
 from pathlib import Path
+from typing import Self
 
 from blake3 import blake3
 
@@ -56,7 +57,6 @@ class PartFile:
         path: Path,
         uri: str,
         expected: Sequence[ExpectedDigest],
-        closing: contextlib.ExitStack,
         kept: _Kept | None,
     ) -> None:
         self.uri = uri
@@ -67,7 +67,7 @@ class PartFile:
         self.by_digest = False
         self._path = path
         self._is_pinned = bool(expected)
-        self._closing = closing
+        self._closing = contextlib.ExitStack()
         self._kept = kept
         self._partial: Partial | None = None
         self._file: FileIO | None = None
@@ -138,7 +138,7 @@ class PartFile:
             self._file = self._partial.file
             self._file.truncate(0)
         else:
-            self._file = self._closing.enter_context(self._path.open("w+b", buffering=0))
+            self._file = self._closing.enter_context(FileIO(self._path, "w+"))
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part of the content, with these headers, is what follows `done`."""
@@ -152,8 +152,13 @@ class PartFile:
             and not (self.version.startswith('"') and tag not in {"", self.version})
         )
 
-    def write(self, data: bytes) -> None:
-        """Append content.
+    @property
+    def buffer(self) -> bytearray | None:
+        """What the next piece may be received into; None if the content is small."""
+        return self._behind.buffer() if self._behind is not None else None
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append content, which may be in the buffer.
 
         Raises:
             CannotWrite: the disk is full, or the like.
@@ -218,7 +223,18 @@ class PartFile:
         except OSError as error:
             raise cannot_write(self.uri, self._path, error) from error
 
-    def note_end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is not None:
+                self.leave_readers()
+            self._note_end()
+        finally:
+            self._closing.close()
+
+    def _note_end(self) -> None:
         """Note how much is sound, for the next process, as the download ends without success."""
         if self._partial is not None and self._partial.record is not None and not self._is_pinned:
             with contextlib.suppress(OSError):
@@ -241,25 +257,15 @@ class PartFile:
         )
 
 
-@contextlib.contextmanager
 def part_file(
     path: Path, uri: str, expected: Sequence[ExpectedDigest], context: FetchContext
-) -> Iterator[PartFile]:
-    """Yield the content of a download to `path`, with what an earlier process left of it."""
+) -> PartFile:
+    """Return the content of a download to `path`, a context manager."""
     kept = None
     if context.kept is not None:
         digests = tuple(f"{each.algorithm}:{each.hexdigest}" for each in expected)
         kept = _Kept(downloads=context.kept, address=uri, digests=digests)
-    with contextlib.ExitStack() as closing:
-        content = PartFile(path, uri, expected, closing, kept)
-        content.take_up(context)
-        try:
-            yield content
-        except BaseException:
-            content.leave_readers()
-            raise
-        finally:
-            content.note_end()
+    return PartFile(path, uri, expected, kept)
 
 
 # -- what servers say about content ----------------------------------------------------------------

@@ -5,7 +5,8 @@ Owns which proxy a host has, and what connections are shared by the fetches of a
 
 import functools
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -15,12 +16,19 @@ from envy.transport.certificates import tls_context
 from envy.transport.context import FetchContext
 from envy.transport.credentials import basic
 from envy.transport.idle import idle_seconds
+from envy.transport.turns import give_turn
 
 if TYPE_CHECKING:
     import urllib3
     from urllib3.response import BaseHTTPResponse
 
 CONNECT_SECONDS = 30.0
+_MOST_ORIGINS = 8
+# An address of which each part stays as it is when it is taken apart and put together again.
+_PLAIN = re.compile(
+    r"(https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[1-9][0-9]*)?)"
+    r"(?:/[A-Za-z0-9_~+=@:-][A-Za-z0-9_~+=@:.-]*)+(?:\?[A-Za-z0-9_~+=@:.&/-]*)?\Z"
+)
 
 
 def get_once(
@@ -31,11 +39,16 @@ def get_once(
     Raises:
         urllib3.exceptions.HTTPError, OSError: there is no answer.
     """
-    from urllib3.util import parse_url
+    from envy.transport.exchange import get_by_kept
 
-    pools = pool_for(url, context, certificates)
-    if pools.proxy is not None:
-        return pools.request(
+    pool, target = _straight(url, context, certificates)
+    if pool is not None:
+        answer = get_by_kept(pool, target, headers)
+        if answer is not None:
+            return answer
+    give_turn()
+    if pool is None:
+        return pool_for(url, context, certificates).request(
             "GET",
             url,
             headers=headers,
@@ -44,12 +57,9 @@ def get_once(
             redirect=False,
             retries=False,
         )
-    # What `pools.request` does, at two thirds of its cost: it prepares for redirects and repeats.
-    parts = parse_url(url)
-    pool = pools.connection_from_host(parts.host, parts.port, parts.scheme)
     return pool.urlopen(
         "GET",
-        parts.request_uri,
+        target,
         headers=headers,
         preload_content=False,
         decode_content=False,
@@ -57,6 +67,33 @@ def get_once(
         retries=_never_again(),
         assert_same_host=False,
     )
+
+
+def _straight(
+    url: str, context: FetchContext, certificates: str
+) -> "tuple[urllib3.HTTPConnectionPool | None, str]":
+    """Return the connections to the host of a URL, and what is requested; None: by a proxy."""
+    known: dict[Hashable, tuple[object, urllib3.HTTPConnectionPool]]
+    known = context.memo.once("pools by origin", dict)
+    plain = _PLAIN.match(url)
+    origin = plain[1] if plain is not None else ""
+    # Proxies and timeouts are those of the environment, which stays the same.
+    key = (origin, certificates, id(context.environment))
+    found = known.get(key)
+    if found is not None:
+        return found[1], url[len(origin) :]
+    from urllib3.util import parse_url
+
+    pools = pool_for(url, context, certificates)
+    if pools.proxy is not None:
+        return None, ""
+    parts = parse_url(url)
+    pool = pools.connection_from_host(parts.host, parts.port, parts.scheme)
+    if origin:
+        if len(known) >= _MOST_ORIGINS:
+            known.clear()
+        known[key] = (context.environment, pool)
+    return pool, parts.request_uri
 
 
 @functools.cache
@@ -68,6 +105,8 @@ def _never_again() -> "urllib3.Retry":
 
 def without_credentials(url: str) -> tuple[str, str]:
     """Return a URL without the credentials in it, and these as `NAME:PASSWORD`."""
+    if "@" not in url:
+        return url, ""
     user, at, host = urlsplit(url).netloc.rpartition("@")
     if not at:
         return url, ""
@@ -99,7 +138,11 @@ def _new_pool(
     # To read all certificates of the system takes 30 ms.
     tls = tls_context(context.environment, certificates) if is_encrypted else None
     if not proxy:
-        return urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
+        from envy.transport.exchange import POOLS
+
+        pools = urllib3.PoolManager(maxsize=64, timeout=timeout, ssl_context=tls)
+        pools.pool_classes_by_scheme = POOLS
+        return pools
     check_address(proxy, "the proxy", hint="set https_proxy to http://HOST:PORT")
     bare, credentials = without_credentials(proxy)
     if urlsplit(bare).scheme not in {"http", "https"}:

@@ -21,9 +21,14 @@ from envy.limits import REGISTRY_DOCUMENT, shortened
 from envy.locking.lock import LockedFile, update_command
 from envy.transport.addresses import check_named, redacted, with_credentials_of
 from envy.transport.context import FetchContext, Fetched, NotFound
-from envy.transport.digests import ExpectedDigest, wanted_digests
+from envy.transport.digests import wanted_digests
 from envy.transport.http import download, read_page
-from envy.transport.index_page import ReleaseFile, parse_html_page, parse_json_page
+from envy.transport.index_page import (
+    ReleaseFile,
+    listed_digest,
+    parse_html_page,
+    parse_json_page,
+)
 from envy.transport.known import remember_known, take_known
 from envy.transport.local import copy_file
 from envy.transport.page_body import refuse_size
@@ -234,11 +239,8 @@ def _fetch_file(
     context = context.reporting_as(wanted.item.source)
     target = target_in(into, file_name(wanted.item) or chosen.name)
     expected = [*wanted_digests(wanted.item, context)]
-    if chosen.digest:
-        algorithm, digest = chosen.digest
-        expected.append(
-            ExpectedDigest(algorithm=algorithm, hexdigest=digest, by="the package index")
-        )
+    if listed := listed_digest(chosen):
+        expected.append(listed)
     check_named(chosen.url, by=chosen.page, is_pinned=bool(expected))
     if urlsplit(chosen.url).scheme != "file":
         fetched = download(

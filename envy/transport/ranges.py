@@ -5,13 +5,15 @@ and the strict comparison of every answer; on any doubt, one connection goes on 
 """
 
 import contextlib
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from envy.content.arriving import AskFor, GivenUp
 from envy.errors import Cancelled, EnvyError
@@ -21,6 +23,9 @@ from envy.transport.context import CannotWrite, FetchContext, Ranges
 from envy.transport.idle import Pace, idle_seconds
 from envy.transport.part_file import PartFile, range_of, version_of
 from envy.transport.request import Request
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 _CHUNK = 1 << 19
 _AHEAD = 2  # pieces that are requested before they can be written, beside one for each connection
@@ -119,47 +124,100 @@ class _Source:
     total: int
     context: FetchContext
     ended: threading.Event
+    arriving: set["BaseHTTPResponse"] = field(default_factory=set)
+    changing: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def reading(self, response: "BaseHTTPResponse") -> Generator[None, None, None]:
+        """Read an answer, unless all has ended; it is cut off when that happens."""
+        with self.changing:
+            if self.ended.is_set():
+                raise _NotAsAsked
+            self.arriving.add(response)
+        try:
+            yield
+        finally:
+            with self.changing:
+                self.arriving.discard(response)
+
+    def end(self) -> None:
+        """End the answers that are still arriving: a server may send nothing any more."""
+        with self.changing:
+            self.ended.set()
+            for response in self.arriving:
+                # To close the socket would not wake up who reads from it.
+                with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+                    response.shutdown()
+
+
+_Task = tuple[Future[bytes], int, int]
 
 
 def _pieces(source: _Source, start: int, settings: Ranges) -> Generator[bytes, None, None]:
     """Yield the pieces from `start` on, in order; some are being requested at any time."""
     starts = iter(range(start, source.total, settings.piece))
-    with ThreadPoolExecutor(settings.connections, "envy-range") as pool:
-        waiting: deque[Future[bytes]] = deque()
+    tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+    waiting: deque[Future[bytes]] = deque()
 
-        def request_more(count: int) -> None:
-            for at in islice(starts, count):
-                stop = min(at + settings.piece, source.total)
-                waiting.append(pool.submit(_piece, source, at, stop))
+    def request_more(count: int) -> None:
+        for at in islice(starts, count):
+            waiting.append(Future())
+            tasks.put((waiting[-1], at, min(at + settings.piece, source.total)))
 
-        try:
-            request_more(settings.connections + _AHEAD)
-            while waiting:
-                yield waiting.popleft().result()
-                request_more(1)
-        finally:
-            source.ended.set()
-            for future in waiting:
-                future.cancel()
+    try:
+        for _ in range(settings.connections):
+            # Nobody waits for one that waits for a server: neither this, nor the process's end.
+            threading.Thread(
+                target=_run, args=(source, tasks), name="envy-range", daemon=True
+            ).start()
+        request_more(settings.connections + _AHEAD)
+        while waiting:
+            yield waiting.popleft().result()
+            request_more(1)
+    finally:
+        source.end()
+        for future in waiting:
+            future.cancel()
+        for _ in range(settings.connections):
+            tasks.put(None)
+
+
+def _run(source: _Source, tasks: "queue.SimpleQueue[_Task | None]") -> None:
+    while (task := tasks.get()) is not None:
+        future, start, stop = task
+        if future.set_running_or_notify_cancel():
+            try:
+                if source.ended.is_set():
+                    raise _NotAsAsked
+                data = _piece(source, start, stop)
+            except BaseException as error:  # noqa: BLE001 - for who waits for it
+                future.set_exception(error)
+            else:
+                future.set_result(data)
+            del future, task  # an idle thread keeps no piece
 
 
 def _piece(source: _Source, start: int, stop: int) -> bytes:
     request, context = source.request, source.context
     wanted = {"range": f"bytes={start}-{stop - 1}", "if-range": source.version}
-    with get(
-        request.address,
-        context,
-        headers={**request.headers, **wanted},
-        certificates=request.certificates,
-        is_pinned=bool(request.expected),
-        signed_for=request.signed_for,
-    ) as (response, _):
+    with (
+        get(
+            request.address,
+            context,
+            headers={**request.headers, **wanted},
+            certificates=request.certificates,
+            is_pinned=bool(request.expected),
+            signed_for=request.signed_for,
+        ) as (response, _),
+        source.reading(response),
+    ):
         headers = response.headers
         if response.status != 206 or not _is_piece(source, headers, start, stop):
             raise _NotAsAsked
         parts, size = [], 0
         pace = Pace(idle_seconds(context.environment))
-        while data := response.read1(_CHUNK, decode_content=False):
+        while data := context.waiting(lambda: response.read1(_CHUNK, decode_content=False)):
+            context.moved(len(data))
             context.check_cancelled()
             pace.note(len(data))
             parts.append(data)

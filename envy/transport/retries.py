@@ -8,6 +8,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from envy.transport.context import FetchContext
+from envy.transport.turns import give_turn
 
 LONGEST_WAIT = 15.0
 _BUSY = frozenset({408, 425, 429})
@@ -35,6 +36,7 @@ class Retries:
         if seconds is None:
             seconds = self._context.backoff * 2**self._used * (1 - self._context.jitter() / 2)
         self._used += 1
+        give_turn()
         self._context.pause(min(seconds, LONGEST_WAIT))
         self._context.check_cancelled()
         return True

@@ -4,8 +4,10 @@ Owns how one is sent; what its status means is decided by the caller.
 """
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from envy.declarations.request_headers import AUTHORIZATION
 from envy.transport.addresses import redacted
@@ -16,6 +18,21 @@ from envy.transport.pools import pool_for, without_credentials
 from envy.transport.retries import Retries, is_passing, seconds_of
 
 _MOST_READ = 1 << 16  # bytes of an answer
+
+
+class _Leaving:
+    """A file that is sent; the run may be cancelled between its parts."""
+
+    def __init__(self, file: BinaryIO, context: FetchContext) -> None:
+        self._file = file
+        self._context = context
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next part, which leaves now."""
+        self._context.check_cancelled()
+        data = self._file.read(size)
+        self._context.moved(len(data))
+        return data
 
 
 def send(
@@ -47,10 +64,13 @@ def send(
         context.check_cancelled()
         try:
             with contextlib.ExitStack() as closing:
-                content = closing.enter_context(body.open("rb")) if body else None
+                content = None
                 if body:
+                    file = closing.enter_context(body.open("rb"))
+                    content = cast("IO[bytes]", _Leaving(file, context))  # of which it reads only
                     sent["content-length"] = str(body.stat().st_size)
-                response = pool.request(
+                request = functools.partial(
+                    pool.request,
                     method,
                     bare,
                     headers=sent,
@@ -60,6 +80,7 @@ def send(
                     redirect=False,
                     retries=False,
                 )
+                response = context.waiting(request)
                 closing.callback(response.close)
                 # What it says is not shown; a connection whose answer is read can be used again.
                 response.read(_MOST_READ, decode_content=False)

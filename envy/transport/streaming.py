@@ -5,6 +5,7 @@ Owns what happens when a connection breaks, or an answer does not continue what 
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def stream(request: Request, part: Path, context: FetchContext, name: str) -> Ha
         FetchError: the content cannot be downloaded.
     """
     with part_file(part, request.uri, request.expected, context) as content:
+        content.take_up(context)
         if not _is_whole(request, content):
             _download(request, content, context)
             if content.taken and request.expected and not content.hasher.matches():
@@ -73,7 +75,10 @@ def read_beginning(request: Request, size: int, context: FetchContext) -> bytes:
             certificates=request.certificates,
             signed_for=request.signed_for,
         ) as (response, _):
-            while len(data) < size and (piece := response.read1(_CHUNK, decode_content=False)):
+            while len(data) < size and (
+                piece := context.waiting(lambda: response.read1(_CHUNK, decode_content=False))
+            ):
+                context.moved(len(piece))
                 context.check_cancelled()
                 pace.note(len(piece))
                 data += piece
@@ -192,7 +197,8 @@ def _read(
     reported = first = content.done
     began = time.monotonic()
     pace = Pace(idle_seconds(context.environment))
-    while data := response.read1(_CHUNK, decode_content=False):
+    while data := context.waiting(lambda: _receive(response, content)):
+        context.moved(len(data))
         context.check_cancelled()
         content.write(data)
         pace.note(len(data))
@@ -205,6 +211,15 @@ def _read(
         if may_spread and is_worth_it(context.ranges, content, received=received, seconds=seconds):
             return received / max(seconds, 1e-9)
     return 0.0
+
+
+def _receive(response: "BaseHTTPResponse", content: PartFile) -> bytes | memoryview:
+    """Return the next piece of an answer, in the buffer of a large content; b"": its end."""
+    into: Callable[[bytearray], int] | None = getattr(response, "receive_into", None)
+    buffer = content.buffer
+    if into is None or buffer is None:
+        return response.read1(_CHUNK, decode_content=False)
+    return memoryview(buffer)[: into(buffer)]
 
 
 def _let_follow(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from envy.content.archive_errors import decompression_errors
 from envy.content.zip_file import content_of, open_zip
 from envy.errors import ArchiveError
 from envy.limits import REGISTRY_DOCUMENT
@@ -30,9 +31,7 @@ def metadata_of_wheel(path: Path) -> WheelMetadata:
     Raises:
         ArchiveError: it is not a wheel, or its metadata is not valid.
     """
-    import zipfile
-    import zlib
-
+    damage: tuple[type[Exception], ...] = (OSError, *decompression_errors())
     try:
         with open_zip(path) as zipped:
             found = [member for member in zipped.infolist() if _METADATA.fullmatch(member.filename)]
@@ -40,7 +39,7 @@ def metadata_of_wheel(path: Path) -> WheelMetadata:
                 raise ArchiveError(f"{path} is not a wheel: it has no METADATA", archive=path)
             with content_of(zipped, found[0]) as content:
                 data = content.read(REGISTRY_DOCUMENT.value)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except damage as error:
         raise ArchiveError(f"{path} is not a wheel: {error}", archive=path) from error
     return parse_metadata(data.decode("utf-8", "replace"), path)
 

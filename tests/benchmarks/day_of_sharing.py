@@ -35,6 +35,7 @@ from envy.transport.context import NotFound
 DAY = 24 * 3600.0
 KILO, MEGA, GIGA = 1e3, 1e6, 1e9
 _NEEDS = (1, 1, 2)  # dependencies of a package
+ASKED_AGAIN = 1.0  # seconds; a package that is built later is asked for once more
 CONTENT = 1000  # a byte on disk stands for so many
 
 
@@ -92,15 +93,6 @@ class World:
         tops = rng.sample(range(len(self.below) * 3 // 4, len(self.below)), 5)
         needed = sorted(set().union(*(self.closures[top] for top in tops)))
         return [(number, self.version[number]) for number in needed]
-
-    def build_seconds(self, missing, slots):
-        """Return how long a machine builds: the work of all slots, or the longest chain."""
-        longest = {}
-        for number, _version in missing:
-            chain = max((longest.get(one, 0.0) for one in self.below[number]), default=0.0)
-            longest[number] = chain + self.seconds[number]
-        total = sum(self.seconds[number] for number, _version in missing)
-        return max(total / slots, max(longest.values(), default=0.0)), total
 
 
 class MemoryServer:
@@ -279,6 +271,14 @@ def remove(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+class Job:
+    """The builds of one job: those that wait, dependencies first, and those under way."""
+
+    def __init__(self, machine, asked, waiting, slots):
+        self.machine, self.asked, self.slots = machine, asked, slots
+        self.waiting, self.under_way = waiting, set()
+
+
 class Day:
     """A day of one model, and what happened in it."""
 
@@ -289,6 +289,7 @@ class Day:
         everything = {(number, 0) for number in range(model.packages)}
         self.caches = [set(everything) for _ in range(model.machines)]
         self.free = [0.0] * model.machines
+        self.queues = {}  # jobs that wait for a machine
         self.events, self.order, self.link = [], 0, 0.0
         self.missed = set()  # entries that some machine did not have
         self.jobs = self.builds = self.taken = 0
@@ -318,34 +319,57 @@ class Day:
 
     def job(self, now, asked, machine, is_fresh, wanted):
         if self.free[machine] > now:
-            self.at(self.free[machine], self.job, asked, machine, is_fresh, wanted)
+            self.queues.setdefault(machine, []).append((asked, machine, is_fresh, wanted))
             return
         if is_fresh:
             self.caches[machine] = set()
         missing = [row for row in wanted if row not in self.caches[machine]]
-        found, size = self.place.take(missing) if self.place else ([], 0)
-        ends = self.transfer(now + 2 * self.model.round_trip, size) if self.place else now
+        found, size = self.take(missing)
+        begins = self.transfer(now + 2 * self.model.round_trip, size) if self.place else now
         got = set(found)
-        built = [row for row in missing if row not in got]
-        seconds, work = self.world.build_seconds(built, self.model.slots)
-        ends += seconds
-        self.free[machine] = ends
+        job = Job(machine, asked, [row for row in missing if row not in got], self.model.slots)
+        self.free[machine] = float("inf")
         self.caches[machine].update(wanted)
         self.missed.update(missing)
         self.jobs += 1
+        self.at(begins, self.go_on, job, begins)
+
+    def take(self, rows):
+        found, size = self.place.take(rows) if self.place else ([], 0)
         self.taken += len(found)
         self.sent += size
-        self.builds += len(built)
-        self.worked += work
-        self.waited += ends - asked
-        self.slowest = max(self.slowest, ends - asked)
-        if self.place:
-            self.at(ends, self.store, built)
+        return found, size
 
-    def store(self, now, built):
-        size = self.place.store(built)
-        self.transfer(now, size)
-        self.received += size
+    def go_on(self, now, job, asked):
+        """Begin what can be begun; `asked` is when the server was first asked."""
+        waiting = {row[0] for row in job.waiting} | job.under_way
+        ready = [row for row in job.waiting if not waiting & set(self.world.below[row[0]])]
+        for row in ready[: job.slots - len(job.under_way)]:
+            job.waiting.remove(row)
+            job.under_way.add(row[0])
+            found, size = [], 0
+            if now - asked > ASKED_AGAIN:
+                found, size = self.take([row])
+            if found:
+                self.at(self.transfer(now, size), self.built, job, row, asked, False)
+                continue
+            self.builds += 1
+            self.worked += self.world.seconds[row[0]]
+            self.at(now + self.world.seconds[row[0]], self.built, job, row, asked, True)
+        if not job.waiting and not job.under_way:
+            self.free[job.machine] = now
+            self.waited += now - job.asked
+            self.slowest = max(self.slowest, now - job.asked)
+            for details in self.queues.pop(job.machine, ()):
+                self.at(now, self.job, *details)
+
+    def built(self, now, job, row, asked, is_new):
+        job.under_way.remove(row[0])
+        if self.place and is_new:
+            size = self.place.store([row])
+            self.transfer(now, size)
+            self.received += size
+        self.go_on(now, job, asked)
 
     def transfer(self, now, size):
         """Return when a transfer ends that shares the server's connection with others."""

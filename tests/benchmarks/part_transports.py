@@ -59,7 +59,7 @@ def _http(bench, report):
 
 
 def _curl(bench, report):
-    """Compare with curl and with urllib3 alone, from a server that is no bottleneck.
+    """Compare with curl, urllib3 alone and bare sockets, from a server that is no bottleneck.
 
     The start-up of each, with one little file, is a row of its own, and not counted.
     """
@@ -83,12 +83,17 @@ def _curl(bench, report):
             commands = {
                 "curl": [curl, *_CURL, *_outputs(dest, urls)],
                 "curl, start-up": [curl, *_CURL, *_outputs(dest, [f"{url}/little"])],
+                "sockets in Python": bench.work("fetch-by-sockets", dest, *urls),
+                "sockets in Python, no digest": bench.work(
+                    "fetch-by-sockets-unhashed", dest, *urls
+                ),
+                "sockets in Python, start-up": bench.work("fetch-by-sockets", dest),
                 "urllib3 alone": bench.work("fetch-by-urllib3", dest, *urls),
                 "urllib3 alone, start-up": bench.work("fetch-by-urllib3", dest),
                 "envy": bench.work("fetch-together", dest, *urls),
                 "envy, start-up": bench.work("fetch-together", dest, f"{url}/little"),
             }
-            floor, before, _, _, ours, begun = _compare(bench, report, case, commands)
+            floor, before, *_, ours, begun = _compare(bench, report, case, commands)
             ratio = (ours.wall - begun.wall) / max(floor.wall - before.wall, 1e-4)
             report.mark(f"{case}: wall to curl", ratio, marks.DOWNLOAD_TO_CURL)
 

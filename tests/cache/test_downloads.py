@@ -134,7 +134,7 @@ def test_use_is_noted_by_the_time_of_the_file(kept, part):
     kept.keep(str(part), DIGESTS, shared=False)
     path = Path(kept.path("sha256", DIGEST))
     os.utime(path, (1, 1))
-    assert content(Downloads(kept.path("..", ".."), writes=False)) is None
+    assert content(Downloads(str(path.parents[3] / "other"), writes=False)) is None
     reader = Downloads(str(part.parent), writes=False)
     assert content(reader) == DATA
     assert path.stat().st_mtime == 1
@@ -195,11 +195,11 @@ BAD_NAME = json.dumps({"name": "../x", "sha256": DIGEST})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", BAD_NAME, '{"name": "x", "sha256": "../y"}'])
-def test_a_damaged_record_is_none(kept, text):
+def test_a_damaged_record_is_none(kept, tmp_path, text):
     """It names nothing, and is written anew."""
     known = KnownFile(name="x", sha256=DIGEST)
     kept.remember("x", pinned=True, known=known)
-    [record] = Path(kept.path("names", "")).iterdir()
+    [record] = (tmp_path / "cache" / "downloads" / "names").iterdir()
     record.write_text(text)
     assert kept.recall("x", pinned=True) is None
     kept.remember("x", pinned=True, known=known)

@@ -1,5 +1,6 @@
 """Taking an entry of an export file into another cache."""
 
+import errno
 import io
 import json
 import os
@@ -11,17 +12,19 @@ from blake3 import blake3
 from exported_members import exported_members
 
 from envy.cache.entry_key import Ingredients, as_json, entry_key
-from envy.cache.explanation import format_key_record
+from envy.cache.explanation import format_key_record, parse_key_record
 from envy.cache.export_file import SIGNATURE, write_export_file
+from envy.cache.export_import import unpacked_entries
 from envy.cache.export_records import read_head
 from envy.cache.filesystem import FileSystem
 from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout
-from envy.cache.names import MARKER
+from envy.cache.names import MARKER, ORIGIN
+from envy.cache.origin import Origin, read_origin
 from envy.cache.read import lookup, read_marker
-from envy.cache.take_entry import take_exported
-from envy.cache.verify import read_fingerprint
+from envy.cache.take_entry import take_entry, take_exported
+from envy.cache.verify import parse_fingerprint, read_fingerprint
 from envy.cache.write import begin_attempt, publish
 from envy.content.below_root import open_below
 from envy.content.written_digests import WrittenDigests
@@ -29,6 +32,7 @@ from envy.errors import ArchiveError, CacheError
 
 INGREDIENTS = Ingredients(identity="local.gn@r0")
 KEY = entry_key(INGREDIENTS)
+FROM = Origin("file:///depot", "0123456789ABCDEF")
 KEPT = format_key_record(as_json(INGREDIENTS), {"key": "local.gn@r0"})
 OTHER = Ingredients(identity="local.other@r0")
 
@@ -60,7 +64,7 @@ def exported(tmp_path):
 def take(tmp_path, exported, accept=lambda _index, _signature: None, key=KEY):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", key)
-    problem = take_exported(layout, exported, entry, key, accept=accept)
+    problem = take_exported(layout, exported, entry, key, accept=accept, origin=FROM)
     return entry, problem
 
 
@@ -79,6 +83,7 @@ def test_the_entry_is_published(tmp_path, exported):
     """The taken entry is a hit, and nothing of the work is left beside it."""
     entry, problem = take(tmp_path, exported)
     assert problem == ""
+    assert read_origin(entry) == FROM
     assert lookup(entry, KEY).hit
     assert (entry.asset_dir / "bin/x").read_text() == "hello\n"
     assert not entry.work_dir.exists()
@@ -223,6 +228,27 @@ def test_an_entry_that_holds_its_own_path(tmp_path):
     assert not lookup(entry, KEY).hit
 
 
+def test_the_record_of_the_origin(tmp_path, exported):
+    """It stays until the entry is built anew; whatever is in its place is of no known signer."""
+    entry, _ = take(tmp_path, exported)
+    record = Path(entry.at(ORIGIN))
+    for damaged in (b"", b"[]", b'{"place": "x"}', b"\xff"):
+        record.write_bytes(damaged)
+        assert read_origin(entry) == Origin("an unknown place")
+    begin_attempt(entry, KEY)
+    assert read_origin(entry) is None
+    record.mkdir()
+    assert read_origin(entry) == Origin("an unknown place")
+    begin_attempt(entry, KEY)
+    assert read_origin(entry) is None
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    record.symlink_to(outside)
+    assert take(tmp_path, exported)[1] == ""
+    assert read_origin(entry) == FROM
+    assert outside.read_text() == "mine"
+
+
 def test_a_full_disk(tmp_path, exported):
     """An error of the disk is one of the cache, and leaves no entry."""
 
@@ -235,7 +261,9 @@ def test_a_full_disk(tmp_path, exported):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="No space left"):
-        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=Full())
+        take_exported(
+            layout, exported, entry, KEY, accept=lambda *_: None, origin=FROM, files=Full()
+        )
     assert not lookup(entry, KEY).hit
 
 
@@ -256,9 +284,26 @@ def test_no_marker_before_the_payload_is_on_the_disk(tmp_path):
 
     layout = CacheLayout(tmp_path / "second-and-longer")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
-    assert take_exported(layout, path, entry, KEY, accept=lambda *_: None, files=Seen()) == ""
+    assert (
+        take_exported(layout, path, entry, KEY, accept=lambda *_: None, origin=FROM, files=Seen())
+        == ""
+    )
     assert (entry.asset_dir / "bin/x").read_text() == f"{entry.asset_dir}\n"
     assert [step for step in steps if step] == ["flush", "marker"]
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EILSEQ])
+def test_names_that_this_machine_cannot_have(tmp_path, exported, number):
+    """They say something about the entry, and nothing about the cache."""
+    layout = CacheLayout(tmp_path / "second")
+    entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
+
+    def unpack(folder):
+        raise OSError(number, os.strerror(number), folder)
+
+    with pytest.raises(ArchiveError, match=r"shown cannot be used here"):
+        take_entry(layout, Path("shown"), entry, KEY, unpack=unpack, origin=FROM)
+    assert not entry.directory.exists()
 
 
 def test_a_step_that_fails_after_the_marker(tmp_path, exported):
@@ -276,7 +321,9 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
     layout = CacheLayout(tmp_path / "second")
     entry = layout.entry("local.gn@r0", "linux-x86_64", KEY)
     with pytest.raises(CacheError, match="Input/output error"):
-        take_exported(layout, exported, entry, KEY, accept=lambda *_: None, files=files)
+        take_exported(
+            layout, exported, entry, KEY, accept=lambda *_: None, origin=FROM, files=files
+        )
     assert files.failed
     assert read_marker(entry) is None
     assert not entry.asset_dir.exists()
@@ -290,7 +337,11 @@ def test_a_step_that_fails_after_the_marker(tmp_path, exported):
         ("asset/device", tarfile.CHRTYPE, "", "is not a file, directory or link"),
         ("asset/absolute", tarfile.SYMTYPE, "/etc/passwd", "is not in the fingerprint"),
         ("asset/bin/x/y", tarfile.REGTYPE, "", "is outside of its entry"),
+        ("asset/nothing", tarfile.SYMTYPE, "", "is a link to nothing"),
+        ("asset/long", tarfile.SYMTYPE, "x" * 5000, "is a link to a path of 5000 bytes"),
+        ("asset/" + "é" * 128, tarfile.REGTYPE, "", "has a name of 256 bytes"),
     ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 def test_hostile_members(tmp_path, exported, name, kind, target, said):
     """What does not belong into an entry is refused by name, and nothing of the entry stays."""
@@ -311,15 +362,49 @@ def test_hostile_members(tmp_path, exported, name, kind, target, said):
 
 
 def test_an_index_of_a_million(tmp_path, exported):
-    """It is refused before its rows are looked at."""
+    """It is refused before anything of it is parsed, or judged."""
 
     def change(member, data):
         if member.name == "envy-export.json":
             data = b'{"format": 1, "entries": [' + b"0," * 999_999 + b"0]}"
         return member.name, data
 
-    with pytest.raises(ArchiveError, match="several entries"):
-        take(tmp_path, changed(exported, change))
+    asked = []
+    with pytest.raises(ArchiveError, match=r"has several entries: envy-export.json has 2000"):
+        take(tmp_path, changed(exported, change), accept=lambda *words: asked.append(words))
+    assert asked == []
+    with pytest.raises(ArchiveError, match=r"envy-export.json is damaged"):
+        next(unpacked_entries(changed(exported, change), str(tmp_path / "all")))
+
+
+def test_nothing_is_parsed_that_nobody_signed(tmp_path, exported):
+    """Nothing of an index is parsed that no key has signed, and no record that it does not name."""
+
+    def refuse(_index, _signature):
+        raise LookupError("not signed")
+
+    def damaged(member, data):
+        return member.name, b"[" * 1000 if member.name == "envy-export.json" else data
+
+    def other(member, data):
+        return member.name, b"[" * 1000 if member.name.endswith("blake3") else data
+
+    with pytest.raises(LookupError):
+        take(tmp_path, changed(exported, damaged), accept=refuse)
+    with pytest.raises(ArchiveError, match=r"fingerprint.blake3 is not the one in its index"):
+        take(tmp_path, changed(exported, other))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_records_that_decode_to_very_much(tmp_path, number):
+    """A record of few bytes that stands for millions of values counts as damaged."""
+    first = make_entry(tmp_path / "first")
+    record = Path(first.at("envy-fingerprint.blake3"))
+    lines = record.read_text().split("\n")
+    lines[number] = lines[number][:-1] + ', "x": [' + "[]," * 1_000_001 + "[]]}"
+    assert parse_fingerprint("\n".join(lines)) is None
+    kept = KEPT.replace("{", '{"x": [' + "[]," * 1_000_001 + "[]],", 1)
+    assert parse_key_record(kept) is None
 
 
 @pytest.mark.parametrize("record", ["envy-fingerprint.blake3", "envy-ingredients.json"])

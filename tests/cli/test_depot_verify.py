@@ -14,7 +14,10 @@ class Depot:
     shown = "file:///depot"
 
     def __init__(self, *errors):
-        self.errors = {f"v1/{number}": error for number, error in enumerate(errors)}
+        self.errors = {f"v2/{number}": error for number, error in enumerate(errors)}
+
+    def is_by_others(self, name):
+        return name == "v2/0"
 
     def listed(self, _context):
         return [StoredObject(name=name, size=1, used_at=0) for name in self.errors]
@@ -40,10 +43,14 @@ def test_what_is_damaged_and_what_is_not():
     )
     assert (row.objects, row.damaged, row.unreadable) == (
         3,
-        [{"name": "v1/1", "reason": "cut"}],
-        [{"name": "v1/2", "reason": "broke"}],
+        [{"name": "v2/1", "reason": "cut"}],
+        [{"name": "v2/2", "reason": "broke"}],
     )
-    assert _summary(row).endswith("3 objects of file:///depot: 1 damaged, 1 could not be read")
+    assert row.others == 1
+    assert _summary(row).endswith(
+        "3 objects of file:///depot: 1 damaged, 1 could not be read; 1 of other signers, whose "
+        "keys are not known here"
+    )
 
 
 @pytest.mark.parametrize("error", [Cancelled("stopped"), CacheError("full", path=None)])

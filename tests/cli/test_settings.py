@@ -27,6 +27,7 @@ def test_the_environment_applies_without_an_option(tmp_path):
         "ENVY_DEPOT_UNSIGNED": "true",
         "ENVY_REMOTE": "grpc://h",
         "ENVY_REMOTE_READ_ONLY": "yes",
+        "ENVY_REMOTE_UNSIGNED": "1",
     }
     assert set(environment) == set(OPTION_VARIABLES.values())  # those that `envy doctor` shows
     assert merge_settings({}, environment) == Settings(
@@ -39,6 +40,7 @@ def test_the_environment_applies_without_an_option(tmp_path):
         depot_unsigned=True,
         remote="grpc://h",
         remote_read_only=True,
+        remote_unsigned=True,
     )
 
 

@@ -1,13 +1,16 @@
 """What an archive contains, without unpacking it."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 
 import pytest
 from packed import END, ar_bytes, cpio_entry, deb_bytes, rpm_bytes, tar_of
 
+from envy.content.archive import decompressed_name
 from envy.content.archive_listing import ArchiveMember, members_in
 from envy.errors import ArchiveError
 
@@ -58,6 +61,33 @@ def test_members_of_a_zip(tmp_path):
         ArchiveMember("p", "other", 0, 0o644),
         ArchiveMember("x/y", "file", 0, 0),
     ]
+
+
+@pytest.mark.parametrize(("kind", "library"), [("gz", gzip), ("bz2", bz2), ("xz", lzma)])
+def test_a_compressed_file(tmp_path, kind, library):
+    """A file that is compressed alone is listed as what it becomes."""
+    path = tmp_path / f"notes.xz.{kind}"
+    path.write_bytes(library.compress(b"text" * 99))
+    assert list(members_in(path)) == [ArchiveMember("notes.xz", "file", 396, 0o644)]
+    path.write_bytes(library.compress(b"text" * 99)[:-9])
+    with pytest.raises(ArchiveError, match="is damaged"):
+        list(members_in(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [
+        ("a.gz", "a"),
+        ("a.xz.gz", "a.xz"),
+        ("a.tar.zst", "a.tar"),
+        ("a", "a"),
+        ("a.b", "a.b"),
+        (".gz", ".gz"),
+    ],
+)
+def test_the_name_of_what_a_compressed_file_becomes(name, becomes):
+    """One suffix is dropped: the content is decompressed once."""
+    assert decompressed_name(name) == becomes
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 and no more", b"\x1f\x8b\x08"])

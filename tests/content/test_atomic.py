@@ -93,6 +93,33 @@ def test_a_long_name_can_be_written(tmp_path):
     assert path.read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("name", ["語" * 80, "x" + "語" * 84, "\udcff" * 255, "é" * 127])
+def test_a_long_name_is_cut_by_its_bytes(tmp_path, name):
+    """A name of few characters may have as many bytes as a file system takes."""
+    path = tmp_path / name
+    atomic_write(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    kept = os.path.basename(unique_name(name)).rpartition(".new")[0].rpartition(".")[0]  # noqa: PTH119
+    assert name.startswith(kept)
+    assert 97 <= len(os.fsencode(kept)) <= 100
+
+
+def test_two_that_are_written_at_once_share_no_name(tmp_path):
+    """The temporary name of one is not the name of the other, and nobody's file is touched."""
+    mine = tmp_path / f"tool{SUFFIX}{SUFFIX}"
+    mine.write_text("the user's")
+    with (
+        written_whole(tmp_path / "tool") as one,
+        written_whole(tmp_path / f"tool{SUFFIX}") as other,
+    ):
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "tool").read_text() == "one"
+    assert (tmp_path / f"tool{SUFFIX}").read_text() == "other"
+    assert mine.read_text() == "the user's"
+    assert len(names_in(tmp_path)) == 3
+
+
 def test_a_folder_replaces_a_file_and_a_folder(tmp_path):
     """A tree is renamed into place, whatever was there."""
     target = tmp_path / "target"

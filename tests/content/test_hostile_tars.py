@@ -127,7 +127,6 @@ REFUSED = {
     "a device": block(b"x", b"3"),
     "a disk": block(b"x", b"4"),
     "a pipe": block(b"x", b"6"),
-    "a volume": block(b"x", b"V"),
     "a part of a file": entry(b"x", kind=b"M"),
     "an unknown kind": entry(b"x", kind=b"~"),
     "an old sparse file": entry(b"x", kind=b"S"),
@@ -245,6 +244,57 @@ def test_the_name_of_a_folder(tmp_path):
     (tmp_path / "a.tar").write_bytes(block(b"x/", b"5") + block(b"y/", b"\0") + block(b"z//", b"5"))
     found = [(member.name, member.kind) for member, _content in tar_members(tmp_path / "a.tar")]
     assert found == [("x", "folder"), ("y", "folder"), ("z", "folder")]
+
+
+def test_a_file_with_the_name_of_a_folder(tmp_path):
+    """What has a slash at its end is a folder for GNU tar, whose content is passed by."""
+    made = entry(b"d/", b"text") + entry(b"d/x", b"y") + entry(b"e/", b"names", b"D") + entry(b"f")
+    (tmp_path / "a.tar").write_bytes(made + END)
+    assert extract(tmp_path / "a.tar", tmp_path / "out") == 2
+    assert (tmp_path / "out/d/x").read_text() == "y"
+    assert (tmp_path / "out/e").is_dir()
+    assert (tmp_path / "out/f").read_text() == "text"
+
+
+@pytest.mark.parametrize("size", [0, 700])
+def test_the_label_of_a_volume(tmp_path, size):
+    """A label is no member."""
+    made = entry(b"backup 1", bytes(size), b"V") + entry(b"x", b"y")
+    (tmp_path / "a.tar").write_bytes(made + END)
+    assert extract(tmp_path / "a.tar", tmp_path / "out") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
+    assert [member.name for member, _content in tar_members(tmp_path / "a.tar")] == ["x"]
+
+
+def test_a_type_that_is_not_known(tmp_path):
+    """It is not called dangerous."""
+    (tmp_path / "a.tar").write_bytes(entry(b"x", b"y", b"M") + END)
+    error = refused(tmp_path, tmp_path / "a.tar")
+    assert "'x' has a type that envy does not know: 'M'" in error.message
+    assert "unpack it with tar in a stage function" in error.hint
+
+
+FILES = [entry(b"f%d" % number, b"") for number in range(9)]
+COUNTED = {
+    "files": FILES,
+    "old and new files": [entry(b"f", b"")] * 9,
+    "folders": [block(b"d%d/" % number, b"5") for number in range(9)],
+    "folders in one name": [entry(b"a/" * 9 + b"x", b""), *FILES[:1]],
+    "links": [link(b"l%d" % number, b"x") for number in range(9)],
+    "hard links": [FILES[0], *(link(b"h%d" % number, b"f0", b"1") for number in range(9))],
+}
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_too_many_files(tmp_path, case):
+    """Whatever takes an inode counts; what is there already does not count again."""
+    adopt_limits({"unpacked-files": 8})
+    (tmp_path / "a.tar").write_bytes(b"".join(COUNTED[case]) + END)
+    assert "the limit unpacked-files" in refused(tmp_path, tmp_path / "a.tar").message
+    adopt_limits({"unpacked-files": 20})
+    same = b"".join([block(b"d/", b"5")] * 20) + entry(b"x")
+    (tmp_path / "b.tar").write_bytes(same + b"".join(COUNTED[case]) + END)
+    assert extract(tmp_path / "b.tar", tmp_path / "again")
 
 
 def test_bytes_above_127(tmp_path):

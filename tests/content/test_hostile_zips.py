@@ -188,11 +188,6 @@ DAMAGED = {
     "a longer name": raw_zip(Entry(local_name_size=40)),
     "a shorter name": raw_zip(Entry(b"name", local_name_size=2)),
     "long fields": raw_zip(Entry(local_extra_size=60000)),
-    "encrypted": raw_zip(Entry(flags=1)),
-    "strongly encrypted": raw_zip(Entry(flags=0x41)),
-    "patched": raw_zip(Entry(flags=0x20)),
-    "deflate64": raw_zip(Entry(method=9)),
-    "an unknown compression": raw_zip(Entry(method=99)),
     "damaged bzip2": raw_zip(Entry(method=12)),
     "damaged lzma": raw_zip(Entry(method=14)),
     "no end": raw_zip(GOOD, end=False),
@@ -205,6 +200,15 @@ DAMAGED = {
     "zip64 of 2**63 bytes": raw_zip(
         Entry(size=0xFFFFFFFF, extra=struct.pack("<2HQ", 1, 8, 1 << 63))
     ),
+    **{
+        f"zip64 at {at}": raw_zip(
+            GOOD, Entry(mode=mode, offset=0xFFFFFFFF, extra=struct.pack("<2HQ", 1, 8, at))
+        )
+        for at in ((1 << 63) + 5, (1 << 64) - 16, 1 << 62)
+        for mode in (LINK, stat.S_IFREG)
+    },
+    "after the list of names": raw_zip(GOOD, Entry(b"x", offset=200)),
+    "no bytes, and a checksum": raw_zip(Entry(content=b"", stored=b"", crc=1)),
     "only the first bytes": b"PK\x03\x04" + bytes(30),
     "only an end of another disk": b"PK\x05\x06" + struct.pack("<4H2LH", 9, 9, 9, 9, 99, 99, 0),
     "damage among many": raw_zip(*MANY[:200], Entry(b"x", crc=1), *MANY[200:]),
@@ -255,6 +259,37 @@ def test_damage(tmp_path, case):
     assert TOO_LARGE.get(case, "is damaged: ") in error.message
 
 
+OTHER_METHODS = {
+    "encrypted": (Entry(flags=0x801), "'a' needs a password"),
+    "encrypted, stored": (Entry(flags=0x801, method=0), "'a' needs a password"),
+    "strongly": (Entry(flags=0x840), "'a' needs a password"),
+    "an encrypted link": (Entry(mode=LINK, flags=0x801), "'a' needs a password"),
+    "AES": (Entry(flags=0x801, method=99), "'a' needs a password"),
+    "Deflate64": (Entry(method=9), "a way that envy does not know: Deflate64 (method 9)"),
+    "zstd": (Entry(method=93), "a way that envy does not know: Zstandard (method 93)"),
+    "PPMd": (Entry(method=98, mode=LINK), "a way that envy does not know: PPMd (method 98)"),
+    "another": (Entry(method=77), "a way that envy does not know: (method 77)"),
+    "a patch": (Entry(flags=0x820), "a way that envy does not know: it is a patch"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_METHODS)
+def test_what_envy_does_not_read(tmp_path, case):
+    """A zip that is encrypted, or compressed in another way, is not damaged."""
+    entry, says = OTHER_METHODS[case]
+    error = refused(tmp_path, raw_zip(GOOD, entry))
+    assert says in error.message
+    assert "in a stage function" in error.hint
+
+
+@pytest.mark.parametrize("method", [0, 8, 12, 14])
+def test_an_empty_file_without_compressed_data(tmp_path, method):
+    """Some programs write no data at all for an empty file, whatever its method is."""
+    (tmp_path / "a.zip").write_bytes(raw_zip(GOOD, Entry(content=b"", stored=b"", method=method)))
+    assert extract(tmp_path / "a.zip", tmp_path / "out") == 2
+    assert (tmp_path / "out/a").read_bytes() == b""
+
+
 def test_an_empty_zip(tmp_path):
     """A zip without members is not damaged, but empty."""
     assert refused(tmp_path, raw_zip()).message.endswith("a.zip is empty")
@@ -286,6 +321,18 @@ def test_many_files_that_are_more_than_the_limit(tmp_path):
     assert "the limit unpacked-size" in refused(tmp_path, raw_zip(*MANY)).message
     written = sum(path.stat().st_size for path in (tmp_path / "box/out").iterdir())
     assert written <= 10_000
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+def test_too_many_files(tmp_path, content):
+    """The number of files has a limit of its own, which the empty ones count for."""
+    adopt_limits({"unpacked-files": 300})
+    error = refused(
+        tmp_path, raw_zip(*(dataclasses.replace(each, content=content) for each in MANY))
+    )
+    assert "would exceed 300 files, folders and links, the limit unpacked-files" in error.message
+    assert "ENVY_LIMITS=unpacked-files=600" in error.hint
+    assert len([*(tmp_path / "box/out").iterdir()]) <= 300
 
 
 NAME = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "l/a"])

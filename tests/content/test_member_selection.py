@@ -81,6 +81,27 @@ def test_links_to_what_is_left_out(tmp_path):
     assert tree(dest) == ["in/bin/hard", "in/bin/soft"]
 
 
+@pytest.mark.parametrize("only", [(), ("bin",)])
+def test_a_hard_link_becomes_executable(tmp_path, only):
+    """`executable` matches a link by its own name, also if the link becomes a copy."""
+    archive, dest = tmp_path / "a.tar", tmp_path / "dest"
+    with tarfile.open(archive, "w") as tar:
+        for name, kind, to in (
+            ("lib/tool", tarfile.REGTYPE, ""),
+            ("lib/tools/inner", tarfile.REGTYPE, ""),
+            ("bin/tool", tarfile.LNKTYPE, "lib/tool"),
+            ("bin/other", tarfile.LNKTYPE, "lib/tool"),
+        ):
+            info = tarfile.TarInfo(name)  # with the mode 644
+            info.type, info.linkname = kind, to
+            tar.addfile(info)
+    dest.mkdir()
+    unpack(archive, dest, only=only, executable=("bin/tool",))
+    assert os.access(dest / "in/bin/tool", os.X_OK)
+    # Files are executable by all of their names.
+    assert os.access(dest / "in/bin/other", os.X_OK) != bool(only)
+
+
 @pytest.mark.parametrize("field", ["only", "executable"])
 def test_a_pattern_that_matches_nothing(tmp_path, field):
     """A pattern of `only` or `executable` that matches nothing is an error."""

@@ -83,6 +83,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
         alias = "g"
         platforms = { "linux" }
         portable = true
+        remote = true
         relocate = { "bin/*" }
         pass_env = { "CC" }
         secret_env = { "TOKEN" }
@@ -111,6 +112,7 @@ def test_all_fields_of_a_recipe(define, tmp_path):
     assert definition.exports == Exports(path=("bin",), env={"ROOT": "{{asset}}"})
     assert (definition.alias, definition.platforms) == ("g", ("linux",))
     assert definition.portable
+    assert definition.remote
     assert definition.relocate == ("bin/*",)
     assert (definition.pass_env, definition.secret_env) == (("CC",), ("TOKEN",))
     assert definition.exclusive == "gn"
@@ -252,6 +254,9 @@ def test_own_globals_do_not_warn(define):
         ("install = 'x'\nalias = 'a.b'", 3, "contains a character that is not allowed"),
         ("install = 'x'\nplatforms = { 'linus' }", 3, "'linus' is not a platform"),
         ("install = 'x'\nportable = 'yes'", 3, "`portable` must be true or false"),
+        ("install = 'x'\nremote = 'yes'", 3, "`remote` must be true or false"),
+        ("remote = true\nfetch = 'x'", 2, "`remote` is for `build` and `install` of packages"),
+        ("install = 'x'\ncheck = 'x'\nremote = true", 4, "`remote` is for `build` and"),
         ("install = 'x'\npass_env = 'CC'", 3, 'pass_env = { "CC" }'),
         ("install = 'x'\nexclusive = true", 3, "`exclusive` must be a non-empty string"),
         ("fetch = {\n 'a.tgz',\n { source = 'b.tgz',\n sha256 = 'x' } }", 5, "64 hexadecimal"),

@@ -48,6 +48,14 @@ CALLS = {
     "lock_released": (events.LockReleased, lambda on: on.lock_released("/here", 1.0)),
     "run_start": (events.LuaCtxRunStart, lambda on: on.run_start("make", HERE)),
     "run_complete": (events.LuaCtxRunComplete, lambda on: on.run_complete("make", HERE, 0, 1.0)),
+    "script_executed": (
+        events.ScriptExecuted,
+        lambda on: on.script_executed(RecipePhase.BUILD, "grpc://x", 0, 1.0, cached=False),
+    ),
+    "script_kept_here": (
+        events.ScriptKeptHere,
+        lambda on: on.script_kept_here(RecipePhase.BUILD, "x"),
+    ),
     "fetch_start": (events.LuaCtxFetchStart, lambda on: on.fetch_start("https://x/y", "/here")),
     "fetch_complete": (
         events.LuaCtxFetchComplete,

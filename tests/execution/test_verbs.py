@@ -25,10 +25,12 @@ class ScriptRecorder:
     """What run_verb uses of a PhaseRun when a verb is a script."""
 
     def __init__(self, **verbs):
-        self.recipe = SimpleNamespace(loaded=SimpleNamespace(definition=SimpleNamespace(**verbs)))
+        definition = SimpleNamespace(remote=False, **verbs)
+        self.recipe = SimpleNamespace(loaded=SimpleNamespace(definition=definition))
         self.scripts = []
 
-    def run_script(self, script, options):
+    def run_script(self, script, options, elsewhere):
+        assert elsewhere is None
         self.scripts.append((script, options))
 
 

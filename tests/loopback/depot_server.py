@@ -12,12 +12,16 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 class DepotServer:
-    """Objects by path; `answers` maps a method to the status and body that it gets instead."""
+    """Objects by path; `answers` maps a method to the status and body that it gets instead.
+
+    An answer may also be "break", which closes the connection, or "stall", which never comes.
+    """
 
     def __init__(self):
         self.objects = {}
         self.answers = {}
         self.requests = []
+        self._ended = threading.Event()
         handler = type("Handler", (_Handler,), {"depot": self})
         self._server = _QuietServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/depot"
@@ -27,8 +31,13 @@ class DepotServer:
         return self
 
     def __exit__(self, *_):
+        self._ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def wait(self):
+        """Wait until the server ends."""
+        self._ended.wait()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -52,7 +61,9 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if self.command == "PUT":
             self._body()
-        if given == "break":
+        if given in {"break", "stall"}:
+            if given == "stall":
+                self.depot.wait()
             self.close_connection = True
         else:
             self._answer(*given, head=self.command == "HEAD")

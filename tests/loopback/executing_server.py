@@ -29,14 +29,20 @@ EXECUTION_FAULTS = (
 
 
 class ExecutingServer(RemoteServer):
-    """Executes without a sandbox: an action sees this machine's files, too."""
+    """Executes without a sandbox: an action sees this machine's files, too.
+
+    With `rooted`, the input root is the root of all paths, by bubblewrap. `change` may change the
+    tree of an output folder, a message, before it is stored.
+    """
 
     executes = True
 
-    def __init__(self, **details):
+    def __init__(self, *, rooted=False, change=lambda _path, _tree: None, **details):
         super().__init__(**details)
+        self.rooted, self.change = rooted, change
         self.operations = {}
         self.started = threading.Event()
+        self.meeting = None  # a barrier at which all programs wait before they start
         self.most_running = self._running = 0  # programs at once
         services.add_ExecutionServicer_to_server(_Execution(self), self._server)
         operations_pb2_grpc.add_OperationsServicer_to_server(_Operations(self), self._server)
@@ -84,11 +90,13 @@ class _Operation:
         self._put(action.input_root_digest.hash, top)
         folder = top / command.working_directory
         out, err = top.parent / f"{top.name}.out", top.parent / f"{top.name}.err"
+        if self.server.meeting is not None:
+            self.server.meeting.wait()
         self.server.count(1)
         try:
             with out.open("wb") as output, err.open("wb") as errors:
                 self.process = subprocess.Popen(
-                    list(command.arguments),
+                    [*self._sandbox(top, command), *command.arguments],
                     cwd=folder,
                     env={row.name: row.value for row in command.environment_variables},
                     stdin=subprocess.DEVNULL,
@@ -112,6 +120,12 @@ class _Operation:
                 if (folder / path).is_file():
                     digest = self._keep((folder / path).read_bytes())
                     result.output_files.add(path=path).digest.CopyFrom(digest)
+                elif (folder / path).is_dir():
+                    tree = reapi.Tree()
+                    tree.root.CopyFrom(self._tree(folder / path, tree))
+                    self.server.change(path, tree)
+                    digest = self._keep(tree.SerializeToString(deterministic=True))
+                    result.output_directories.add(path=path).tree_digest.CopyFrom(digest)
             if not self.answer.status.code and not action.do_not_cache:
                 self.server.results[self.digest] = result.SerializeToString()
         finally:
@@ -119,12 +133,36 @@ class _Operation:
             for path in (out, err):
                 path.unlink(missing_ok=True)
 
+    def _sandbox(self, top, command):
+        if not self.server.rooted:
+            return []
+        return ["bwrap", "--bind", top, "/", "--dev", "/dev", "--proc", "/proc", "--chdir",
+                f"/{command.working_directory}", "--die-with-parent"]  # fmt: skip
+
+    def _tree(self, folder, tree):
+        message = reapi.Directory()
+        for path in sorted(folder.iterdir()):
+            if path.is_symlink():
+                message.symlinks.add(name=path.name, target=str(path.readlink()))
+            elif path.is_dir():
+                child = self._tree(path, tree)
+                tree.children.append(child)
+                digest = self._keep(child.SerializeToString(deterministic=True))
+                message.directories.add(name=path.name).digest.CopyFrom(digest)
+            else:
+                node = message.files.add(name=path.name)
+                node.digest.CopyFrom(self._keep(path.read_bytes()))
+                node.is_executable = os.access(path, os.X_OK)
+        return message
+
     def _put(self, name, folder):
         message = reapi.Directory.FromString(self.server.blobs[name])
         for node in message.files:
             path = folder / node.name
             path.write_bytes(self.server.blobs[node.digest.hash])
             path.chmod(0o755 if node.is_executable else 0o644)
+        for node in message.symlinks:
+            (folder / node.name).symlink_to(node.target)
         for node in message.directories:
             (folder / node.name).mkdir()
             self._put(node.digest.hash, folder / node.name)

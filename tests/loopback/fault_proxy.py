@@ -70,6 +70,7 @@ class FaultProxy:
             for each in (source, target):
                 with contextlib.suppress(OSError):
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    each.shutdown(socket.SHUT_RD)  # or the thread that reads it keeps it open
         for each in (source, target):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR) if fault != "reset" else each.close()

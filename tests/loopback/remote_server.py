@@ -20,6 +20,7 @@ FAULTS = (
     "unavailable", "exhausted", "internal", "stall", "flip", "missing", "wrong-size", "other-key",
     "evict", "cut",
 )  # fmt: skip
+SLOW_FAULTS = ("late", "drip")  # which take time, as "stall" does
 
 
 class RemoteServer:
@@ -42,8 +43,10 @@ class RemoteServer:
         self.calls = []
         self.uploaded = []  # hashes, in order
         self.fault = lambda _method: ""
+        self.before = lambda _method: None  # is called before each answer, and may wait
         self.token, self.read_only, self.functions = token, read_only, functions
         self.delay = delay
+        self.late = 3.0  # seconds, of an answer with that fault, and between two bytes of a drip
         self._at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(threads))
@@ -71,6 +74,7 @@ class RemoteServer:
             fault = self.fault(method)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+        self.before(method)
         time.sleep(self.delay)
         with self.lock:
             self._at_once -= 1
@@ -89,7 +93,15 @@ class RemoteServer:
         if fault == "stall":
             while context.is_active():
                 time.sleep(0.05)
+        if fault == "late":
+            self.wait(context)
         return fault
+
+    def wait(self, context):
+        """Wait, unless the client has given up."""
+        ends = time.monotonic() + self.late
+        while context.is_active() and time.monotonic() < ends:
+            time.sleep(0.01)
 
     def damaged(self, fault, data):
         """Return a blob as a fault leaves it; None if it is missing."""
@@ -187,13 +199,20 @@ class _Stream(bytestream_pb2_grpc.ByteStreamServicer):
         if data is None:
             context.abort(grpc.StatusCode.NOT_FOUND, "none")
         last = request.read_offset + (request.read_limit or len(data))
+        if fault == "drip":
+            for position in range(request.read_offset, min(last, len(data))):
+                self.server.wait(context)
+                yield bytestream_pb2.ReadResponse(data=data[position : position + 1])
+            return
         for start in range(request.read_offset, min(last, len(data)), 1 << 19):
             yield bytestream_pb2.ReadResponse(data=data[start : min(start + (1 << 19), last)])
 
     def Write(self, requests, context):
-        self.server.begin("Write", context, writes=True)
+        fault = self.server.begin("Write", context, writes=True)
         name, data = "", b""
         for part in requests:
+            if fault == "drip":
+                self.server.wait(context)
             name = name or part.resource_name
             data += part.data
         digest = name.split("/")[-2]

@@ -8,7 +8,7 @@ import pytest
 from envy.declarations.signature import Signature
 from envy.errors import FetchError, UsageError
 from envy.sharing.signing import signer
-from envy.transport.minisign import verify_text
+from envy.transport.minisign import shown_number, verify_text
 
 pytest.importorskip("cryptography")
 
@@ -30,7 +30,10 @@ def test_a_signature_is_verified(tmp_path):
     """What one key signs, only that key verifies, and only that text."""
     path, public = new_key(tmp_path)
     _, other = new_key(tmp_path, "other")
-    signature = signer(path)(b"text")
+    by = signer(path)
+    assert Signature(by.public).key == public.key
+    assert by.number == shown_number(public.key[0])
+    signature = by(b"text")
     verify_text(b"text", signature, [other, public], uri="u")
     with pytest.raises(FetchError, match="does not fit its content"):
         verify_text(b"texT", signature, [public], uri="u")

@@ -37,7 +37,7 @@ class World:
     def __init__(self, folder, running):
         self.folder, self.running = folder, running
         self.server = RemoteServer(parse_location(running.url, what="url"), Credentials())
-        self.server.patience = HOUR  # what ends before that was ended by a test
+        self.server.waits.patience = HOUR  # what ends before that was ended by a test
         self.members = [TreeMember(("lib",), DIRECTORY)]
         self.content = {}
         self.check = lambda: None

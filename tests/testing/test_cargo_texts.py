@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from envy.testing.drivers.projects.cargo.doctests import doc_selection
 from envy.testing.drivers.projects.cargo.libtest import LibtestFraming, LibtestLog, parse_list
+from envy.testing.drivers.projects.cargo.manifests import local_folders
 from envy.testing.drivers.projects.cargo.messages import CargoFailed, parse_build, parse_metadata
 from envy.testing.drivers.projects.cargo.surroundings import configured_variables, runner_of
 from envy.testing.drivers.projects.report import SuiteReport
@@ -274,3 +275,23 @@ def test_configuration_gives_variables_and_a_runner(tmp_path):
     assert runner_of([far], "t-1", {}) == ["other"]
     assert runner_of([far], "t-2", {}) == []
     assert runner_of([], "t-1", {"CARGO_TARGET_T_1_RUNNER": "a 'b c'"}) == ["a", "b c"]
+
+
+def test_packages_elsewhere_are_found_by_every_way_to_name_them(tmp_path):
+    """Members named by patterns have dependencies, and the configuration names folders, too."""
+    texts = {
+        "repo/Cargo.toml": '[workspace]\nmembers = ["crates/*", "tools/[ab]", "plain"]\n',
+        "repo/crates/a/Cargo.toml": '[dependencies]\nshared = { path = "../../../shared" }\n',
+        "repo/tools/a/Cargo.toml": '[build-dependencies]\ngen = { path = "../../../gen" }\n',
+        "repo/tools/c/Cargo.toml": '[dependencies]\nno = { path = "../../../no" }\n',
+        "repo/plain/Cargo.toml": "[target.'cfg(unix)'.dependencies]\nu = { path = '../../u' }\n",
+        "shared/Cargo.toml": '[dependencies]\ninner = { path = "../inner" }\n',
+        ".cargo/config.toml": 'paths = ["overlay"]\n[patch.crates-io]\np = { path = "patched" }\n',
+    }
+    for name, text in texts.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    found = local_folders(f"{tmp_path}/repo", [f"{tmp_path}/.cargo/config.toml"])
+    names = {"shared", "inner", "gen", "u", "overlay", "patched"}
+    assert set(found) == {f"{tmp_path}/{name}" for name in names}

@@ -1,11 +1,14 @@
 """Selecting tests: patterns, filters, partitions; and durations."""
 
+from pathlib import Path
+
 import pytest
 
 from envy.errors import UsageError
 from envy.testing.durations import go_duration, parse_duration
 from envy.testing.ordering import Ordering
-from envy.testing.package import Selection
+from envy.testing.package import Selection, TestPackage
+from envy.testing.partitions import Partition
 from envy.testing.patterns import (
     check_pattern,
     exactly,
@@ -14,7 +17,7 @@ from envy.testing.patterns import (
     split_alternatives,
     subtests_of,
 )
-from envy.testing.selection import in_partition, parse_filter, parse_partition
+from envy.testing.selection import Selector, parse_filter
 
 NAMES = ("TestA", "TestB", "TestAB", "ExampleA")
 
@@ -117,20 +120,6 @@ def test_wrong_filters_are_shown(text):
         parse_filter(text)
 
 
-def test_each_test_is_in_one_part():
-    """The parts of a partition are disjoint and complete."""
-    for number in range(50):
-        name = f"Test{number}"
-        assert sum(in_partition("p", name, (part, 4)) for part in range(1, 5)) == 1
-
-
-@pytest.mark.parametrize("text", ["", "1/2", "hash:0/2", "hash:3/2", "hash:a/b"])
-def test_wrong_partitions_are_shown(text):
-    """The number of a part must be between one and the number of parts."""
-    with pytest.raises(UsageError, match="--partition"):
-        parse_partition(text)
-
-
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("0", 0), ("30s", 30), ("1m30s", 90), ("250ms", 0.25), ("1.5h", 5400), (".5s", 0.5)],
@@ -176,3 +165,58 @@ def test_an_ended_session_passes_on_kept_events():
     ordering.emit(1, "b1")
     ordering.finish_all()
     assert heard == ["b1"]
+
+
+def _package(name="p", **details):
+    return TestPackage(name=name, directory=Path("/p"), driver="x", **details)
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("test(A)", True),
+        ("!test(*)", True),
+        ("package(p) & test(A)", True),
+        ("package(q) & test(A)", False),
+        ("package(q) | test(A)", True),
+        ("!package(p) & !test(A)", False),
+        ("!(package(p) | test(A))", False),
+        ("all()", True),
+    ],
+)
+def test_a_filter_may_select_tests_that_are_not_known(text, may):
+    """Only what a filter says of the package can leave it out."""
+    assert parse_filter(text).may_select("p") is may
+
+
+def test_what_is_not_known_is_in_every_selection():
+    """A package that cannot be listed, or built, and a file that cannot be loaded, are kept."""
+    bad = _package(problem="a syntax error")
+    guess = _package(is_provisional=True, tests=("A",))
+    files = _package(tests=("a.js", "b.js::y"), unloaded=frozenset({"a.js"}))
+    selectors = [Selector(partition=Partition(part, 3)) for part in (1, 2, 3)]
+    selectors.append(Selector(filter=parse_filter("test(b.js::*)")))
+    selectors.append(Selector(failed={"p": ("a.js::x", "A")}))
+    for selector in selectors:
+        assert selector.select(bad) == Selection()
+        assert selector.select(guess) is not None
+        selection = selector.select(files)
+        assert selection is not None
+        assert "a.js" in selection.names
+    elsewhere = Selector(filter=parse_filter("package(q)"))
+    assert [elsewhere.select(one) for one in (bad, guess, files)] == [None] * 3
+    assert Selector(failed={"p": ("b.js::y",)}).select(files).names == ("b.js::y",)
+
+
+def test_what_failed_may_have_another_name_now():
+    """--failed keeps packages that cannot be listed while a failed one is missing."""
+    bad, good = _package("q", problem="a syntax error"), _package("p", tests=("A",))
+    lost, known = Selector(failed={"q/tests": ("B",)}), Selector(failed={"p": ("A",)})
+    assert [package.name for package, _ in lost.select_from([bad, good])] == ["q"]
+    assert [package.name for package, _ in known.select_from([bad, good])] == ["p"]
+
+
+def test_a_package_without_tests_is_in_one_part():
+    """What else it does is done once, as in a whole run."""
+    parts = [Selector(partition=Partition(part, 3)).select(_package()) for part in (1, 2, 3)]
+    assert sorted(parts, key=str) == sorted([Selection(), None, None], key=str)

@@ -52,7 +52,9 @@ def test_texts_are_the_same_everywhere(two):
             places.text(f"-I{project}/x:{home}/y {project}2 {project}") + places.named(home)
         )
         assert places.path("<project>/data/in.txt") == f"{project}/data/in.txt"
-        assert places.key([project]).digest == two[0].key(["<project>"]).digest
+        assert (
+            places.key({"project": project}).digest == two[0].key({"project": "<project>"}).digest
+        )
     assert texts[0] == "-I<project>/x:<home>/y <home>/user/project2 <project><home>" == texts[1]
     assert NamedPlaces({"<project>": "/"}).text("/usr/bin") == "/usr/bin"
 
@@ -192,7 +194,7 @@ class Driver:
         self.places = places
 
     def shared_key(self, run, places):
-        return self.places.key([run.package.name])
+        return self.places.key({"package": run.package.name})
 
 
 def event(action, **fields):

@@ -106,10 +106,10 @@ def test_only_lines_with_the_nonce_are_events():
 
 def test_names_have_one_line_and_no_slash():
     """A slash would divide a test from a subtest."""
-    assert test_name("a/b\n\x1b[1m ") == "a%2Fb\\n\\x1b[1m"
-    assert test_name(" ") == "(no name)"
+    assert test_name("a/b\n\x1b[1m ").startswith("a%2Fb\\n\\x1b[1m…")
+    assert test_name(" ").startswith("(no name)…")
     assert len(test_name("x" * 9000)) == 500
-    assert test_name("\ud800") == "\\ud800"
+    assert test_name("\ud800").startswith("\\ud800…")
 
 
 def test_what_envy_says_follows_what_a_test_has_printed():

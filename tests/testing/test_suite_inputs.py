@@ -7,18 +7,20 @@ import pytest
 
 from envy.declarations.suite_settings import SuiteSettings
 from envy.host.children import Children
+from envy.testing.basis import Collector
 from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.driver import ProjectDriver, SuitePlace
 from envy.testing.drivers.projects.finding import Suite
 from envy.testing.drivers.projects.gtest.kind import GTestKind
-from envy.testing.drivers.projects.inputs import TREE, Snapshot
+from envy.testing.drivers.projects.inputs import TREE, Snapshot, add_inputs, of_rows
 from envy.testing.drivers.projects.listings import Listings
 from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import ProjectTests, SuiteProject, Tools
 from envy.testing.drivers.projects.python_program import places_rows, search_rows
-from envy.testing.evidence import FILE, LISTING, REAL, STATUS
+from envy.testing.evidence import FILE, LISTING, REAL, STATUS, changes
 from envy.testing.package import PackageRun, RunSettings, TestPackage
+from envy.testing.remote.inputs import StaysHere, files_below
 from envy.testing.shared.evidence import rows_in_key
 from envy.testing.shared.places import NamedPlaces, Unshared
 
@@ -157,3 +159,72 @@ def test_a_list_of_tests_holds_while_what_it_has_shown_is_unchanged(tmp_path):
     assert listings.find("key", project, {}) is not None
     Path(tmp_path, "lists/key.json").write_text('{"packages": [], "facts": "nonsense"}')
     assert listings.find("key", project, {}) is None
+
+
+def linked(tmp_path):
+    """Return a project in which a link leads to a folder outside, which leads back."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/data").write_text("1")
+    (tmp_path / "shared/back").symlink_to("../project")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".git").mkdir()
+    (project / "held").symlink_to("../shared")
+    return project
+
+
+def edits(tmp_path):
+    """Edit what is behind a link, and make the link lead elsewhere, with the same files."""
+    (tmp_path / "shared/data").write_text("2")
+    yield
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/data").write_text("2")
+    (tmp_path / "project/held").unlink()
+    (tmp_path / "project/held").symlink_to("../other")
+    yield
+
+
+@pytest.mark.parametrize("inputs", [None, ("project/held",), ("project/h*",), ("project",)])
+def test_folders_behind_links_count(tmp_path, inputs):
+    """What a link to a folder leads to is an input, as tests read it, also if it is declared."""
+    project = linked(tmp_path)
+
+    def digest():
+        snapshot = Snapshot({})
+        settings = SuiteSettings(name="x", kind="x", inputs=inputs)
+        add_inputs(snapshot, project, settings, (), root=tmp_path)
+        assert not snapshot.unkept
+        return snapshot.digest
+
+    seen = [digest(), *(digest() for _ in edits(tmp_path))]
+    assert len(set(seen)) == 3
+
+
+def test_folders_behind_links_count_for_what_is_installed(tmp_path):
+    """The rows of an installed package are those of the folders that links in it lead to, too."""
+    project = linked(tmp_path)
+    snapshot = Snapshot({})
+    snapshot.add_rows([(TREE, str(project)), (FILE, str(tmp_path / "elsewhere"))])
+    own = of_rows([(TREE, str(project))], snapshot.subjects)
+    assert (FILE, str(tmp_path / "shared/data")) in own
+    assert (FILE, str(tmp_path / "elsewhere")) not in own
+
+
+def test_folders_behind_links_are_rows_of_the_drivers(tmp_path):
+    """The drivers for Go, C and recipes notice the same edits."""
+    project = linked(tmp_path)
+    rows = Collector({}, 1 << 62)
+    rows.add_whole(str(project))
+    for _ in edits(tmp_path):
+        changed, _ = changes(rows.facts, {}, settled=1 << 62, most=9)
+        assert changed
+        rows = Collector({}, 1 << 62)
+        rows.add_whole(str(project))
+    assert changes(rows.facts, {}, settled=1 << 62) == ([], False)
+
+
+def test_a_link_to_a_folder_keeps_tests_on_this_machine(tmp_path):
+    """What lies behind a link cannot be laid out on a server as it is here."""
+    project = linked(tmp_path)
+    with pytest.raises(StaysHere, match=r"its input .*/held is a link to a folder"):
+        files_below([project], NamedPlaces({"<project>": str(project)}))

@@ -22,6 +22,7 @@ from envy.testing.views.tui.app import TestApp  # noqa: E402
 from envy.testing.views.tui.controller import EVERYTHING, RunRequest  # noqa: E402
 from envy.testing.views.tui.help import HelpScreen  # noqa: E402
 from envy.testing.views.tui.model import RunEnd, RunModel  # noqa: E402
+from envy.testing.views.tui.mouse import mouse_sequence  # noqa: E402
 from envy.testing.views.tui.terminal import LossyOutput, run_editor  # noqa: E402
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -80,6 +81,124 @@ def screen_text(app):
             if y < height:
                 cells[y][region.x : region.right] = strip.text[: region.width]
     return "\n".join("".join(row).rstrip() for row in cells) + "\n"
+
+
+def point(actions, *, model=None, size=(80, 24), environment=None):
+    """Use the mouse; return what is seen after each action, a coroutine that is given the pilot."""
+    app = TestApp(RecordingController(environment=environment), model=model or finished_model())
+
+    async def run():
+        seen = []
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            for act, look in actions:
+                await act(pilot)
+                await pilot.pause()
+                seen.append(look(app))
+        return seen
+
+    return asyncio.run(run()), app
+
+
+def click(widget, x, y, times=1):
+    return lambda pilot: pilot.click(widget, offset=(x, y), times=times)
+
+
+def roll(name, by, *, shift=False):
+    """Turn the wheel above a widget, by notches."""
+
+    async def act(pilot):
+        widget = pilot.app.query_one(name)
+        kind = textual.events.MouseScrollDown if by > 0 else textual.events.MouseScrollUp
+        for _ in range(abs(by)):
+            widget.post_message(kind(widget, 1, 1, 0, 0, 0, shift, False, False))
+
+    return act
+
+
+def test_a_click_selects_and_folds():
+    """A click moves the cursor; on the sign of a fold it folds; a double click opens the log."""
+    seen, _ = point(
+        [
+            (click("#tree", 12, 1), label),
+            (click("#tree", 12, 20), label),  # below the last row
+            (click("#tree", 0, 0), lambda app: (label(app), "TestOne" in labels(app))),
+            (click("#tree", 0, 0), lambda app: (label(app), "TestOne" in labels(app))),
+            (click("#tree", 2, 2), lambda app: (label(app), "sub" in labels(app))),
+            (click("#tree", 12, 1, times=2), lambda app: (app.in_log, app.log_view.node.test)),
+        ]
+    )
+    assert seen == [
+        "TestOne", "TestOne", ("m/a", False), ("m/a", True), ("TestTwo", True), (True, "TestOne"),
+    ]  # fmt: skip
+
+
+def test_clicks_go_to_the_part_that_they_are_in():
+    """With both parts on the screen, a click goes to the log, and one in the tree leaves it."""
+    seen, _ = point(
+        [
+            (click("#tree", 12, 1), lambda app: (app.in_log, app.log_view.node.test)),
+            (click("#log", 5, 1), lambda app: (app.in_log, app.log_view.has_focus)),
+            (click("#log", 5, 0), lambda app: app.log_view.cursor),
+            (click("#tree", 12, 2), lambda app: (app.in_log, app.test_tree.has_focus, label(app))),
+        ],
+        size=(140, 20),
+    )
+    assert seen == [(False, "TestOne"), (True, True), 0, (False, True, "TestTwo")]
+
+
+def long_model():
+    model = RunModel()
+    names = [f"Test{n:02}" for n in range(40)]
+    model.on_event(event("start"))
+    for name in names:
+        model.on_event(event("run", test=name))
+        model.on_event(event("output", test=name, output=f"{name} {'x' * 200} end\n"))
+        model.on_event(event("pass", test=name, elapsed=0.25))
+    model.on_event(event("pass", elapsed=1.0))
+    model.packages["m/a"].expanded = True
+    model.on_end(RunEnd(seconds=3.0))
+    return model
+
+
+def test_the_wheel_scrolls_and_the_cursor_stays_on_the_screen():
+    """The wheel ends at both ends; with Shift it scrolls a log sideways, and a tree not at all."""
+
+    def place(app):
+        return app.test_tree.scroll_offset.y, app.test_tree.cursor
+
+    seen, _ = point(
+        [
+            (roll("#tree", 1), place),
+            (roll("#tree", 2), place),
+            (roll("#tree", 9), place),
+            (roll("#tree", -1), place),
+            (roll("#tree", -9), place),
+            (roll("#tree", 3, shift=True), place),
+            (lambda pilot: pilot.press("enter"), lambda app: app.in_log),
+            (roll("#log", 2, shift=True), lambda app: app.log_view.left),
+            (roll("#log", -5, shift=True), lambda app: app.log_view.left),
+        ],
+        model=long_model(),
+    )
+    # Of 41 rows, 21 are on the screen.
+    assert seen == [(3, 3), (9, 9), (20, 20), (17, 20), (0, 20), (0, 20), True, 16, 0]
+
+
+def test_the_mouse_can_be_left_to_the_terminal():
+    """`m` gives it away and takes it back; a variable gives it away from the start."""
+    assert mouse_sequence(on=False) == "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    assert mouse_sequence(on=True) == "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"
+    for value, at_start in (("0", False), ("", True), ("1", True)):
+        seen, _ = point(
+            [
+                (lambda pilot: pilot.press("m"), lambda app: (app.mouse, app.said)),
+                (lambda pilot: pilot.press("m"), lambda app: (app.mouse, app.said)),
+            ],
+            environment={"ENVY_TEST_MOUSE": value},
+        )
+        both = [(False, "the mouse selects text; m ends it"), (True, "the mouse selects rows")]
+        assert seen == (both if at_start else both[::-1])
 
 
 def test_keys_move_in_the_tree():

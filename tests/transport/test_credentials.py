@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 
 import pytest
 from loopback.http_server import LoopbackServer, Reply
@@ -12,6 +13,7 @@ from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.masking import forget_all, masked
 from envy.transport import fetch_source
+from envy.transport.connection import get
 from envy.transport.credentials import basic
 
 AUTH = RequestHeader(name="authorization", variable="TOKEN")
@@ -85,6 +87,30 @@ def test_credentials_of_any_characters(fetch, http_server, tmp_path):
     http_server.requests.clear()
     headers = fetch(source=f"{http_server.url_with('%C3%BC', '%FF:')}/a")
     assert base64.b64decode(headers["authorization"].split()[1]) == b"\xc3\xbc:\xff:"
+
+
+@pytest.mark.parametrize("password", ["my pass-word", "my p@ssword #x", "'my pass-word'"])
+def test_a_damaged_netrc_is_not_shown(fetch, tmp_path, recorder, password):
+    """The warning has the file and the line, and no word of it."""
+    (tmp_path / ".netrc").write_text(f"machine h login me\n  password {password}\n")
+    assert "authorization" not in fetch(variables={"HOME": str(tmp_path)})
+    [warning] = recorder.warnings
+    assert re.search(r"/\.netrc:[23] is not valid, and is not used", warning)
+    assert "word'" not in warning
+    assert "p@ss" not in warning
+    assert "pass-" not in warning
+
+
+@pytest.mark.parametrize("value", ["s3cr3t\n", "s3cr\nX: y", "s3crę"])
+def test_a_header_that_cannot_be_sent(http_server, recorder, value):
+    """Whatever made it, its words are in no error."""
+    with (
+        pytest.raises(FetchError, match="a header that is sent with it, has characters") as caught,
+        get(f"{http_server.url}/a", recorder.context(), headers={"authorization": value}),
+    ):
+        pass
+    assert caught.value.__cause__ is None
+    assert "s3cr" not in str(caught.value)
 
 
 def test_what_comes_before_netrc(fetch, http_server, tmp_path):

@@ -1,6 +1,8 @@
 """Repositories that are reached by ssh: the real programs, which never ask anything."""
 
 import os
+import shutil
+import socket
 
 import pytest
 from loopback.git_repository import GitRepository
@@ -10,6 +12,8 @@ from envy.declarations.sources import SourceItem
 from envy.errors import FetchError
 from envy.transport import fetch_source
 from envy.transport.git_ssh import ssh_command, ssh_hint
+
+MORE = "-o BatchMode=yes -o ConnectTimeout=60 -o ServerAliveInterval=20 -o ServerAliveCountMax=3"
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +114,12 @@ def test_the_command_of_the_user(fetch, ssh, git_repository, where):
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, "ssh -o BatchMode=yes"),
+        ({}, f"ssh {MORE}"),
         ({"GIT_SSH": "plink"}, ""),
         ({"GIT_SSH_COMMAND": "plink -batch"}, "plink -batch"),
-        ({"GIT_SSH_COMMAND": "'/my bin/ssh' -v"}, "'/my bin/ssh' -v -o BatchMode=yes"),
+        ({"GIT_SSH_COMMAND": "'/my bin/ssh' -v"}, f"'/my bin/ssh' -v {MORE}"),
         ({"GIT_SSH_COMMAND": "'unclosed"}, "'unclosed"),
-        ({"GIT_SSH": "plink", "GIT_SSH_COMMAND": "ssh"}, "ssh -o BatchMode=yes"),
+        ({"GIT_SSH": "plink", "GIT_SSH_COMMAND": "ssh"}, f"ssh {MORE}"),
     ],
 )
 def test_commands(recorder, tmp_path, environment, expected):
@@ -140,3 +144,15 @@ def test_commands(recorder, tmp_path, environment, expected):
 def test_hints(text, address, part):
     """What ssh says decides the hint."""
     assert part in ssh_hint(text, address)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="needs the program ssh")
+def test_a_silent_server(tmp_path, recorder):
+    """A server that takes the connection and sends nothing is given up after the idle timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        source = f"ssh://127.0.0.1:{listening.getsockname()[1]}/x.git"
+        item = SourceItem(source=source, base_dir=tmp_path, ref="v1")
+        variables = {"PATH": os.environ["PATH"], "ENVY_IDLE_TIMEOUT": "1", "HOME": str(tmp_path)}
+        with pytest.raises(FetchError, match="banner exchange") as caught:
+            fetch_source(item, tmp_path / "into", recorder.context(variables))
+    assert "ENVY_IDLE_TIMEOUT sets another one" in caught.value.hint

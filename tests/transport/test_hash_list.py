@@ -10,7 +10,7 @@ from envy.transport.wheel_metadata import WheelMetadata
 ALL = "-py3-none-any"
 
 
-def listed(name, version, tag=ALL, *, python="", digest=("sha256", "aa"), yanked=None):
+def listed(name, version, tag=ALL, *, python="", digest=("sha256", "aa" * 32), yanked=None):
     """Return a wheel as an index lists it."""
     return ReleaseFile(
         name=f"{name}-{version}{tag}.whl",
@@ -94,6 +94,13 @@ def test_a_condition_comes_with_the_requirement():
     ]
 
 
+@pytest.mark.parametrize("marker", ["os_name ~= 'x'", "sys_platform ~= '1.0'"])
+def test_a_condition_that_compares_nothing(marker):
+    """A condition that cannot be evaluated is an error that names who has it."""
+    with pytest.raises(FetchError, match=r"prog requires a under a condition that is not valid: "):
+        made([f"a; {marker}"], [listed("a", "1")])
+
+
 def test_extras_and_circles():
     """An extra brings its requirements, also if it is named later; a circle ends."""
     more = {
@@ -132,9 +139,9 @@ def test_a_python_counts_if_some_platform_has_all_its_wheels():
 
 def test_every_wheel_needs_a_digest_that_pip_takes():
     """All wheels of a release are listed, each once."""
-    files = [listed("a", "1", digest=("sha256", "bb")), listed("a", "1", "-py3-none-win32")]
+    files = [listed("a", "1", digest=("sha256", "bb" * 32)), listed("a", "1", "-py3-none-win32")]
     [found] = [one for one in made(["a"], files).releases if one.name == "a"]
-    assert found.digests == ("sha256:aa", "sha256:bb")
-    for digest in (None, ("md5", "aa")):
+    assert found.digests == ("sha256:" + "aa" * 32, "sha256:" + "bb" * 32)
+    for digest in (None, ("md5", "aa" * 16), ("sha256", "aa")):
         with pytest.raises(FetchError, match="names no SHA-256 digest of a-1-py3-none-any"):
             made(["a"], [listed("a", "1", digest=digest)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from envy.declarations.source_digests import DIGEST_LENGTHS
 from envy.declarations.sources import SourceItem
 from envy.errors import Cancelled, DigestMismatch, FetchError
 from envy.transport import fetch_all, fetch_source
@@ -52,7 +53,9 @@ def test_wrong_digest_leaves_nothing(tmp_path, recorder, algorithm):
     (tmp_path / "a").write_text("hello")
     with pytest.raises(DigestMismatch) as caught:
         fetch_source(
-            item(tmp_path, "a", **{algorithm: "0" * 64}), tmp_path / "into", recorder.context()
+            item(tmp_path, "a", **{algorithm: "0" * DIGEST_LENGTHS[algorithm]}),
+            tmp_path / "into",
+            recorder.context(),
         )
     assert caught.value.algorithm == algorithm
     assert not list((tmp_path / "into").iterdir())
@@ -155,6 +158,25 @@ def test_batch_keeps_its_order(tmp_path, recorder, parallel):
     items = [item(tmp_path, name) for name in "dacb"]
     fetched = fetch_all(items, tmp_path / "into", recorder.context(), parallel=parallel)
     assert [each.path.name for each in fetched] == ["d", "a", "c", "b"]
+
+
+@pytest.mark.parametrize("names", [("tool", "tool.new"), ("tool.new", "tool")])
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_one_source_is_called_like_the_unfinished_other(tmp_path, recorder, names, parallel):
+    """Both are fetched, each with its own content; so is a file of the user's."""
+    digests = {}
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode() * 3_000_000)
+        digests[name] = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "tool.new.new").write_text("mine")
+    items = [item(tmp_path, name, sha256=digests[name]) for name in names]
+    fetch_all(items, tmp_path / "into", recorder.context(), parallel=parallel)
+    for name in names:
+        found = (tmp_path / "into" / name).read_bytes()
+        assert hashlib.sha256(found).hexdigest() == digests[name]
+    assert (tmp_path / "into" / "tool.new.new").read_text() == "mine"
+    assert len(list((tmp_path / "into").iterdir())) == 3
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

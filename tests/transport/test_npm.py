@@ -9,6 +9,7 @@ from loopback.npm_registry import FakeNpmRegistry, make_npm_tarball
 
 from envy.declarations.sources import SourceItem
 from envy.errors import FetchError, ScriptFailed
+from envy.masking import forget_all, masked
 from envy.transport import fetch_source
 from envy.transport.npm_configuration import npm_configuration, parse_npmrc
 
@@ -17,13 +18,16 @@ TARBALL = make_npm_tarball({"package.json": "{}"})
 
 @pytest.fixture
 def fetch(npm_registry, recorder, tmp_path):
+    forget_all()
+
     def fetch(source, environment=None, **fields):
         registry = {"npm_config_registry": npm_registry.url}
         environment = registry if environment is None else environment
         item = SourceItem(source=source, base_dir=tmp_path, **fields)
         return fetch_source(item, tmp_path / "into", recorder.context(environment))
 
-    return fetch
+    yield fetch
+    forget_all()
 
 
 def no_program(argv, **_):
@@ -55,7 +59,7 @@ def test_scoped_name(npm_registry, fetch):
 @pytest.mark.parametrize("algorithm", ["sha512", "sha1"])
 def test_wrong_integrity(npm_registry, fetch, algorithm):
     """Content with another digest than the registry lists is an error."""
-    wrong = f"{algorithm}-" + base64.b64encode(b"0" * 64).decode()
+    wrong = f"{algorithm}-" + base64.b64encode(hashlib.new(algorithm, b"0").digest()).decode()
     npm_registry.add("tool", "1.0.0", TARBALL, integrity=wrong)
     with pytest.raises(FetchError, match=rf"{algorithm} of .* is not what the npm registry says"):
         fetch("npm:tool@1.0.0")
@@ -231,12 +235,46 @@ def test_npmrc_lines():
     assert parse_npmrc(text, {"X": "x"}) == {"a": "1", "b": "x-${Y}"}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " "])
+def test_a_token_whose_variable_ends_a_line(http_server, fetch, tmp_path, end):
+    """White space around the value of a variable is no part of the token, which is masked then."""
+    registry = FakeNpmRegistry(http_server, token="s3cret")
+    registry.add("tool", "1.0.0", TARBALL)
+    place = registry.url.removeprefix("http:")
+    (tmp_path / ".npmrc").write_text(f"registry={registry.url}\n{place}:_authToken=${{TOKEN}}\n")
+    assert fetch("npm:tool@1.0.0", {"TOKEN": f"s3cret{end}"}).verified
+    assert masked("the token is s3cret") == "the token is ***"
+
+
+@pytest.mark.parametrize(
+    ("lines", "value", "says"),
+    [
+        ("{}:_authToken=${{T}}", "npm_s3cret\nX-Other: y", "_authToken of npm cannot be sent"),
+        ("{}:_authToken=${{T}}", "npm_s3ęcret", "_authToken of npm cannot be sent"),
+        ("{}:_auth=${{T}}", "npm_s3c\udcffret", "_auth of npm cannot be sent"),
+        ("{0}:username=me\n{0}:_password=${{T}}", "s3crt", "_password of npm cannot be sent"),
+        ("{0}:username=me\n{0}:_password=${{T}}", "s3crętt", "_password of npm cannot be sent"),
+    ],
+)
+def test_credentials_that_cannot_be_sent(http_server, fetch, tmp_path, lines, value, says):
+    """The error names the setting, and neither it nor its causes show the value."""
+    place = f"//127.0.0.1:{http_server.port}/"
+    (tmp_path / ".npmrc").write_text(f"registry=http:{place}\n{lines.format(place)}\n")
+    with pytest.raises(FetchError, match=f"the setting {place}:{says}") as caught:
+        fetch("npm:tool@1.0.0", {"T": value})
+    assert value not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert not http_server.requests
+    assert value.partition("\n")[0] not in masked(f"{value} x")
+
+
 def test_basic_credentials(recorder, tmp_path):
     """User and password of .npmrc are sent as npm sends them."""
-    password = base64.b64encode(b"pw").decode()
+    password = base64.b64encode(b"pass").decode()
     (tmp_path / ".npmrc").write_text(
         f"registry=http://a/x/\n//a/x/:username=me\n//a/x/:_password={password}\n"
     )
     found = npm_configuration("t", tmp_path, recorder.context({}))
-    assert found.authorization("http://a/x/t/-/t-1.tgz") == "Basic bWU6cHc="
+    assert found.authorization("http://a/x/t/-/t-1.tgz") == "Basic bWU6cGFzcw=="
+    assert masked("pass bWU6cGFzcw==") == "*** ***"
     assert not found.authorization("http://a/y/t.tgz")

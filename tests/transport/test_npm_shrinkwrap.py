@@ -15,6 +15,8 @@ from envy.host.platform import Platform
 from envy.limits import adopt_limits
 from envy.transport import fetch_all, fetch_source
 from envy.transport.context import Offline
+from envy.transport.npm_shrinkwrap import pinned_packages, programs_of
+from envy.transport.npm_tree import link_programs
 
 LINUX = Platform(os="linux", arch="x86_64", libc="gnu")
 
@@ -267,3 +269,18 @@ def test_several_at_once(fetch, npm_registry, recorder, tmp_path):
     assert [each.path.name for each in fetched] == names
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == sorted(names)
     assert all((each.path / "node_modules/a/cli.js").is_file() for each in fetched)
+
+
+@pytest.mark.parametrize("to", ["a\0b", "\ud800", "a\nb", "x" * 300, "../../../out", 3, None])
+def test_programs_that_are_no_paths(tmp_path, to):
+    """They are left out, as npm does not link them, either."""
+    package = tmp_path / "node_modules" / "a"
+    package.mkdir(parents=True)
+    (package / "run.js").write_text("")
+    programs = programs_of({"bad": to, "good": "run.js", "n" * 300: "run.js"}, "a")
+    document = {"packages": {"node_modules/a": pinned("a", bin={"bad": to, "good": "run.js"})}}
+    [found] = pinned_packages(document, uri="u")
+    assert found.programs == {name: text for name, text in programs.items() if len(name) < 9}
+    (tmp_path / "package.json").write_text(json.dumps({"bin": {"x": to}}))
+    link_programs(tmp_path, [found])
+    assert [path.name for path in (tmp_path / "node_modules/.bin").iterdir()] == ["good"]

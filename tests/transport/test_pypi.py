@@ -278,7 +278,9 @@ def test_answer_that_is_not_an_index_page(http_server, fetch):
         fetch("pypi:tool==1.0")
 
 
-@pytest.mark.parametrize("name", ["../evil.whl", "a/b.whl", "..", ""])
+@pytest.mark.parametrize(
+    "name", ["../evil.whl", "a/b.whl", "..", "", "a\\n.whl", "a\\ud800.whl", "é" * 130 + ".whl"]
+)
 def test_names_from_the_index_stay_names(http_server, fetch, name):
     """A file whose name leads out of the folder is ignored."""
     kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}

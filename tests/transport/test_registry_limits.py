@@ -141,7 +141,7 @@ def test_an_html_page():
     ]
     at = "https://index.example/simple/files/"
     assert found == [
-        ("tool-1.0.whl", f"{at}tool-1.0.whl", ("sha256", "ab&x"), ""),
+        ("tool-1.0.whl", f"{at}tool-1.0.whl", ("sha256", "ab"), ""),
         ("tool-2.0.whl", f"{at}tool-2.0.whl", None, "why >"),
         ("tool-3.0.whl", f"{at}tool%2D3.0.whl", None, None),
     ]

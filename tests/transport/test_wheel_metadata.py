@@ -28,6 +28,14 @@ def test_the_fields_that_count_are_read(read):
     assert found.requires_python == ">=3.9"
 
 
+def changed(at, value):
+    """A wheel whose flags or method are others, in both headers of its metadata."""
+    data = bytearray(make_wheel({"tool.dist-info/METADATA": HEAD}))
+    central = data.find(b"PK\x01\x02")
+    data[at] = data[central + at + 2] = value
+    return bytes(data)
+
+
 BAD = [
     b"",
     b"no zip",
@@ -40,6 +48,10 @@ BAD = [
     make_wheel({"tool.dist-info/METADATA": HEAD.replace("Tool", "../x")}),
     make_wheel({"tool.dist-info/METADATA": f"{HEAD}Requires-Dist: a b\n"}),
     make_wheel({"tool.dist-info/METADATA": f"{HEAD}Requires-Python: three\n"}),
+    changed(6, 1),  # encrypted
+    changed(8, 14),  # compressed in other ways than it says
+    changed(8, 9),
+    changed(8, 98),
 ]
 
 

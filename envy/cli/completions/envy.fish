@@ -24,6 +24,7 @@ complete -c envy -n '__fish_seen_subcommand_from init' -l offline
 complete -c envy -n '__fish_seen_subcommand_from init' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from init' -l remote
 complete -c envy -n '__fish_seen_subcommand_from init' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from init' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from init' -l trace
 complete -c envy -n '__fish_seen_subcommand_from init' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from init' -l yes
@@ -44,6 +45,7 @@ complete -c envy -n '__fish_seen_subcommand_from add' -l offline
 complete -c envy -n '__fish_seen_subcommand_from add' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from add' -l remote
 complete -c envy -n '__fish_seen_subcommand_from add' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from add' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from add' -l trace
 complete -c envy -n '__fish_seen_subcommand_from add' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from add' -l yes
@@ -68,6 +70,7 @@ complete -c envy -n '__fish_seen_subcommand_from new' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from new' -l ref
 complete -c envy -n '__fish_seen_subcommand_from new' -l remote
 complete -c envy -n '__fish_seen_subcommand_from new' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from new' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from new' -l requirement
 complete -c envy -n '__fish_seen_subcommand_from new' -l trace
 complete -c envy -n '__fish_seen_subcommand_from new' -l url
@@ -89,6 +92,7 @@ complete -c envy -n '__fish_seen_subcommand_from remove' -l offline
 complete -c envy -n '__fish_seen_subcommand_from remove' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from remove' -l remote
 complete -c envy -n '__fish_seen_subcommand_from remove' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from remove' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from remove' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remove' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from remove' -l yes
@@ -109,6 +113,7 @@ complete -c envy -n '__fish_seen_subcommand_from outdated' -l offline
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l remote
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from outdated' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l trace
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from outdated' -l yes
@@ -130,6 +135,7 @@ complete -c envy -n '__fish_seen_subcommand_from upgrade' -l offline
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l remote
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from upgrade' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l to
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l trace
 complete -c envy -n '__fish_seen_subcommand_from upgrade' -l verbose
@@ -151,6 +157,7 @@ complete -c envy -n '__fish_seen_subcommand_from list' -l offline
 complete -c envy -n '__fish_seen_subcommand_from list' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from list' -l remote
 complete -c envy -n '__fish_seen_subcommand_from list' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from list' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from list' -l shipped
 complete -c envy -n '__fish_seen_subcommand_from list' -l trace
 complete -c envy -n '__fish_seen_subcommand_from list' -l verbose
@@ -170,6 +177,7 @@ complete -c envy -n '__fish_seen_subcommand_from search' -l offline
 complete -c envy -n '__fish_seen_subcommand_from search' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from search' -l remote
 complete -c envy -n '__fish_seen_subcommand_from search' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from search' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from search' -l trace
 complete -c envy -n '__fish_seen_subcommand_from search' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from search' -l yes
@@ -191,7 +199,10 @@ complete -c envy -n '__fish_seen_subcommand_from sync' -l offline
 complete -c envy -n '__fish_seen_subcommand_from sync' -l profile
 complete -c envy -n '__fish_seen_subcommand_from sync' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from sync' -l remote
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-exec
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-jobs
 complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from sync' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from sync' -l trace
 complete -c envy -n '__fish_seen_subcommand_from sync' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from sync' -l yes
@@ -211,6 +222,7 @@ complete -c envy -n '__fish_seen_subcommand_from asset' -l offline
 complete -c envy -n '__fish_seen_subcommand_from asset' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from asset' -l remote
 complete -c envy -n '__fish_seen_subcommand_from asset' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from asset' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from asset' -l trace
 complete -c envy -n '__fish_seen_subcommand_from asset' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from asset' -l yes
@@ -232,6 +244,7 @@ complete -c envy -n '__fish_seen_subcommand_from product' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from product' -l recipe
 complete -c envy -n '__fish_seen_subcommand_from product' -l remote
 complete -c envy -n '__fish_seen_subcommand_from product' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from product' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from product' -l trace
 complete -c envy -n '__fish_seen_subcommand_from product' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from product' -l yes
@@ -251,6 +264,7 @@ complete -c envy -n '__fish_seen_subcommand_from run' -l offline
 complete -c envy -n '__fish_seen_subcommand_from run' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from run' -l remote
 complete -c envy -n '__fish_seen_subcommand_from run' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from run' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from run' -l trace
 complete -c envy -n '__fish_seen_subcommand_from run' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from run' -l with
@@ -272,6 +286,7 @@ complete -c envy -n '__fish_seen_subcommand_from x' -l program
 complete -c envy -n '__fish_seen_subcommand_from x' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from x' -l remote
 complete -c envy -n '__fish_seen_subcommand_from x' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from x' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from x' -l trace
 complete -c envy -n '__fish_seen_subcommand_from x' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from x' -l yes
@@ -292,6 +307,7 @@ complete -c envy -n '__fish_seen_subcommand_from env' -l offline
 complete -c envy -n '__fish_seen_subcommand_from env' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from env' -l remote
 complete -c envy -n '__fish_seen_subcommand_from env' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from env' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from env' -l trace
 complete -c envy -n '__fish_seen_subcommand_from env' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from env' -l with
@@ -312,6 +328,7 @@ complete -c envy -n '__fish_seen_subcommand_from hook' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hook' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from hook' -l remote
 complete -c envy -n '__fish_seen_subcommand_from hook' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from hook' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from hook' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hook' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hook' -l yes
@@ -330,6 +347,7 @@ complete -c envy -n '__fish_seen_subcommand_from completion' -l offline
 complete -c envy -n '__fish_seen_subcommand_from completion' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from completion' -l remote
 complete -c envy -n '__fish_seen_subcommand_from completion' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from completion' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from completion' -l trace
 complete -c envy -n '__fish_seen_subcommand_from completion' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from completion' -l yes
@@ -350,6 +368,7 @@ complete -c envy -n '__fish_seen_subcommand_from shell' -l phase
 complete -c envy -n '__fish_seen_subcommand_from shell' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from shell' -l remote
 complete -c envy -n '__fish_seen_subcommand_from shell' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from shell' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from shell' -l trace
 complete -c envy -n '__fish_seen_subcommand_from shell' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from shell' -l yes
@@ -363,6 +382,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l coverage
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot-unsigned
 complete -c envy -n '__fish_seen_subcommand_from test' -l depot-write
+complete -c envy -n '__fish_seen_subcommand_from test' -l durations
 complete -c envy -n '__fish_seen_subcommand_from test' -l explain
 complete -c envy -n '__fish_seen_subcommand_from test' -l fail-fast
 complete -c envy -n '__fish_seen_subcommand_from test' -l failed
@@ -370,6 +390,7 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l fetch-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l filter
 complete -c envy -n '__fish_seen_subcommand_from test' -l flaky
 complete -c envy -n '__fish_seen_subcommand_from test' -l help
+complete -c envy -n '__fish_seen_subcommand_from test' -l history
 complete -c envy -n '__fish_seen_subcommand_from test' -l isolate
 complete -c envy -n '__fish_seen_subcommand_from test' -l jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l json
@@ -392,10 +413,12 @@ complete -c envy -n '__fish_seen_subcommand_from test' -l remote
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote-exec
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote-jobs
 complete -c envy -n '__fish_seen_subcommand_from test' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from test' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from test' -l rerun
 complete -c envy -n '__fish_seen_subcommand_from test' -l retries
 complete -c envy -n '__fish_seen_subcommand_from test' -l run
 complete -c envy -n '__fish_seen_subcommand_from test' -l sanitize
+complete -c envy -n '__fish_seen_subcommand_from test' -l save-durations
 complete -c envy -n '__fish_seen_subcommand_from test' -l show-output
 complete -c envy -n '__fish_seen_subcommand_from test' -l skip
 complete -c envy -n '__fish_seen_subcommand_from test' -l slow
@@ -427,6 +450,7 @@ complete -c envy -n '__fish_seen_subcommand_from lock' -l platform
 complete -c envy -n '__fish_seen_subcommand_from lock' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from lock' -l remote
 complete -c envy -n '__fish_seen_subcommand_from lock' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from lock' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from lock' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lock' -l update
 complete -c envy -n '__fish_seen_subcommand_from lock' -l verbose
@@ -448,6 +472,7 @@ complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l offline
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l remote
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l trace
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l upgrade
 complete -c envy -n '__fish_seen_subcommand_from bootstrap' -l verbose
@@ -470,6 +495,7 @@ complete -c envy -n '__fish_seen_subcommand_from plan' -l offline
 complete -c envy -n '__fish_seen_subcommand_from plan' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from plan' -l remote
 complete -c envy -n '__fish_seen_subcommand_from plan' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from plan' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from plan' -l trace
 complete -c envy -n '__fish_seen_subcommand_from plan' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from plan' -l yes
@@ -494,6 +520,7 @@ complete -c envy -n '__fish_seen_subcommand_from graph' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from graph' -l reduce
 complete -c envy -n '__fish_seen_subcommand_from graph' -l remote
 complete -c envy -n '__fish_seen_subcommand_from graph' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from graph' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from graph' -l trace
 complete -c envy -n '__fish_seen_subcommand_from graph' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from graph' -l yes
@@ -515,6 +542,7 @@ complete -c envy -n '__fish_seen_subcommand_from why' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why' -l remote
 complete -c envy -n '__fish_seen_subcommand_from why' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from why' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from why' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why' -l yes
@@ -534,6 +562,7 @@ complete -c envy -n '__fish_seen_subcommand_from cache' -l offline
 complete -c envy -n '__fish_seen_subcommand_from cache' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from cache' -l remote
 complete -c envy -n '__fish_seen_subcommand_from cache' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from cache' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from cache' -l trace
 complete -c envy -n '__fish_seen_subcommand_from cache' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from cache' -l yes
@@ -552,6 +581,7 @@ complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l offline
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l remote
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l trace
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from why-rebuild' -l yes
@@ -571,6 +601,7 @@ complete -c envy -n '__fish_seen_subcommand_from export' -l output
 complete -c envy -n '__fish_seen_subcommand_from export' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from export' -l remote
 complete -c envy -n '__fish_seen_subcommand_from export' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from export' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from export' -l trace
 complete -c envy -n '__fish_seen_subcommand_from export' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from export' -l yes
@@ -589,6 +620,7 @@ complete -c envy -n '__fish_seen_subcommand_from import' -l offline
 complete -c envy -n '__fish_seen_subcommand_from import' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from import' -l remote
 complete -c envy -n '__fish_seen_subcommand_from import' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from import' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from import' -l trace
 complete -c envy -n '__fish_seen_subcommand_from import' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from import' -l yes
@@ -611,6 +643,7 @@ complete -c envy -n '__fish_seen_subcommand_from fetch' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l ref
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l remote
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from fetch' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha256
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l sha512
 complete -c envy -n '__fish_seen_subcommand_from fetch' -l trace
@@ -632,6 +665,7 @@ complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l offline
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l remote
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l trace
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from git-resolve' -l yes
@@ -653,6 +687,7 @@ complete -c envy -n '__fish_seen_subcommand_from extract' -l offline
 complete -c envy -n '__fish_seen_subcommand_from extract' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from extract' -l remote
 complete -c envy -n '__fish_seen_subcommand_from extract' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from extract' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from extract' -l strip
 complete -c envy -n '__fish_seen_subcommand_from extract' -l trace
 complete -c envy -n '__fish_seen_subcommand_from extract' -l verbose
@@ -675,6 +710,7 @@ complete -c envy -n '__fish_seen_subcommand_from hash' -l offline
 complete -c envy -n '__fish_seen_subcommand_from hash' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from hash' -l remote
 complete -c envy -n '__fish_seen_subcommand_from hash' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from hash' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from hash' -l trace
 complete -c envy -n '__fish_seen_subcommand_from hash' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from hash' -l yes
@@ -693,6 +729,7 @@ complete -c envy -n '__fish_seen_subcommand_from lua' -l offline
 complete -c envy -n '__fish_seen_subcommand_from lua' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from lua' -l remote
 complete -c envy -n '__fish_seen_subcommand_from lua' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from lua' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from lua' -l trace
 complete -c envy -n '__fish_seen_subcommand_from lua' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from lua' -l yes
@@ -711,6 +748,7 @@ complete -c envy -n '__fish_seen_subcommand_from depot' -l offline
 complete -c envy -n '__fish_seen_subcommand_from depot' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from depot' -l remote
 complete -c envy -n '__fish_seen_subcommand_from depot' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from depot' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from depot' -l trace
 complete -c envy -n '__fish_seen_subcommand_from depot' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from depot' -l yes
@@ -729,6 +767,7 @@ complete -c envy -n '__fish_seen_subcommand_from remote' -l offline
 complete -c envy -n '__fish_seen_subcommand_from remote' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from remote' -l remote
 complete -c envy -n '__fish_seen_subcommand_from remote' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from remote' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from remote' -l trace
 complete -c envy -n '__fish_seen_subcommand_from remote' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from remote' -l yes
@@ -748,6 +787,7 @@ complete -c envy -n '__fish_seen_subcommand_from doctor' -l offline
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l remote
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from doctor' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l trace
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from doctor' -l yes
@@ -766,6 +806,7 @@ complete -c envy -n '__fish_seen_subcommand_from version' -l offline
 complete -c envy -n '__fish_seen_subcommand_from version' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from version' -l remote
 complete -c envy -n '__fish_seen_subcommand_from version' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from version' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from version' -l trace
 complete -c envy -n '__fish_seen_subcommand_from version' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from version' -l yes
@@ -784,6 +825,7 @@ complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l offline
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l quiet
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l remote
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l remote-read-only
+complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l remote-unsigned
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l trace
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l verbose
 complete -c envy -n '__fish_seen_subcommand_from trace-schema' -l yes

@@ -44,7 +44,7 @@ class Blobs:
     def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
         """`check` is called now and then, and raises an error to end the work."""
         self._server = server
-        self._check_cancelled = check
+        self._check_given = check
         self._reads: deque[tuple[int, Any]] = deque()  # calls that are under way
         self._is_stopped = False
 
@@ -54,10 +54,11 @@ class Blobs:
         for _, call in tuple(self._reads):
             call.cancel()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise if the work is to end."""
         if self._is_stopped:
             raise Cancelled("stopped")
-        self._check_cancelled()
+        self._check_given()
 
     def missing(self, digests: Iterable[reapi.Digest]) -> set[str]:
         """Return the hashes of the blobs that the server does not have.
@@ -68,11 +69,11 @@ class Blobs:
         waiting = list(digests)
         found: set[str] = set()
         for start in range(0, len(waiting), _ASKED):
-            self._check()
+            self.check()
             request = reapi.FindMissingBlobsRequest(
                 instance_name=self._server.instance, blob_digests=waiting[start : start + _ASKED]
             )
-            answer = self._server.call(self._server.storage.FindMissingBlobs, request)
+            answer = self._server.call(self._server.storage.FindMissingBlobs, request, self.check)
             found.update(digest.hash for digest in answer.missing_blob_digests)
         return found
 
@@ -87,7 +88,7 @@ class Blobs:
         small = [blob for blob in blobs if blob[0].size_bytes <= _SMALL]
         under_way: deque[Any] = deque()
         for batch in self._batches([digest for digest, _ in small]):
-            self._check()
+            self.check()
             reads = {digest.hash: read for digest, read in small[batch.start : batch.stop]}
             rows = [
                 reapi.BatchUpdateBlobsRequest.Request(
@@ -100,11 +101,11 @@ class Blobs:
             )
             size = sum(len(row.data) for row in rows)
             method = self._server.storage.BatchUpdateBlobs
-            under_way.append(self._server.begin(method, request, size=size * _UNDER_WAY))
+            under_way.append(self._server.begin(method, request, size=size, among=_UNDER_WAY))
             if len(under_way) >= _UNDER_WAY:
-                self._stored(self._server.finish(under_way.popleft(), self._check))
+                self._stored(self._server.finish(under_way.popleft(), self.check))
         for future in under_way:
-            self._stored(self._server.finish(future, self._check))
+            self._stored(self._server.finish(future, self.check))
         for digest, read in blobs:
             if digest.size_bytes > _SMALL:
                 self._write(digest, read)
@@ -134,9 +135,8 @@ class Blobs:
                     data=piece,
                 )
                 offset += len(piece)
-                self._check()
 
-        answer = self._server.write_stream(requests, self._check, size=digest.size_bytes)
+        answer = self._server.write_stream(requests, self.check, size=digest.size_bytes)
         if answer.committed_size not in {digest.size_bytes, -1}:
             raise FetchError(
                 f"{self._server.shown} stored {answer.committed_size} bytes of a blob of "
@@ -175,9 +175,10 @@ class Blobs:
             request = reapi.BatchReadBlobsRequest(
                 instance_name=self._server.instance, digests=asked
             )
-            size = sum(digest.size_bytes for digest in asked) * _UNDER_WAY
+            size = sum(digest.size_bytes for digest in asked)
+            method = self._server.read_batch
             under_way.append(
-                (asked, self._server.begin(self._server.read_batch, request, size=size))
+                (asked, self._server.begin(method, request, size=size, among=_UNDER_WAY))
             )
             if len(under_way) >= _UNDER_WAY:
                 yield from self._answered(*under_way.popleft())
@@ -190,8 +191,8 @@ class Blobs:
     def _answered(
         self, asked: Sequence[reapi.Digest], future: Any
     ) -> Iterator[tuple[reapi.Digest, Iterable[bytes]]]:
-        self._check()
-        answer: Sequence[ReadBlob] = self._server.finish(future, self._check)
+        self.check()
+        answer: Sequence[ReadBlob] = self._server.finish(future, self.check)
         rows = {row.hash: row for row in answer}
         for digest in asked:
             row = rows.get(digest.hash)
@@ -218,9 +219,9 @@ class Blobs:
                     return
                 most, answer = under_way[0]
                 received = 0
-                self._check()  # `stop` sees this call, or this sees it
+                self.check()  # `stop` sees this call, or this sees it
                 for part in self._server.parts_of(answer):
-                    self._check()
+                    self.check()
                     received += len(part)
                     if received > most:
                         raise self._wrong(digest)
@@ -236,8 +237,7 @@ class Blobs:
         request = bytestream_pb2.ReadRequest(
             resource_name=name, read_offset=offset, read_limit=most
         )
-        size = _READ * _READS
-        return self._server.open_read(self._server.read_stream, request, size=size)
+        return self._server.open_read(request, size=most, among=_READS)
 
     def _compare(self, digest: reapi.Digest, found: str, size: int) -> None:
         if found != digest.hash or size != digest.size_bytes:

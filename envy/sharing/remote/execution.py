@@ -14,7 +14,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -26,11 +26,18 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
 from envy.errors import EnvyError, FetchError
-from envy.limits import TEST_RESULT
+from envy.limits import EXPORT_RECORD, Limit
 from envy.sharing.actions import Executed, NotExecuted, RemoteAction
 from envy.sharing.remote.blobs import Blobs
-from envy.sharing.remote.input_root import FileDigests, Sources, add_blob, input_root
+from envy.sharing.remote.input_root import (
+    FileDigests,
+    Payloads,
+    Sources,
+    add_blob,
+    input_root,
+)
 from envy.sharing.remote.messages import encoded
+from envy.sharing.remote.output_folder import OutputFolder
 from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
 from envy.transport.context import NotFound
@@ -38,6 +45,7 @@ from envy.transport.context import NotFound
 _MOST_BREAKS = 5
 _TICK = 0.2  # seconds between two looks at whether the run was cancelled
 _FIRST_ANSWER = 20.0  # seconds
+_IN_ALL = 10.0  # times the patience with one answer: a busy server answers late, and is wanted
 _KILLED = 128 + 9  # the exit code
 _OK, _DEADLINE = 0, 4  # codes of google.rpc
 _LOST = frozenset({5, 9})  # not found, failed precondition: a blob is not there
@@ -71,7 +79,9 @@ class RemoteExecution:
         self.shown = server.shown
         self._patience = patience
         self._server = server
+        server.waits.in_all = _IN_ALL
         self._digests = FileDigests()
+        self._payloads = Payloads()
         self._sent: set[str] = set()  # blobs that the server has
         self._lock = threading.Lock()
 
@@ -113,9 +123,43 @@ class RemoteExecution:
         except OutOfTime:
             return Executed(exit_code=_KILLED, timed_out=True)
 
+    def bring(
+        self,
+        action: RemoteAction,
+        executed: Executed,
+        folders: Mapping[str, str],
+        check: Callable[[], None],
+    ) -> None:
+        """Create new folders with what an action has left in its output folders, by their names.
+
+        Raises:
+            NotExecuted: one is missing, or has something that is not used.
+            FetchError: the server does not answer; OSError: a file cannot be written.
+        """
+        blobs = Blobs(self._server, check)
+        inside = [f"/{path}" for path in (action.folder, *action.payloads, *action.files)]
+        for name, new in folders.items():
+            tree = executed.folders.get(name)
+            if tree is None:
+                raise NotExecuted(f"{self.shown} did not return the folder {name}", uri=self.shown)
+            above = f"{action.folder}/{name}/"
+            before, links = (
+                {path[len(above) :]: to for path, to in rows.items() if path.startswith(above)}
+                for rows in (action.files, action.links)
+            )
+            OutputFolder(
+                blobs,
+                self._digests,
+                shown=self.shown,
+                before=before,
+                links=links,
+                top=f"/{above}",
+                inside=inside,
+            ).bring(tree, new)
+
     def _execute(self, action: RemoteAction, progress: ActionProgress) -> Executed:
         check = progress.watch
-        root, sources = input_root(action, self._digests)
+        root, sources = input_root(action, self._digests, self._payloads, check)
         command = add_blob(sources, encoded(_command(action, self._platform)))
         message = reapi.Action(
             command_digest=command, input_root_digest=root, platform=self._platform
@@ -261,23 +305,34 @@ class RemoteExecution:
         if not result.stderr_raw:
             wanted[_STDERR] = result.stderr_digest
         digests = {name: one for name, one in wanted.items() if one.size_bytes and one.hash}
-        total = sum(one.size_bytes for one in digests.values())
-        if total > TEST_RESULT.value or any(one.size_bytes < 0 for one in digests.values()):
-            raise NotExecuted(
-                f"an action wrote more than {TEST_RESULT.shown}, the limit {TEST_RESULT.name}",
-                uri=self.shown,
-                hint=TEST_RESULT.hint,
-            )
-        texts = Blobs(self._server, check).read(list(digests.values())) if digests else {}
+        self._check_size(digests.values(), action.largest_output, "an action wrote")
+        trees = {
+            row.path: row.tree_digest
+            for row in result.output_directories
+            if row.path in action.output_folders
+        }
+        self._check_size(trees.values(), EXPORT_RECORD, "the trees of an action have")
+        asked = [*digests.values(), *trees.values()]
+        texts = Blobs(self._server, check).read(asked) if asked else {}
         found = {name: texts[one.hash] for name, one in digests.items()}
         return Executed(
             exit_code=result.exit_code,
             stdout=result.stdout_raw or found.pop(_STDOUT, b""),
             stderr=result.stderr_raw or found.pop(_STDERR, b""),
             outputs={name: found.get(name, b"") for name in files},
+            folders={name: texts[one.hash] for name, one in trees.items()},
             is_cached=is_cached,
             timed_out=timed_out,
         )
+
+    def _check_size(self, digests: Iterable[reapi.Digest], most: Limit, what: str) -> None:
+        sizes = [digest.size_bytes for digest in digests]
+        if sum(sizes) > most.value or any(size < 0 for size in sizes):
+            raise NotExecuted(
+                f"{what} more than {most.shown}, the limit {most.name}",
+                uri=self.shown,
+                hint=most.hint,
+            )
 
 
 _STDOUT, _STDERR = "/stdout", "/stderr"  # no path of an output
@@ -291,8 +346,9 @@ def _command(action: RemoteAction, platform: reapi.Platform) -> reapi.Command:
     return reapi.Command(
         arguments=list(action.argv),
         environment_variables=variables,
-        output_paths=sorted(action.outputs),
+        output_paths=sorted([*action.outputs, *action.output_folders]),
         output_files=sorted(action.outputs),  # for servers that are older than `output_paths`
+        output_directories=sorted(action.output_folders),
         working_directory=action.folder,
         platform=platform,  # for servers that are older than that of the action
     )

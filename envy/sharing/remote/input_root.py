@@ -11,9 +11,13 @@ from typing import Any
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as reapi
 
+from envy.cache.layout import EntryPaths
+from envy.content.plain_file import NotPlain
+from envy.errors import CacheError
 from envy.sharing.actions import NotExecuted, RemoteAction
 from envy.sharing.remote.blobs import pieces_of_file
 from envy.sharing.remote.messages import digest_of, encoded
+from envy.sharing.remote.payload_tree import PayloadTree, payload_tree
 
 Sources = dict[str, tuple[reapi.Digest, Callable[[], Iterator[bytes]]]]  # by hash
 
@@ -48,7 +52,38 @@ class FileDigests:
         return known[1], known[2]
 
 
-def input_root(action: RemoteAction, digests: FileDigests) -> tuple[reapi.Digest, Sources]:
+class Payloads:
+    """The trees of payloads, each made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, PayloadTree] = {}
+        self._lock = threading.Lock()
+
+    def of(self, entry: EntryPaths, check: Callable[[], None]) -> PayloadTree:
+        """Return the tree of the payload of a complete entry.
+
+        Raises:
+            NotExecuted: it cannot be read, or sent.
+        """
+        with self._lock:
+            known = self._known.get(entry.location)
+        if known is None:
+            try:
+                known = payload_tree(entry, check)
+            except (CacheError, NotPlain, OSError) as error:
+                text = f"{entry.name} cannot be sent: {error}"
+                raise NotExecuted(text, uri=entry.location) from error
+            with self._lock:
+                self._known[entry.location] = known
+        return known
+
+
+def input_root(
+    action: RemoteAction,
+    digests: FileDigests,
+    payloads: Payloads,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[reapi.Digest, Sources]:
     """Return the digest of the input root of an action, and its blobs.
 
     Raises:
@@ -66,7 +101,20 @@ def input_root(action: RemoteAction, digests: FileDigests) -> tuple[reapi.Digest
 
     for path in (action.folder, *action.folders):
         folder(path)
+    for path, entry in action.payloads.items():
+        payload = payloads.of(entry, check)
+        sources.update(
+            (name, (digest, functools.partial(pieces_of_file, file)))
+            for name, (digest, file) in payload.files.items()
+        )
+        above, _, name = path.rpartition("/")
+        root, *_ = [add_blob(sources, message) for message in payload.folders]
+        folder(above).directories.append(reapi.DirectoryNode(name=name, digest=root))
+    for path, target in action.links.items():
+        above, _, name = path.rpartition("/")
+        folder(above).symlinks.append(reapi.SymlinkNode(name=name, target=target))
     for path, source in action.files.items():
+        check()
         digest, executable = digests.of(source)
         above, _, name = path.rpartition("/")
         folder(above).files.append(
@@ -76,8 +124,8 @@ def input_root(action: RemoteAction, digests: FileDigests) -> tuple[reapi.Digest
     # The deepest first: the digest of a folder is in the one above it.
     for path in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
         message = folders[path]
-        message.files.sort(key=lambda node: node.name)
-        message.directories.sort(key=lambda node: node.name)
+        for rows in (message.files, message.directories, message.symlinks):
+            rows.sort(key=lambda node: node.name)
         digest = add_blob(sources, encoded(message))
         if path:
             above, _, name = path.rpartition("/")

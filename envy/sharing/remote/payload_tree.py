@@ -25,6 +25,7 @@ from envy.cache.names import FILE_DIGESTS, FINGERPRINT
 from envy.cache.trees import DIRECTORY, FILE, LINK
 from envy.cache.verify import published_members
 from envy.content.atomic import atomic_write
+from envy.content.brought import why_no_name, why_no_target
 from envy.content.json_text import parse_json
 from envy.content.plain_file import NotPlain, read_plain
 from envy.errors import ArchiveError, CacheError
@@ -34,6 +35,7 @@ from envy.sharing.remote.messages import digest_of, encoded
 _NO_NAMES = frozenset({"", ".", ".."})
 _BAD_SIGNS = re.compile(r"[/\\\0]")
 _DEEPEST = 200  # folders in each other
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class TreeMember(NamedTuple):
@@ -42,6 +44,7 @@ class TreeMember(NamedTuple):
     parts: tuple[str, ...]
     kind: str
     digest: reapi.Digest | None = None
+    executable: bool = False
     target: str = ""
 
 
@@ -149,25 +152,37 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
             )
         _check_names(names, len(above), shown)
         for name, file in zip(names, files, strict=False):
-            yield TreeMember((*above, name), FILE, file.digest)
+            digest = file.digest
+            _check_digest(name, digest, shown)
+            yield TreeMember((*above, name), FILE, digest, file.is_executable)
         for node in inner:
             parts = (*above, node.name)
+            _check_digest(node.name, node.digest, shown)
             child = children.get(node.digest.hash)
             if child is None:
                 raise _damaged(shown, f"without {'/'.join(parts)}")
             yield TreeMember(parts, DIRECTORY)
             waiting.append((parts, child))
         for link in links:
+            if wrong := why_no_target(link.target):
+                raise _damaged(shown, f"in which {link.name[:80]!r} {wrong}")
             yield TreeMember((*above, link.name), LINK, target=link.target)
 
 
 def _check_names(names: Sequence[str], depth: int, shown: str) -> None:
-    """Raise unless each of the names in a folder is one, and no other has it."""
+    """Raise unless a folder can have members with these names."""
     seen: set[str] = set()
     for name in names:
         if name in seen or name in _NO_NAMES or _BAD_SIGNS.search(name) or depth >= _DEEPEST:
             raise _damaged(shown, f"with the name {name!r}")
+        if wrong := why_no_name(name):
+            raise _damaged(shown, f"in which {name[:80]!r} {wrong}")
         seen.add(name)
+
+
+def _check_digest(name: str, digest: reapi.Digest, shown: str) -> None:
+    if digest.size_bytes < 0 or not _HASH.fullmatch(digest.hash):
+        raise _damaged(shown, f"in which {name[:80]!r} has no valid digest")
 
 
 def _damaged(shown: str, how: str) -> ArchiveError:

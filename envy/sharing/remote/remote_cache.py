@@ -27,16 +27,18 @@ from envy.cache.fingerprint import search_roots
 from envy.cache.imported_entry import UnpackedEntry
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
+from envy.cache.origin import Origin
 from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
+from envy.cache.room import why_no_room
 from envy.cache.take_entry import take_entry
-from envy.cache.verify import parse_fingerprint
+from envy.cache.verify import RecordedFingerprint, parse_fingerprint
 from envy.content.below_root import open_below
 from envy.content.plain_file import NotPlain, read_plain
 from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError
 from envy.limits import EXPORT_RECORD
-from envy.sharing.place import OtherPayload, Taken, differing_paths
+from envy.sharing.place import OtherPayload, Signer, Taken, differing_paths
 from envy.sharing.remote.blobs import Blobs, WrongBlob, pieces_of_file
 from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded, entry_action
 from envy.sharing.remote.payload_tree import payload_tree, tree_members
@@ -72,16 +74,15 @@ class RemoteCache:
         """Send the questions for entries all at once, on one connection."""
         try:
             self._server.capabilities()
+            for entry, key_hex in wanted:
+                for root in ("", entry.root):
+                    action, _ = entry_action(entry, key_hex, root=root)
+                    digest = digest_of(action)
+                    self._asked[digest.hash] = self._begin(digest)
         except Cancelled:
             raise
         except EnvyError as error:
             self._switch_off(error, context)
-            return
-        for entry, key_hex in wanted:
-            for root in ("", entry.root):
-                action, _ = entry_action(entry, key_hex, root=root)
-                digest = digest_of(action)
-                self._asked[digest.hash] = self._begin(digest)
 
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
@@ -99,10 +100,14 @@ class RemoteCache:
         started = time.monotonic()
         size = 0
         try:
-            result = self._result(entry, key_hex, context)
             missed = "it does not have it"
-            if result is not None:
-                size, missed = self._take(result, layout, entry, key_hex, context)
+            for root in ("", entry.root):  # for every cache, then for caches at this path
+                result = self._result(entry, key_hex, root, context)
+                if result is not None:
+                    sent, missed = self._take(result, layout, entry, key_hex, context)
+                    size += sent
+                    if not missed:
+                        break
         except (Cancelled, CacheError):
             raise
         except NotFound:
@@ -120,19 +125,17 @@ class RemoteCache:
         return self._server.begin(self._server.actions.GetActionResult, request)
 
     def _result(
-        self, entry: EntryPaths, key_hex: str, context: FetchContext
+        self, entry: EntryPaths, key_hex: str, root: str, context: FetchContext
     ) -> reapi.ActionResult | None:
-        """Return the result for an entry, for every cache or for caches at this path."""
+        """Return the result for an entry under a root, "" for any; None if there is none."""
         self._server.capabilities()
-        for root in ("", entry.root):
-            digest = digest_of(entry_action(entry, key_hex, root=root)[0])
-            future = self._asked.pop(digest.hash, None) or self._begin(digest)
-            try:
-                found: reapi.ActionResult = self._server.finish(future, context.check_cancelled)
-            except NotFound:
-                continue
-            return found
-        return None
+        digest = digest_of(entry_action(entry, key_hex, root=root)[0])
+        future = self._asked.pop(digest.hash, None) or self._begin(digest)
+        try:
+            found: reapi.ActionResult = self._server.finish(future, context.check_cancelled)
+        except NotFound:
+            return None
+        return found
 
     def _take(
         self,
@@ -165,6 +168,9 @@ class RemoteCache:
         )
         if fingerprint is None:
             raise ArchiveError("its fingerprint is damaged", archive=Path(entry.location))
+        problem = why_no_room(fingerprint, records[INGREDIENTS], entry.root)
+        if problem:
+            return sum(map(len, texts.values())), problem
         total = sum(member.digest.size_bytes for member in members if member.digest is not None)
 
         def unpack(folder: str) -> UnpackedEntry:
@@ -186,6 +192,7 @@ class RemoteCache:
             entry,
             key_hex,
             unpack=unpack,
+            origin=Origin(self.shown),
             check=context.check_cancelled,
         )
         return total + sum(map(len, texts.values())), problem
@@ -198,7 +205,7 @@ class RemoteCache:
         context: FetchContext,
         *,
         workers: int,
-        sign: Callable[[bytes], bytes] | None,
+        sign: Signer | None,
     ) -> int:
         """Store a complete entry; return the bytes that were sent, 0 if it was there.
 
@@ -222,11 +229,17 @@ class RemoteCache:
         if not capabilities.action_cache_update_capabilities.update_enabled:
             raise Refused(f"{self.shown} is read-only for this user", uri=self.shown)
         is_bound = marker.holds_root and bool(why_not_relocatable(entry))
-        root = entry.root if is_bound else ""
-        action, command = entry_action(entry, marker.key_hex, root=root)
         blobs = Blobs(self._server, context.check_cancelled)
         records = {name: _record(entry, name) for name in (INGREDIENTS, FINGERPRINT)}
-        if self._is_there(digest_of(action), entry, records[FINGERPRINT], blobs):
+        # One for every cache may have been made where the path is shorter than here.
+        for root in (entry.root,) if is_bound else ("", entry.root):
+            action, command = entry_action(entry, marker.key_hex, root=root)
+            stored = self._stored(digest_of(action), entry, records[FINGERPRINT], blobs)
+            if stored is None:
+                break
+            if not why_no_room(stored, records[INGREDIENTS], entry.root):
+                return 0
+        else:
             return 0
         tree = payload_tree(entry, context.check_cancelled)
         texts = [*records.values(), tree.message, *tree.folders, action, command, NO_FOLDER]
@@ -253,33 +266,43 @@ class RemoteCache:
             action_digest=digest_of(action),
             action_result=result,
         )
-        self._server.call(self._server.actions.UpdateActionResult, request)
+        check = context.check_cancelled
+        self._server.call(self._server.actions.UpdateActionResult, request, check)
         return sent + len(encoded(result))
 
-    def _is_there(self, action: reapi.Digest, entry: EntryPaths, mine: bytes, blobs: Blobs) -> bool:
-        """Return whether the server has the result of an entry, with every blob.
+    def _stored(
+        self, action: reapi.Digest, entry: EntryPaths, mine: bytes, blobs: Blobs
+    ) -> RecordedFingerprint | None:
+        """Return the fingerprint of an entry on the server; None unless that has every blob of it.
 
         Raises:
             OtherPayload: it has another payload.
         """
         try:
-            result = self._server.finish(self._begin(action))
+            result = self._server.finish(self._begin(action), blobs.check)
             files = {row.path: row.digest for row in result.output_files}
             trees = [row.tree_digest for row in result.output_directories]
-            theirs = blobs.read([files[FINGERPRINT]])[files[FINGERPRINT].hash]
-            if blobs.missing([*files.values(), *trees]):
-                return False
-        except (NotFound, KeyError):
-            return False
+            wanted = [files[FINGERPRINT], *trees]
+            if any(not 0 <= one.size_bytes <= EXPORT_RECORD.value for one in wanted):
+                return None
+            texts = blobs.read(wanted)
+            members = [one for tree in trees for one in tree_members(texts[tree.hash], self.shown)]
+            contents = [one.digest for one in members if one.digest is not None]
+            # Servers forget blobs one by one: what was read lately stays longer.
+            if blobs.missing([*files.values(), *contents]):
+                return None
+        except (NotFound, KeyError, ArchiveError, WrongBlob):
+            return None
         recorded, stored = (
-            parse_fingerprint(text.decode("ascii", "replace")) for text in (mine, theirs)
+            parse_fingerprint(text.decode("ascii", "replace"))
+            for text in (mine, texts[files[FINGERPRINT].hash])
         )
         if recorded is None or stored is None:
-            return False
+            return None
         paths = differing_paths(recorded, stored)
         if paths:
             raise OtherPayload(self.shown, entry.name, paths)
-        return True
+        return stored
 
     def _is_damaged(self, entry: EntryPaths, error: EnvyError, context: FetchContext) -> str:
         with self._lock:

@@ -51,9 +51,9 @@ class ResultStore:
     def find(self, names: Sequence[ResultName], check: Callable[[], None]) -> Mapping[str, Offers]:
         """Return what the server has, by key: all questions are sent at once."""
         offers = {name.key: Offers() for name in names}
-        if not self._can_be_asked():
+        asked = self._ask(names)
+        if self.why_off:
             return {key: Offers(missed=self.why_off) for key in offers}
-        asked = [(name.key, self._begin(name)) for name in names]
         listed: dict[str, list[tuple[reapi.Digest, reapi.Digest]]] = {}
         for key, future in asked:
             try:
@@ -221,15 +221,18 @@ class ResultStore:
 
     # -- words -------------------------------------------------------------------------------------
 
-    def _can_be_asked(self) -> bool:
-        if not self.why_off:
-            try:
-                self._server.capabilities()
-            except Cancelled:
-                raise
-            except EnvyError as error:
-                self._switch_off(error)
-        return not self.why_off
+    def _ask(self, names: Sequence[ResultName]) -> list[tuple[str, Any]]:
+        """Send a question for each name; return the future of each answer, with its key."""
+        if self.why_off:
+            return []
+        try:
+            self._server.capabilities()
+            return [(name.key, self._begin(name)) for name in names]
+        except Cancelled:
+            raise
+        except EnvyError as error:
+            self._switch_off(error)
+            return []
 
     def _switch_off(self, error: EnvyError) -> None:
         if self.why_off:

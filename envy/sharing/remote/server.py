@@ -24,13 +24,13 @@ from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 from envy.errors import EnvyError, FetchError
 from envy.sharing.remote.location import RemoteLocation
 from envy.sharing.remote.raw_answers import blobs_of_batch, data_of_part
+from envy.sharing.waits import Wait, Waits
 from envy.transport.context import NoAnswer, NotFound
 
 _Answer = TypeVar("_Answer")
 
-SECONDS = 4.0  # where building here is the alternative
 PATIENT = 60.0  # where somebody wants just this
-_LEAST_RATE = 2 << 20  # bytes a second; from a server that sends less, building is as fast
+_LEAST_RATE = 2 << 20  # bytes a second, of one call beside others
 _TICK = 0.5  # seconds between two looks at whether the run was cancelled, or a transfer goes on
 _MOST_RECEIVED = 16 << 20  # bytes of one message
 _LONGEST_REASON = 200
@@ -46,6 +46,8 @@ _UNREACHABLE = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
+_CODE = grpc.StatusCode
+_ANSWERS = frozenset({_CODE.OK, _CODE.NOT_FOUND})
 _PASSING = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED}
 )
@@ -89,7 +91,7 @@ class RemoteServer:
     def __init__(self, location: RemoteLocation, credentials: Credentials) -> None:
         self.shown = location.shown
         self.instance = location.instance
-        self.patience = SECONDS  # for a call that transfers little
+        self.waits = Waits(location.shown)
         self._metadata = (
             [("authorization", f"Bearer {credentials.token}")] if credentials.token else []
         )
@@ -114,7 +116,7 @@ class RemoteServer:
             request_serializer=reapi.BatchReadBlobsRequest.SerializeToString,
             response_deserializer=blobs_of_batch,
         )
-        self.read_stream = self._channel.unary_stream(
+        self._read = self._channel.unary_stream(
             "/google.bytestream.ByteStream/Read",
             request_serializer=bytestream_pb2.ReadRequest.SerializeToString,
             response_deserializer=data_of_part,
@@ -178,9 +180,33 @@ class RemoteServer:
         found = capabilities.cache_capabilities.digest_function
         return [names.get(value, str(value)) for value in found]
 
-    def begin(self, method: Any, request: Any, *, size: int = 0) -> Any:
-        """Send a request, and return the future of its answer, for `finish`."""
-        return method.future(request, timeout=self._seconds_for(size), metadata=self._metadata)
+    def begin(self, method: Any, request: Any, *, size: int = 0, among: int = 1) -> Any:
+        """Send a request, and return the future of its answer, for `finish`.
+
+        The call transfers `size` bytes, as one `among` so many at once.
+
+        Raises:
+            NoAnswer: the server was given up.
+        """
+        self.waits.check()
+        future = method.future(
+            request, timeout=self._seconds_for(size * among), metadata=self._metadata
+        )
+        wait = self._begun(future)
+
+        def note(ended: Any) -> None:
+            code = ended.code()
+            self.waits.done(wait, size=size if code is _CODE.OK else 0, answers=code in _ANSWERS)
+
+        future.add_done_callback(note)
+        return future
+
+    def _begun(self, future: Any) -> Wait:
+        try:
+            return self.waits.begin(future.cancel)
+        except BaseException:
+            future.cancel()
+            raise
 
     def finish(self, future: Any, check: Callable[[], None] = lambda: None) -> Any:
         """Return the answer of a request; `check` is called now and then, and may end the wait.
@@ -189,42 +215,45 @@ class RemoteServer:
             FetchError: there is none; NotFound: the server does not have what was asked for.
         """
         try:
+            return self._result(future, check)
+        except (grpc.RpcError, grpc.FutureCancelledError) as error:
+            raise self.failed(error) from error
+
+    @staticmethod
+    def _result(future: Any, check: Callable[[], None]) -> Any:
+        try:
             while True:
                 try:
                     return future.result(timeout=_TICK)
                 except grpc.FutureTimeoutError:
                     check()
-        except (grpc.RpcError, grpc.FutureCancelledError) as error:
-            raise self.failed(error) from error
+        except (grpc.RpcError, grpc.FutureCancelledError):
+            raise
         except BaseException:
             future.cancel()
             raise
 
-    def call(self, method: Any, request: Any, *, size: int = 0) -> Any:
+    def call(
+        self,
+        method: Any,
+        request: Any,
+        check: Callable[[], None] = lambda: None,
+    ) -> Any:
         """Send a request and return the answer; what may pass is tried once more.
+
+        `check` is called now and then, and may end the wait.
 
         Raises:
             FetchError: there is none; NotFound: the server does not have what was asked for.
         """
-        return self.trying(
-            lambda: method(request, timeout=self._seconds_for(size), metadata=self._metadata)
-        )
-
-    def trying(self, attempt: Callable[[], _Answer]) -> _Answer:
-        """Return the result of an attempt; what may pass is tried once more.
-
-        Raises:
-            FetchError: both failed.
-        """
         try:
-            return attempt()
+            return self._result(self.begin(method, request), check)
         except grpc.RpcError as error:
             if code_of(error) not in _PASSING:
                 raise self.failed(error) from error
-        try:
-            return attempt()
-        except grpc.RpcError as error:
+        except grpc.FutureCancelledError as error:
             raise self.failed(error) from error
+        return self.finish(self.begin(method, request), check)
 
     def write_stream(
         self, requests: Callable[[], Iterator[Any]], check: Callable[[], None], *, size: int
@@ -234,43 +263,74 @@ class RemoteServer:
         Raises:
             FetchError: the server does not take it.
         """
-        taken = 0
-        looked = (0, time.monotonic())
+        self.waits.check()
+        last_taken = time.monotonic()
+        broken: list[Exception] = []
 
         def counted() -> Iterator[Any]:
-            nonlocal taken
-            for request in requests():
-                taken += 1
-                yield request
+            nonlocal last_taken
+            try:
+                for request in requests():
+                    yield request
+                    last_taken = time.monotonic()
+                    self.waits.note(len(request.data))
+            except Exception as error:  # noqa: BLE001  of a file here, in a thread of the library
+                broken.append(error)
 
         def watch() -> None:
-            nonlocal looked
             check()
-            now = time.monotonic()
-            if taken != looked[0]:
-                looked = (taken, now)
-            elif now - looked[1] > self.patience:
-                raise NoAnswer(
-                    f"{self.shown} took nothing of a blob for {self.patience:g} s", uri=self.shown
-                )
+            if broken:
+                raise broken[0]
+            if time.monotonic() - last_taken > self.waits.patience:
+                said = f"took nothing of a blob for {self.waits.patience:g} s"
+                raise self.waits.give_up(NoAnswer(f"{self.shown} {said}", uri=self.shown))
 
         future = self.stream.Write.future(
             counted(), timeout=self._seconds_for(size) * 8, metadata=self._metadata
         )
-        return self.finish(future, watch)
+        wait = self._begun(future)
+        future.add_done_callback(
+            lambda ended: self.waits.done(wait, answers=ended.code() in _ANSWERS)
+        )
+        try:
+            answer = self.finish(future, watch)
+        except FetchError:
+            if not broken:
+                raise
+        if broken:  # the server is not to blame for what was not sent
+            raise broken[0]
+        return answer
 
-    def open_read(self, method: Any, request: Any, *, size: int) -> Any:
-        """Start a call whose answer has parts, for `parts_of`; `cancel` of it ends it."""
-        return method(request, timeout=self._seconds_for(size), metadata=self._metadata)
+    def open_read(self, request: Any, *, size: int, among: int = 1) -> Any:
+        """Start to read `size` bytes of a blob, for `parts_of`; `cancel` of the call ends it.
 
-    def parts_of(self, answer: Any) -> Iterator[Any]:
-        """Yield the parts of a long answer.
+        It is one `among` so many at once.
+
+        Raises:
+            NoAnswer: the server was given up.
+        """
+        self.waits.check()
+        seconds = self._seconds_for(size * among)
+        return self._read(request, timeout=seconds, metadata=self._metadata)
+
+    def parts_of(self, answer: Any) -> Iterator[bytes]:
+        """Yield the parts of what a call reads.
 
         Raises:
             FetchError: it cannot be had, or breaks off.
         """
         try:
-            yield from answer
+            while True:
+                wait = self.waits.begin(answer.cancel, silence=self.waits.patience)
+                came = 0
+                try:
+                    part = next(answer, None)
+                    came = len(part) if part is not None else 0
+                finally:  # what is done with it is not waited for
+                    self.waits.done(wait, size=came)
+                if part is None:
+                    return
+                yield part
         except grpc.RpcError as error:
             raise self.failed(error) from error
         finally:
@@ -282,10 +342,12 @@ class RemoteServer:
 
     def _seconds_for(self, size: int) -> float:
         """Return how long a call may take that transfers so many bytes."""
-        return self.patience + size / _LEAST_RATE
+        return self.waits.patience + size / _LEAST_RATE
 
     def failed(self, error: Any) -> FetchError:
-        """Return the error of a call as one of envy."""
+        """Return the error of a call as one of envy; a server that did not answer is given up."""
+        if self.waits.gone is not None:
+            return self.waits.gone
         code = code_of(error)
         details = str(getattr(error, "details", lambda: "")() or "").partition("\n")[0]
         name = code.name if code is not None else type(error).__name__
@@ -303,7 +365,10 @@ class RemoteServer:
             kind = NoAnswer
         elif code in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
             kind = Refused
-        return kind(message, uri=self.shown, hint=hint)
+        failure = kind(message, uri=self.shown, hint=hint)
+        if isinstance(failure, NoAnswer) and code is _CODE.DEADLINE_EXCEEDED:
+            return self.waits.give_up(failure)  # each further call would take as long
+        return failure
 
 
 def code_of(error: Any) -> grpc.StatusCode | None:

@@ -45,7 +45,7 @@ def write_tree(
     assert payload is not None
     wanted = _Wanted(unpacked)
     shown = Path(server.shown)
-    for parts, kind, digest, target in members:
+    for parts, kind, digest, _, target in members:
         name = "/".join(parts)
         unpacked.made.add(name)
         if kind == DIRECTORY:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
@@ -86,7 +85,7 @@ class CombinedDriver:
         return any(driver.runs_more_than_tests for driver in self._drivers.values())
 
     def discover(self, patterns: Sequence[str]) -> list[TestPackage]:
-        """Return the packages of all drivers, by name."""
+        """Return the packages of all drivers, in their order; some names may be equal."""
         del patterns
         found: list[TestPackage] = []
         missed: NothingMatched | None = None
@@ -97,7 +96,7 @@ class CombinedDriver:
                 missed = error
         if missed is not None and not found:
             raise missed
-        return sorted(_with_unequal_names(found), key=lambda package: package.name)
+        return found
 
     def build_key(self, run: PackageRun) -> str:
         """Return the key that identifies the binary of this package."""
@@ -201,14 +200,3 @@ class CombinedDriver:
 
     def _of(self, run: PackageRun) -> Driver:
         return self._drivers[run.package.driver]
-
-
-def _with_unequal_names(packages: Sequence[TestPackage]) -> Iterator[TestPackage]:
-    """Yield packages; the folder of one driver may have the name of another driver's package."""
-    names: set[str] = set()
-    for package in packages:
-        name = package.name if package.name not in names else f"./{package.name}"
-        if name in names:
-            name = f"{package.name}:{package.driver}"
-        names.add(name)
-        yield package if name == package.name else replace(package, name=name)

@@ -67,11 +67,12 @@ def list_packages(
         raise UsageError(*_complaint(complaints))
     if not matched or _are_all_missing(matched):
         raise _nothing(toolchain, patterns, flags, complaints, matched)
-    unsound = {
-        row.get("ForTest") or row["ImportPath"].removesuffix(".test")
-        for row in records.values()
-        if row.get("Incomplete") or row.get("Error")
-    }
+    unsound: dict[str, str] = {}
+    for row in records.values():
+        if row.get("Incomplete") or row.get("Error"):
+            name = row.get("ForTest") or row["ImportPath"].removesuffix(".test")
+            why = str((row.get("Error") or {}).get("Err", "")).strip()
+            unsound[name] = unsound.get(name) or why
     packages = [_test_package(row, records, unsound) for row in matched]
     return sorted(packages, key=lambda package: package.name)
 
@@ -99,17 +100,24 @@ def _is_matched(row: Mapping[str, Any]) -> bool:
 
 
 def _test_package(
-    row: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], unsound: set[str]
+    row: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], unsound: Mapping[str, str]
 ) -> TestPackage:
     path = row["ImportPath"]
     main = f"{path}.test"
     has_tests = bool(row.get("TestGoFiles") or row.get("XTestGoFiles"))
+    tests = _tests_of(records[main]) if has_tests and main in records else None
+    problem = ""
+    if path in unsound:
+        problem = unsound[path] or "go list reports an error in what it imports"
+    elif has_tests and tests is None:
+        problem = "go list does not tell its tests"
     return TestPackage(
         name=path,
         directory=Path(row.get("Dir") or "."),
         driver="go",
-        tests=_tests_of(records[main]) if has_tests and main in records else (),
+        tests=tests or (),
         has_tests=has_tests,
+        problem=problem,
         detail=GoPackage(
             record=row,
             main=main if main in records else "",
@@ -120,14 +128,17 @@ def _test_package(
     )
 
 
-def _tests_of(main: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tests, fuzz targets and examples in the generated main package of a test."""
+def _tests_of(main: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the tests, fuzz targets and examples in the generated main package of a test.
+
+    None if one of its files cannot be read.
+    """
     names: list[str] = []
     for file in main.get("GoFiles", ()):
         try:
             text = Path(main["Dir"], file).read_text(encoding="utf-8")
         except OSError:
-            continue
+            return None
         for table in _TABLE.finditer(text):
             names += _ROW.findall(table[2])
     return tuple(names)

@@ -11,11 +11,13 @@ from envy.testing.drivers.go_basis import OF_THE_RUNTIME, TIME_ZONE, testdata_of
 from envy.testing.drivers.go_flags import GoFlags
 from envy.testing.drivers.go_log import read_logs
 from envy.testing.drivers.go_toolchain import GoToolchain
-from envy.testing.evidence import FILE, REAL, Fact, digest_of, value_of
+from envy.testing.evidence import FILE, REAL, Fact, value_of
+from envy.testing.key_text import Parts
 from envy.testing.package import PackageRun, RunSettings, TestPackage
+from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
-_VERSION = "go-result-1"
+_VERSION = "go-result-2"
 # The test flags that change nothing outside of the test process, and whose effect is in the key.
 _PLAIN = frozenset(
     {
@@ -60,8 +62,7 @@ def key_of(
     count: int,
 ) -> str:
     """Return the key of what is known before the tests of a package run."""
-    texts = _texts_of(run, run.key, flags, settings, environment, count=count)
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+    return result_key(_parts_of(run, run.key, flags, settings, environment, count=count))
 
 
 def shared_key_of(
@@ -75,11 +76,11 @@ def shared_key_of(
     count: int,
 ) -> SharedKey:
     """Return the same for any machine; `key` is that of the binary."""
-    texts = _texts_of(run, key, flags, settings, toolchain.environment, count=count)
-    return places.key(texts, toolchain=f"go{toolchain.version_text}")
+    parts = _parts_of(run, key, flags, settings, toolchain.environment, count=count)
+    return places.key(parts, toolchain=f"go{toolchain.version_text}")
 
 
-def _texts_of(
+def _parts_of(
     run: PackageRun,
     key: str,
     flags: GoFlags,
@@ -87,24 +88,16 @@ def _texts_of(
     environment: Mapping[str, str],
     *,
     count: int,
-) -> list[str]:
-    selection = run.selection
-    names = selection.names
-    return [
-        _VERSION,
-        key,
-        run.package.name,
-        str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
-        "*" if names is None else f"{len(names)} {' '.join(names)}",
-        selection.run,
-        selection.skip,
-        *flags.run,
-        "--",
-        *flags.arguments,
-        *(f"{name}={environment.get(name)}" for name in OF_THE_RUNTIME),
-        *(value_of(kind, TIME_ZONE, {}) for kind in (REAL, FILE)),
-    ]
+) -> Parts:
+    return {
+        **parts_of_run(run, settings, count=count),
+        "version": _VERSION,
+        "binary": key,
+        "flags": flags.run,
+        "arguments": flags.arguments,
+        "variables": [f"{name}={environment.get(name)}" for name in OF_THE_RUNTIME],
+        "time zone": [value_of(kind, TIME_ZONE, {}) for kind in (REAL, FILE)],
+    }
 
 
 def consulted_by(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from envy.errors import ScriptFailed
 from envy.host.children import Children
-from envy.host.process import ProcessSpec, run
+from envy.host.loaded_libraries import LibrariesUnknown, loaded_libraries
 from envy.testing.basis import walked
 from envy.testing.consulted import Unkept
 from envy.testing.shared.places import PROJECT, NamedPlaces
 
 BINARY = "envy-test-binary"
 MOST_FILES = 5_000
-_INTERPRETER = 3  # PT_INTERP
-_PATIENCE = 10.0  # seconds for the loader to list libraries
 
 
 class StaysHere(Exception):
@@ -61,7 +57,7 @@ def files_below(
             found[above] = str(top)
             continue
         try:
-            for folder, names in walked(str(top), hidden=hidden):
+            for folder, names in walked(str(top), hidden=hidden, follows=False):
                 rest = os.path.relpath(folder, top)
                 below = above if rest == "." else f"{above}/{rest}".lstrip("/")
                 found |= {f"{below}/{name}".lstrip("/"): f"{folder}/{name}" for name in names}
@@ -69,6 +65,9 @@ def files_below(
                     raise StaysHere(f"it has more than {MOST_FILES} inputs")
         except Unkept as error:
             raise StaysHere(str(error)) from error
+    link = next((path for path in found.values() if os.path.isdir(path)), None)  # noqa: PTH112
+    if link is not None:
+        raise StaysHere(f"its input {link} is a link to a folder")
     odd = next((name for name in found if not name.isprintable()), None)
     if odd is not None:
         raise StaysHere(f"an input has a strange name, {odd!r}")
@@ -86,55 +85,8 @@ def libraries_of(
     Raises:
         StaysHere: they are not known.
     """
-    loader = interpreter_of(binary)
-    if not loader:
-        return {}
     try:
-        completed = run(
-            ProcessSpec(
-                argv=[loader, "--list", str(binary)],
-                command=f"{loader} --list",
-                cwd=binary.parent,
-                environment=environment,
-                children=children,
-                label="loader",
-                capture=True,
-                timeout=_PATIENCE,
-            )
-        )
-    except ScriptFailed as error:
-        raise StaysHere(f"its libraries cannot be listed: {error.message}") from error
-    if completed.exit_code:
-        raise StaysHere("its libraries cannot be listed")
-    found = {loader.lstrip("/"): loader}
-    for line in completed.stdout.decode("utf-8", "surrogateescape").splitlines():
-        words = line.split()
-        paths = [word for word in words if word.startswith("/")]
-        if "=>" in words and not paths:
-            raise StaysHere(f"its library {words[0]} is missing")
-        found |= {path.lstrip("/"): path for path in paths if os.path.normpath(path) == path}
-    return found
-
-
-def interpreter_of(binary: Path) -> str:
-    """Return the loader that an ELF program names; "" if it is static, or not ELF."""
-    try:
-        with binary.open("rb") as file:
-            head = file.read(64)
-            if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:
-                return ""
-            start, size, count = (
-                *struct.unpack_from("<Q", head, 32),
-                *struct.unpack_from("<HH", head, 54),
-            )
-            for number in range(count):
-                file.seek(start + number * size)
-                row = file.read(56)
-                if len(row) == 56 and struct.unpack_from("<I", row)[0] == _INTERPRETER:
-                    offset, length = struct.unpack_from("<Q", row, 8)[0], row[32:40]
-                    file.seek(offset)
-                    text = file.read(min(struct.unpack("<Q", length)[0], 4096))
-                    return text.rstrip(b"\0").decode("utf-8", "surrogateescape")
-    except (OSError, struct.error):
-        return ""
-    return ""
+        found = loaded_libraries(binary, environment, children)
+    except LibrariesUnknown as error:
+        raise StaysHere(str(error)) from error
+    return {path.lstrip("/"): path for path in found}

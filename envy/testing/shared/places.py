@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from envy.host.platform import host_platform
+from envy.testing.key_text import Parts, key_text
 
 PROJECT = "<project>"
 HOME = "<home>"
@@ -99,14 +100,12 @@ class NamedPlaces:
             raise ValueError(f"{named!r} is in no known folder")
         return "/".join([folder.rstrip("/"), *parts])
 
-    def key(
-        self, texts: Sequence[str], *, toolchain: str = "", holds_files: bool = False
-    ) -> SharedKey:
-        """Return the key of texts, in which paths are replaced, for machines of this system."""
-        system = host_platform()
-        texts = [system.tag, system.os_version, system.libc, system.libc_version, *texts]
-        joined = "\0".join([str(len(texts)), *map(self.text, texts)])
-        digest = blake3(joined.encode("utf-8", "surrogateescape")).hexdigest()
+    def key(self, parts: Parts, *, toolchain: str = "", holds_files: bool = False) -> SharedKey:
+        """Return the key of parts, in which paths are replaced, for machines of this system."""
+        host = host_platform()
+        system = [host.tag, host.os_version, host.libc, host.libc_version]
+        text = key_text({"system": system, **parts}, self.text)
+        digest = blake3(text.encode("utf-8", "surrogatepass")).hexdigest()
         return SharedKey(digest=digest, toolchain=toolchain, places=self, holds_files=holds_files)
 
 

@@ -164,13 +164,14 @@ class NativeDriver:
             warnings=hidden_tests(folder, source, functions),
         )
         known = record.get("tests")
-        if isinstance(known, list) and set(record.get("scans", {})) == set(scans):
+        if isinstance(known, list) and record.get("scans") == scans:
             runnable = tuple(str(row[0]) for row in known) or runnable
         return TestPackage(
             name=name,
             directory=source.directory,
             driver=self.name,
             tests=(OWN_MAIN,) if own_main else runnable,
+            is_provisional=True,  # a macro, or a header, may define others
             detail=detail,
         )
 
@@ -255,8 +256,7 @@ class NativeDriver:
         names: tuple[str, ...] = (OWN_MAIN,)
         if not detail_of(run).task.has_own_main:
             names = tuple(str(row[0]) for row in rows if isinstance(row, list))
-        if names != run.package.tests:
-            run.package = replace(run.package, tests=names)
+        run.package = replace(run.package, tests=names, is_provisional=False)
 
     def _write_record(self, run: PackageRun) -> None:
         detail = detail_of(run)

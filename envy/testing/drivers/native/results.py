@@ -25,14 +25,15 @@ from envy.testing.evidence import (
     REAL,
     VARIABLE,
     Fact,
-    digest_of,
 )
+from envy.testing.key_text import Parts
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import content_of
 from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
-_VERSION = "native-result-1"
+_VERSION = "native-result-2"
 MOST_FILES = 5_000  # below a package's folder
 # Variables that a terminal or a shell sets anew, and that say nothing about a test.
 _PASSING = frozenset(
@@ -51,8 +52,8 @@ def key_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
 ) -> str:
     """Return the key of what is known before the tests of a package run."""
-    texts = [run.key, *_texts_of(run, settings, environment, count=count)]
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+    parts = _parts_of(run, settings, environment, count=count)
+    return result_key({**parts, "executable": run.key})
 
 
 def shared_key_of(
@@ -79,32 +80,28 @@ def shared_key_of(
     if leads_on:
         raise Unshared(f"{leads_on} is linked, and may load other files")
     programs = [toolchain.program, *([toolchain.linker] if toolchain.linker else [])]
-    texts = [
-        *(f"{program} {content_of(os.path.realpath(program))}" for program in programs),
-        *toolchain.target,
-        f"{toolchain.name} {toolchain.version} {toolchain.coverage} {toolchain.sanitize}",
-        *(f"{unit.source} {' '.join(unit.flags)}" for unit in task.units),
-        *task.link_flags,
-        content_of(DISPATCHER),
-        *_texts_of(run, settings, environment, count=count),
-    ]
-    return places.key(texts, toolchain=f"{toolchain.name} {toolchain.version or ''}".strip())
+    parts = {
+        **_parts_of(run, settings, environment, count=count),
+        "programs": [f"{one} {content_of(os.path.realpath(one))}" for one in programs],
+        "target": toolchain.target,
+        "toolchain": f"{toolchain.name} {toolchain.version} {toolchain.coverage}",
+        "sanitize": toolchain.sanitize,
+        "units": [unit.source for unit in task.units],
+        **{f"flags of {unit.source}": unit.flags for unit in task.units},
+        "link": task.link_flags,
+        "dispatcher": content_of(DISPATCHER),
+    }
+    return places.key(parts, toolchain=f"{toolchain.name} {toolchain.version or ''}".strip())
 
 
-def _texts_of(
+def _parts_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
-) -> list[str]:
-    names = run.selection.names
-    return [
-        _VERSION,
-        run.package.name,
-        str(run.package.directory),
-        f"{count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
-        "*" if names is None else f"{len(names)} {' '.join(names)}",
-        run.selection.run,
-        run.selection.skip,
-        *(f"{name}={environment[name]}" for name in counting(environment)),
-    ]
+) -> Parts:
+    return {
+        **parts_of_run(run, settings, count=count),
+        "version": _VERSION,
+        "variables": [f"{name}={environment[name]}" for name in counting(environment)],
+    }
 
 
 def counting(environment: Mapping[str, str]) -> list[str]:

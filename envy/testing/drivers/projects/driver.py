@@ -35,7 +35,8 @@ from envy.testing.drivers.projects.project import (
 )
 from envy.testing.drivers.projects.runner import SuiteRunner
 from envy.testing.events import StreamEvent
-from envy.testing.evidence import NAMES, VARIABLE, Fact, digest_of
+from envy.testing.evidence import NAMES, VARIABLE, Fact
+from envy.testing.key_text import Parts
 from envy.testing.package import (
     Emit,
     Known,
@@ -46,10 +47,11 @@ from envy.testing.package import (
     TestPackage,
 )
 from envy.testing.patterns import selected_tests
+from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import rows_in_key
 from envy.testing.shared.places import NamedPlaces, SharedKey, Unshared
 
-_VERSION = "projects-1"
+_VERSION = "projects-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class ProjectDriver:
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
         self._ran: dict[Path, SuiteProject] = {}
+        self._late: dict[str, dict[tuple[str, str], None]] = {}  # rows, by the names of packages
         self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
@@ -103,6 +106,8 @@ class ProjectDriver:
                 tests=tests.tests,
                 is_open=tests.is_open,
                 is_partial=tests.is_partial,
+                problem=tests.problem,
+                unloaded=tests.unloaded,
                 detail=tests,
             )
             for tests in kept
@@ -111,7 +116,7 @@ class ProjectDriver:
 
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
-        key = digest_of(f"{self._fixed_text(project)}\0{snapshot.digest}".encode())
+        key = result_key({**self._fixed_parts(project), "inputs": snapshot.digest})
         environment = self._tools.environment
         known = self._place.listings.find(key, project, environment)
         if known is not None:
@@ -146,19 +151,18 @@ class ProjectDriver:
             self._snapshots[project.directory] = snapshot
         return snapshot
 
-    def _fixed_text(self, project: SuiteProject) -> str:
+    def _fixed_parts(self, project: SuiteProject) -> Parts:
         """Return what the tests of a project rest on apart from files."""
         environment = self._tools.environment_of(project)
-        texts = [
-            _VERSION,
-            self.name,
-            project.folder,
-            repr(project.settings),
-            self._kind.identity(project, self._tools),
-            repr(self._tools.arguments),
-            *(f"{name}={environment[name]}" for name in counting(environment)),
-        ]
-        return "\0".join(texts)
+        return {
+            "version": _VERSION,
+            "suite": self.name,
+            "project": project.folder,
+            "suite settings": repr(project.settings),
+            "identity": self._kind.identity(project, self._tools),
+            "arguments": self._tools.arguments,
+            "variables": [f"{name}={environment[name]}" for name in counting(environment)],
+        }
 
     # -- building --------------------------------------------------------------------------------
 
@@ -197,8 +201,16 @@ class ProjectDriver:
     # -- running ---------------------------------------------------------------------------------
 
     def select(self, run: PackageRun, selection: Selection) -> tuple[str, ...]:
-        """Return the selected tests of a package, in their order."""
-        return selected_tests(run.package.tests, selection)
+        """Return the selected tests of a package, in their order, and files that cannot be loaded.
+
+        Any of these may have a test that a pattern means.
+        """
+        tests, unloaded = run.package.tests, run.package.unloaded
+        found = selected_tests(tests, selection)
+        if not unloaded:
+            return found
+        wanted = {*found, *unloaded.intersection(selection.names or tests)}
+        return tuple(name for name in tests if name in wanted)
 
     def run(self, run: PackageRun, emit: Emit) -> PackageVerdict:
         """Run the tests of a package."""
@@ -219,6 +231,9 @@ class ProjectDriver:
             self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
+        if runner.rests:
+            with self._lock:
+                self._late.setdefault(run.package.name, {}).update(dict.fromkeys(runner.rests))
         return verdict
 
     # -- results ---------------------------------------------------------------------------------
@@ -233,8 +248,7 @@ class ProjectDriver:
         run.unkept = "coverage is measured" if self.measures else ""
         if run.unkept:
             return ""
-        texts = self._texts_of(run)
-        return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+        return result_key(self._parts_of(run))
 
     def shared_key(self, run: PackageRun, places: NamedPlaces) -> SharedKey:
         """Return what decides the result on any machine: the files are in it, too."""
@@ -249,24 +263,17 @@ class ProjectDriver:
         if snapshot.unkept:
             raise Unshared(snapshot.unkept)
         here = places.having({"<reporters>": str(Path(__file__).parent)})
-        texts = [*self._texts_of(run), *sorted(rows_in_key(snapshot.facts, here))]
-        return here.key(texts, toolchain=self.name, holds_files=True)
+        parts = {**self._parts_of(run), "inputs": sorted(rows_in_key(snapshot.facts, here))}
+        return here.key(parts, toolchain=self.name, holds_files=True)
 
-    def _texts_of(self, run: PackageRun) -> list[str]:
-        settings = self._tools.settings
-        names = run.selection.names
-        texts = [
-            self._fixed_text(_detail(run).project),
-            run.package.name,
-            str(run.package.directory),
-            f"{self._count} {settings.isolate} {settings.fail_fast} {settings.limits_key}",
-            "*" if names is None else f"{len(names)} {' '.join(names)}",
-            run.selection.run,
-            run.selection.skip,
-        ]
-        if _detail(run).is_partial:
-            texts.append(" ".join(run.package.tests))
-        return texts
+    def _parts_of(self, run: PackageRun) -> Parts:
+        tests = _detail(run)
+        return {
+            **parts_of_run(run, self._tools.settings, count=self._count),
+            **self._fixed_parts(tests.project),
+            "data": [text for row in sorted(tests.data.items()) for text in row],
+            "tests": run.package.tests if tests.is_partial else "all",
+        }
 
     def consulted(self, run: PackageRun, *, since: int) -> list[Fact]:
         """Return the inputs of the package's project.
@@ -275,7 +282,17 @@ class ProjectDriver:
             Unkept: one changed just before the run, or during it.
         """
         with self._lock:
-            return self._snapshot_of(_detail(run).project).confirmed(since)
+            snapshot = self._snapshot_of(_detail(run).project)
+            facts = snapshot.confirmed(since)
+            late = self._late.get(run.package.name)
+            if not late:
+                return facts
+            # What was read only while the tests ran counts if it is as old as the run.
+            known, after = set(snapshot.subjects), Snapshot(self._tools.environment)
+            after.add_rows(late)
+            return facts + [
+                fact for fact in after.confirmed(since) if (fact.kind, fact.subject) not in known
+            ]
 
     def basis(
         self,

@@ -19,6 +19,7 @@ from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import EnvyError
 from envy.testing.drivers.projects.inputs import Snapshot
 from envy.testing.drivers.projects.kind import TestKind
+from envy.testing.drivers.projects.names import test_name
 from envy.testing.drivers.projects.project import Folder, ProjectTests, SuiteProject
 from envy.testing.evidence import FILE, UNIGNORED
 from envy.testing.ignoring import is_ignored, rules_of
@@ -221,15 +222,16 @@ def matching(
             kept.append(tests)
         elif files:
             names = tuple(name for name in tests.tests if any(_is_of(name, file) for file in files))
-            if names:
+            if names or tests.problem:
                 tests.tests, tests.is_partial = names, True
+                tests.unloaded &= frozenset(names)
                 kept.append(tests)
     return kept
 
 
 def _is_of(test: str, file: str) -> bool:
     is_folder = file.endswith("/")
-    file = file.replace("/", "%2F")
+    file = test_name(file)
     if is_folder:
         return test.startswith(file)
     return test == file or test.startswith(f"{file}::")

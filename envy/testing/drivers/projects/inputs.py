@@ -15,12 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from envy.declarations.suite_settings import SuiteSettings
+from envy.testing.basis import is_new_folder
 from envy.testing.consulted import Unkept
 from envy.testing.evidence import (
     FILE,
     FOLDER,
     LISTING,
     MISSING,
+    OTHER,
     REAL,
     UNIGNORED,
     Fact,
@@ -53,6 +55,8 @@ class Snapshot:
             if any(sign in subject or sign in fact.value for sign in "\n\t\0"):
                 self.unkept = f"a file has a strange name, {subject!r}"
             self._rows[kind, subject] = fact
+            if kind == FILE and fact.value == OTHER and os.path.isdir(subject):  # noqa: PTH112
+                self.add(REAL, subject)  # a link to a folder
         return fact
 
     def add_rows(self, rows: Iterable[tuple[str, str]]) -> None:
@@ -122,9 +126,9 @@ def add_inputs(
         return
     for pattern in settings.inputs:
         for path in _named(root, pattern):
-            if path.is_dir() and not path.is_symlink():
+            if path.is_dir():
                 _add_folder(snapshot, str(path))
-            else:
+            if not path.is_dir() or path.is_symlink():
                 snapshot.add(FILE, str(path))
 
 
@@ -141,14 +145,19 @@ def _named(root: Path, pattern: str) -> list[Path]:
 
 
 def _add_folder(snapshot: Snapshot, top: str) -> None:
-    """Observe all that git does not ignore below a folder, and what decides on that."""
+    """Observe all that git does not ignore below a folder, and what decides on that.
+
+    A link to a folder is followed, wherever that is: tests read what is behind it.
+    """
     above = rules_of(top)
     for rules in above:
         snapshot.add(FILE, f"{rules.folder}/.gitignore")
     stack: list[tuple[str, list[IgnoreRules] | None]] = [(top, None)]
-    count = 0
+    count, seen = 0, set[tuple[int, int]]()
     while stack:
         folder, rules_above = stack.pop()
+        if not is_new_folder(folder, seen):
+            continue
         snapshot.add(UNIGNORED, folder)
         try:
             entries = unignored(folder, rules_above)
@@ -166,16 +175,27 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
                     f"{top} has more than {MOST_FILES} files; name its `inputs` in the manifest"
                 )
                 return
-            snapshot.add(FILE, path)
+            fact = snapshot.add(FILE, path)
+            if fact.value == OTHER and os.path.isdir(path):  # noqa: PTH112
+                stack.append((os.path.realpath(path), None))
 
 
 def of_rows(
     rows: Iterable[tuple[str, str]], observed: Iterable[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Return which observed rows are some of others; of a folder that is TREE, all below it."""
-    wanted = set(rows)
-    folders = tuple({subject for kind, subject in wanted if kind == TREE})
-    below = tuple(f"{folder}/" for folder in folders)
+    """Return which observed rows are some of others; of a folder that is TREE, all below it.
+
+    What is below the folders that links in it lead to belongs to it, too.
+    """
+    wanted, observed = set(rows), list(observed)
+    folders = {subject for kind, subject in wanted if kind == TREE}
+    links = [subject for kind, subject in observed if kind == REAL]
+    while True:
+        below = tuple(f"{folder}/" for folder in folders)
+        behind = {os.path.realpath(link) for link in links if link.startswith(below)}
+        if behind <= folders:
+            break
+        folders |= behind
     return {
         row for row in observed if row in wanted or row[1] in folders or row[1].startswith(below)
     }

@@ -33,6 +33,7 @@ class JobOwner(Protocol):
     """The runner of a package, as its jobs use it."""
 
     reason: str
+    rests: list[tuple[str, str]]
 
     def start(
         self, job: SuiteJob, spec: ProcessSpec, *,

@@ -6,6 +6,7 @@ from envy.testing.drivers.projects.cargo.kind import CargoKind
 from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.gtest.kind import GTestKind
+from envy.testing.drivers.projects.jest.kind import JestKind
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.node_kind import NodeRunnerKind
 from envy.testing.drivers.projects.pytest_kind import PytestKind
@@ -16,6 +17,7 @@ _ALL: tuple[TestKind, ...] = (
     CommandKind(),
     CTestKind(),
     GTestKind(),
+    JestKind(),
     NodeRunnerKind(),
     PytestKind(),
     VitestKind(),

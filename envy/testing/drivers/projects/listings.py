@@ -56,6 +56,7 @@ class Listings:
             {
                 "directory": str(tests.directory),
                 "tests": tests.tests,
+                "unloaded": sorted(tests.unloaded),
                 "open": tests.is_open,
                 "name": tests.name,
                 "data": dict(tests.data),
@@ -69,13 +70,14 @@ class Listings:
 
 
 def _package(row: dict[str, object], project: SuiteProject) -> ProjectTests:
-    tests, data = row["tests"], row["data"]
-    if not isinstance(tests, list) or not isinstance(data, dict):
+    tests, unloaded, data = row["tests"], row["unloaded"], row["data"]
+    if not (isinstance(tests, list) and isinstance(unloaded, list) and isinstance(data, dict)):
         raise TypeError("tests")
     return ProjectTests(
         project=project,
         directory=Path(str(row["directory"])),
         tests=tuple(str(name) for name in tests),
+        unloaded=frozenset(map(str, unloaded)),
         is_open=bool(row["open"]),
         name=str(row["name"]),
         data={str(name): str(text) for name, text in data.items()},

@@ -23,7 +23,7 @@ from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
 from envy.testing.drivers.projects.measuring import new_file, read_traces
-from envy.testing.drivers.projects.names import test_name, test_path
+from envy.testing.drivers.projects.names import is_lossy, raw_name, test_name, test_path
 from envy.testing.drivers.projects.node_files import NodeCommand, command_of, test_files
 from envy.testing.drivers.projects.node_installed import installed_rows
 from envy.testing.drivers.projects.project import (
@@ -70,14 +70,20 @@ class NodeRunnerKind(TestKind):
             raise NotTestable(f"{project.folder} has no test files for node --test")
         folder = _common_folder(files)
         names: list[str] = []
+        odd: dict[str, str] = {}
+        unloaded: set[str] = set()
         for file in files:
-            names += _listed(project, tools, [node, *_flags(project, command, tools)], file, folder)
+            flags = _flags(project, command, tools)
+            found, is_loaded = _listed(project, tools, [node, *flags], file, folder, odd=odd)
+            names += found
+            unloaded |= set() if is_loaded else {found[0]}
         return [
             ProjectTests(
                 project=project,
                 directory=project.directory / folder,
                 tests=tuple(dict.fromkeys(names)),
-                data={"folder": folder},
+                unloaded=frozenset(unloaded),
+                data={"folder": folder, **({"odd": json.dumps(odd)} if odd else {})},
             )
         ]
 
@@ -195,6 +201,7 @@ def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, obje
     """Return the tests and subtests of a file that are to run; {} for all."""
     here = [name for name in job.tests if name.startswith(f"{file}::")]
     inner = subtests_of(here, job.run)
+    odd: Mapping[str, str] = json.loads(job.package.data.get("odd", "{}"))
     skipped = {
         name: [parts[1:] for parts in split_alternatives(job.skip) if _skips(parts, name)]
         for name in (here if job.skip else ())
@@ -206,9 +213,9 @@ def _selection(job: SuiteJob, file: str, names: Sequence[str]) -> dict[str, obje
     if not names and not inner and not any(skipped.values()):
         return {}
     return {
-        "names": [_own_name(name) for name in names] or None,
-        "inner": {_own_name(name): rows for name, rows in inner.items()},
-        "skipped": {_own_name(name): rows for name, rows in skipped.items() if rows},
+        "names": [_own_name(name, odd) for name in names] or None,
+        "inner": {_own_name(name, odd): rows for name, rows in inner.items()},
+        "skipped": {_own_name(name, odd): rows for name, rows in skipped.items() if rows},
     }
 
 
@@ -218,19 +225,30 @@ def _skips(parts: Sequence[str], name: str) -> bool:
 
 
 def _listed(
-    project: SuiteProject, tools: Tools, argv: Sequence[str], file: str, folder: str
-) -> list[str]:
-    """Return the tests of a file; the file itself if it has none."""
+    project: SuiteProject, tools: Tools, argv: Sequence[str], file: str, folder: str, *,
+    odd: dict[str, str],
+) -> tuple[list[str], bool]:  # fmt: skip
+    """Return the tests of a file, the file itself if it has none; and whether these are all.
+
+    What node calls tests with a name that does not show it is added to `odd`.
+    """
     found: list[str] = []
+    is_loaded = True
     own = file.removeprefix(f"{folder}/") if folder else file
 
     def take(event: Mapping[str, object]) -> None:
+        nonlocal is_loaded
         if event.get("event") == "item":
-            found.append(_name_of(_escaped(own), str(event.get("name", ""))))
+            name = str(event.get("name", ""))
+            found.append(_name_of(_escaped(own), name))
+            if is_lossy(found[-1]):
+                odd[found[-1]] = name
+        elif event.get("event") == "unloaded":
+            is_loaded = False
 
     channel = EventChannel(take)
     try:
-        tools.capture(
+        completed = tools.capture(
             [*argv, file],
             cwd=project.directory,
             environment={
@@ -246,7 +264,7 @@ def _listed(
         )
     finally:
         channel.close()
-    return found or [_escaped(own)]
+    return found or [_escaped(own)], is_loaded and not failure_of(completed)
 
 
 def _measuring(trace: Path) -> list[str]:
@@ -322,11 +340,12 @@ def _name_of(file: str, name: str) -> str:
     return f"{file}::{test_name(name)}"
 
 
-def _own_name(name: str) -> str:
-    return name.partition("::")[2].replace("%2F", "/")
+def _own_name(name: str, odd: Mapping[str, str]) -> str:
+    """Return node's name of a test; `odd` has those that cannot be told from ours."""
+    return odd.get(name) or raw_name(name.partition("::")[2])
 
 
 def _path_of(package: ProjectTests, file: str) -> str:
-    path = file.replace("%2F", "/")
+    path = raw_name(file)
     folder = package.data.get("folder", "")
     return f"{folder}/{path}" if folder else path

@@ -52,6 +52,7 @@ class ProjectTests:
     project: SuiteProject
     directory: Path
     tests: tuple[str, ...] = ()
+    unloaded: frozenset[str] = frozenset()  # of `tests`: files whose tests cannot be listed
     is_open: bool = False
     is_partial: bool = False  # `tests` are those of a file or folder that a pattern names
     name: str = ""  # "": the folder below that of the command

@@ -22,7 +22,7 @@ from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.inputs import program_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.names import test_name
+from envy.testing.drivers.projects.names import raw_name, test_name
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -170,6 +170,8 @@ class PytestKind(TestKind):
         finally:
             channel.close()
         session.conclude(job, completed)
+        for places in session.places:
+            job.owner.rests += places_rows(places, project)
 
 
 class _Collection:
@@ -178,6 +180,7 @@ class _Collection:
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
         self.errors: list[str] = []
+        self._bad: list[str] = []  # files that cannot be collected
         self.status: int | None = None
         self._data: dict[str, str] = {}
         self._places: Mapping[str, object] = {}
@@ -189,6 +192,7 @@ class _Collection:
             self.ids[name] = None
         elif kind == "collect-error":
             self.ids[name] = None
+            self._bad.append(name)
             self.errors.append(f"{name}\n{text}")
         elif kind == "internal-error":
             self.errors.append(text)
@@ -216,6 +220,7 @@ class _Collection:
                 project=project,
                 directory=directory if directory.is_dir() else project.directory,
                 tests=tuple(names),
+                unloaded=frozenset(_name_of(one, folder) for one in self._bad),
                 data=data,
                 rests=places_rows(self._places, project),
             )
@@ -232,6 +237,7 @@ class _Session:
         self._output = b""
         self._shows_output = False
         self._done = False
+        self.places: list[Mapping[str, object]] = []  # what was imported, also in workers
 
     def id_of(self, name: str) -> str:
         """Return pytest's name of a test."""
@@ -264,6 +270,8 @@ class _Session:
             report.output("", f"{text}\n")
         elif kind == "config":
             self._shows_output = event.get("capture") == "no"
+        elif kind == "places":
+            self.places.append(event)
         elif kind == "done":
             self._done = True
 
@@ -336,7 +344,7 @@ def _name_of(node: str, folder: str) -> str:
 
 
 def _plain_id(name: str, folder: str) -> str:
-    node = name.replace("%2F", "/")
+    node = raw_name(name)
     return f"{folder}/{node}" if folder else node
 
 

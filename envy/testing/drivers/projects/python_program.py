@@ -95,6 +95,10 @@ def places_rows(places: Mapping[str, object], project: SuiteProject) -> list[tup
         apart.append(f"{folder}/")
     if project.settings.inputs is not None:
         return [row for row in rows if row[0] != TREE]
+    for folder in _texts(places.get("namespaces")):
+        inside = f"{folder}/"
+        if not (inside.startswith(tuple(apart)) or own.startswith(inside)):
+            rows.append((TREE, folder))
     for module in _texts(places.get("modules")):
         if not (module.startswith(tuple(apart)) or _is_standard(module, base)):
             folder, name = os.path.split(module)

@@ -92,6 +92,7 @@ class RecipeDriver:
             directory=path.parent,
             driver=self.name,
             tests=tuple(dict.fromkeys(names)),
+            is_provisional=True,  # a loop may define others
             detail=RecipePackage(path=path),
         )
 
@@ -125,8 +126,7 @@ class RecipeDriver:
                 )
                 continue
             run.binary = path
-            if tests != run.package.tests:
-                run.package = replace(run.package, tests=tests)
+            run.package = replace(run.package, tests=tests, is_provisional=False)
 
     # -- running -------------------------------------------------------------------------------
 

@@ -15,12 +15,14 @@ import envy
 from envy.testing.basis import Basis, Collector, walked
 from envy.testing.consulted import Unkept
 from envy.testing.evidence import FILE, FOLDER, LISTING, VARIABLE, Fact, digest_of
+from envy.testing.key_text import Parts
 from envy.testing.package import PackageRun, RunSettings
 from envy.testing.pattern_folders import add_pattern
+from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import content_of
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
-_VERSION = "recipe-result-1"
+_VERSION = "recipe-result-2"
 MOST_FILES = 5_000  # that one result rests on
 # PATH, and what raises the limits of the Lua code.
 COUNTING = ("ENVY_LIMITS", "PATH")
@@ -31,8 +33,8 @@ def key_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
 ) -> str:
     """Return the key of what is known before the tests of a file run."""
-    texts = [*_texts_of(run, settings, environment, count=count), _identity_of_envy()]
-    return digest_of("\0".join(texts).encode("utf-8", "surrogateescape"))
+    parts = _parts_of(run, settings, environment, count=count)
+    return result_key({**parts, "envy": _identity_of_envy()})
 
 
 def shared_key_of(
@@ -47,25 +49,19 @@ def shared_key_of(
     """Return the same for any machine; `path` is the file of tests."""
     places = places.having({"<envy>": str(Path(envy.__file__).parent)})
     contents = [f"{name} {content_of(name)}" for name in _files_of_envy()]
-    texts = _texts_of(run, settings, environment, count=count)
-    texts += [content_of(str(path)), *contents]
-    return places.key(texts, toolchain=f"envy {envy.__version__}")
+    parts = _parts_of(run, settings, environment, count=count)
+    parts = {**parts, "file": content_of(str(path)), "envy": contents}
+    return places.key(parts, toolchain=f"envy {envy.__version__}")
 
 
-def _texts_of(
+def _parts_of(
     run: PackageRun, settings: RunSettings, environment: Mapping[str, str], *, count: int
-) -> list[str]:
-    names = run.selection.names
-    return [
-        _VERSION,
-        run.package.name,
-        str(run.package.directory),
-        f"{count} {settings.fail_fast} {settings.limits_key}",
-        "*" if names is None else f"{len(names)} {' '.join(names)}",
-        run.selection.run,
-        run.selection.skip,
-        *(f"{name}={environment.get(name, '')}" for name in COUNTING),
-    ]
+) -> Parts:
+    return {
+        **parts_of_run(run, settings, count=count),
+        "version": _VERSION,
+        "variables": [f"{name}={environment.get(name, '')}" for name in COUNTING],
+    }
 
 
 @functools.cache

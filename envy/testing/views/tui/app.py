@@ -17,17 +17,19 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult, SuspendNotSupported
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.driver import Driver
 from textual.widgets import Input, Static
 
 from envy.console.text import safe_line
+from envy.testing.views.tui.appearance import APPEARANCE
 from envy.testing.views.tui.clipboard import copy
 from envy.testing.views.tui.controller import EVERYTHING, Controller, Message, RunRequest
-from envy.testing.views.tui.help import KEYS, HelpScreen
+from envy.testing.views.tui.help import APP_BINDINGS, KEYS, HelpScreen
 from envy.testing.views.tui.locations import editor_command, editor_of, place_named
 from envy.testing.views.tui.model import RunModel
+from envy.testing.views.tui.mouse import has_mouse, mouse_sequence
 from envy.testing.views.tui.node import top_of
 from envy.testing.views.tui.status import header_text, outcome_of
 from envy.testing.views.tui.terminal import lossy_driver, run_editor, watch_terminal
@@ -46,38 +48,9 @@ class TestApp(App[int]):
     __test__ = False
     TITLE = "envy test"
     ENABLE_COMMAND_PALETTE = False
-    CSS = """
-    #header { height: 1; background: $primary; color: $text; padding: 0 1; }
-    #header.passed { background: $success; }
-    #header.failed, #header.error { background: $error; }
-    #header.stopped { background: $warning; }
-    #keys { height: 1; padding: 0 1; background: $surface; color: $text-muted; }
-    #notice { height: 1; padding: 0 1; color: $text-muted; }
-    #main { height: 1fr; }
-    #tree, #log { width: 1fr; height: 1fr; }
-    .beside #log { border-left: vkey $primary; }
-    #entry { display: none; height: 1; border: none; padding: 0 1; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "rerun_all", "rerun all"),
-        Binding("f", "rerun_failed", "failed"),
-        Binding("t", "rerun_one", "this test"),
-        Binding("s", "stop", "stop"),
-        Binding("W", "watch", show=False),
-        Binding("b", "build_error", "build error"),
-        Binding("n", "next(1)", "next"),
-        Binding("N", "next(-1)", show=False),
-        Binding("F", "failures", show=False),
-        Binding("enter", "open", "log"),
-        Binding("escape", "to_tree", show=False),
-        Binding("w", "raw", show=False),
-        Binding("z", "wrap", show=False),
-        Binding("slash", "find", show=False),
-        Binding("o", "edit", show=False),
-        Binding("c", "copy", show=False),
-        Binding("question_mark", "help", "help"),
-        Binding("q,ctrl+c", "leave", "leave"),
-    ]
+    CSS = APPEARANCE
+    BINDINGS: ClassVar[list[BindingType]] = APP_BINDINGS
+    ALLOW_SELECT = False  # a click selects a row
 
     def __init__(
         self,
@@ -93,6 +66,7 @@ class TestApp(App[int]):
         self.controller = controller
         self.watching = False
         self.in_log = False
+        self.mouse = has_mouse(controller.environment)
         self.said = ""
         self._clock = clock
         self._edit = edit or self._edit_suspended
@@ -101,7 +75,7 @@ class TestApp(App[int]):
         self._header_text = ""
         self._header = Static("", id="header", markup=False)
         self._notice = Static("", id="notice", markup=False)
-        self.test_tree = TestTree(self.model, on_move=self._follow, id="tree")
+        self.test_tree = TestTree(self.model, on_move=self._follow, clock=clock, id="tree")
         self.log_view = Log(self.model, id="log")
         self.entry = Input(id="entry", compact=True)
 
@@ -128,6 +102,8 @@ class TestApp(App[int]):
                 number = getattr(signal, name)
                 asyncio.get_running_loop().add_signal_handler(number, self.action_leave)
         self._hung_up = watch_terminal()
+        self.app_resume_signal.subscribe(self, lambda _app: self._tell_terminal())
+        self._tell_terminal()
         self.take_messages()
         self.set_interval(1 / 15, self.take_messages)
 
@@ -151,6 +127,7 @@ class TestApp(App[int]):
         if was_active is not (self.model.end is None):
             self._spare_the_collector(at_rest=was_active)
         self._show_header()
+        self.test_tree.tick()
         if self.model.changes != self._seen:
             self._seen = self.model.changes
             self.test_tree.update()
@@ -381,6 +358,30 @@ class TestApp(App[int]):
                 return run_editor(words, self.controller.environment)
         except SuspendNotSupported:
             return "this terminal cannot be handed to an editor"
+
+    # -- the mouse -----------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """Use the part that was clicked; a double click on a row goes to its log."""
+        if event.widget is self.test_tree:
+            self.in_log = self.entry.display = False
+            self._arrange()
+            if event.chain == 2 and not self.test_tree.is_fold(event):
+                self.action_open()
+        elif event.widget is self.log_view:
+            self.entry.display = False
+            self.action_open()
+            self._arrange()
+
+    def action_mouse(self) -> None:
+        """Leave the mouse to the terminal, or take it back."""
+        self.mouse = not self.mouse
+        self._tell_terminal()
+        self.notice("the mouse selects rows" if self.mouse else "the mouse selects text; m ends it")
+
+    def _tell_terminal(self) -> None:
+        """Let the terminal keep the mouse if it is to; Textual has taken it."""
+        self._write_to_terminal(mouse_sequence(on=self.mouse))
 
     # -- the rest ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The page of the terminal view that explains the keys."""
+"""The keys of the terminal view, and the page that explains them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ HELP = """\
    /                        only names that contain a text
    o                        open the place that the log names in $EDITOR
    c                        copy the log
+   m                        give the mouse to the terminal, or take it back
 
  In a log
 
@@ -39,9 +40,38 @@ HELP = """\
    w                        raw, with framing and escape sequences, or not
    /                        search; n N go to the next, the previous match
 
+ With the mouse
+
+   click                    select; on ▸ and ▾ unfold and fold; twice: go to the log
+   wheel                    scroll; with Shift or Ctrl, sideways
+   Shift and the mouse      select text, in most terminals
+
    ?                        this page
    q                        leave
 """
+
+
+APP_BINDINGS: list[BindingType] = [
+    Binding("r", "rerun_all", "rerun all"),
+    Binding("f", "rerun_failed", "failed"),
+    Binding("t", "rerun_one", "this test"),
+    Binding("s", "stop", "stop"),
+    Binding("W", "watch", show=False),
+    Binding("b", "build_error", "build error"),
+    Binding("n", "next(1)", "next"),
+    Binding("N", "next(-1)", show=False),
+    Binding("F", "failures", show=False),
+    Binding("enter", "open", "log"),
+    Binding("escape", "to_tree", show=False),
+    Binding("w", "raw", show=False),
+    Binding("z", "wrap", show=False),
+    Binding("slash", "find", show=False),
+    Binding("o", "edit", show=False),
+    Binding("c", "copy", show=False),
+    Binding("m", "mouse", show=False),
+    Binding("question_mark", "help", "help"),
+    Binding("q,ctrl+c", "leave", "leave"),
+]
 
 
 class HelpScreen(Screen[None]):

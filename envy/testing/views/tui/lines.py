@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -13,6 +14,7 @@ from textual.strip import Strip
 
 _CURSOR = Style(reverse=True)
 _PLAIN = Style()
+_WHEEL = 3  # rows
 
 
 class Lines(ScrollView, can_focus=True):
@@ -86,6 +88,54 @@ class Lines(ScrollView, can_focus=True):
 
     def moved(self) -> None:
         """React to a move of the cursor."""
+
+    # -- the mouse -----------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the line that was clicked."""
+        place = event.get_content_offset(self)
+        row = place.y + self.scroll_offset.y if place is not None else self.height_of_all()
+        if row < self.height_of_all():
+            self.move(self.line_at(row)[0])
+            self.pointed(event)
+
+    def pointed(self, event: events.Click) -> None:
+        """React to a click on the line under the cursor."""
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down, or to the right."""
+        self._on_wheel(event, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up, or to the left."""
+        self._on_wheel(event, -1)
+
+    def _on_wheel(self, event: events.MouseEvent, by: int) -> None:
+        event.stop()
+        event.prevent_default()  # what it would scroll comes back with the next move
+        if event.ctrl or event.shift:
+            self.action_sideways(by)
+        else:
+            self.roll(by * _WHEEL)
+
+    def roll(self, by: int) -> None:
+        """Scroll by rows; the cursor stays on the screen."""
+        height, rows = max(1, self.scrollable_content_region.height), self.height_of_all()
+        top = max(0, min(self.scroll_offset.y + by, rows - height))
+        if top == self.scroll_offset.y:
+            return
+        self.scroll_to(y=top, animate=False, force=True)
+        first = self.line_at(top)[0]
+        last = self.line_at(min(top + height, rows) - 1)[0]
+        first = min(first + (self.row_of(first) < top), last)
+        self.cursor = max(first, min(self.cursor, last))
+        self.refresh()
+        self.moved()
+
+    def action_sideways(self, by: int) -> None:
+        """Scroll to the left or the right, where lines can be longer than the screen."""
+
+    # -- keys ----------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         """Move by lines."""

@@ -27,6 +27,7 @@ from envy.testing.views.tui.output import Output
 
 _CANCELLED = "cancelled"  # the reason of what the user stopped
 _NOTES = 6  # lines of a failed build in the tree
+_WORTH = 0.05  # seconds that are long enough to be waited for
 _NUMBERS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
 
@@ -99,6 +100,8 @@ class RunModel:
                 self._parts.add(planned.name)
             for test in planned.tests:
                 node = self._test(package, test)
+                usual = planned.usual.get(test, 0.0)
+                node.usual = usual if usual >= _WORTH else 0.0
                 if node.run < self.number:
                     node.activity = WAITING
         if self._whole:

@@ -25,6 +25,7 @@ class Node:
     elapsed: float = 0.0
     reason: str = ""
     began: float = 0.0
+    usual: float = 0.0  # seconds of earlier runs; 0 if they are not known
     expanded: bool = False
     cached: bool = False
     flaky: bool = False

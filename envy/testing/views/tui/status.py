@@ -49,6 +49,7 @@ def header_text(model: RunModel, *, now: float, watching: bool = False) -> str:
         text += _names(model.running)
         if first is not None and first.began:
             text += f" {format_seconds(max(0.0, now - first.began))}"
+            text += f" of usually {format_seconds(first.usual)}" if first.usual else ""
     return f"{text}  · watching" if watching else text
 
 

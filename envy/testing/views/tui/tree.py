@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from envy.console.text import safe_line
+from envy.console.text import format_clock, format_seconds, safe_line
 from envy.testing.views.tui.model import RunModel
 from envy.testing.views.tui.node import MAKING, NOT_RUN, PAUSED, RUNNING, WAITING, Node, state_of
 
@@ -129,8 +129,8 @@ def _sorted(model: RunModel) -> list[Node]:
     return sorted(model.packages.values(), key=lambda node: node.label)
 
 
-def row_text(node: Node) -> str:
-    """Return the text of a row, without its icon."""
+def row_text(node: Node, *, now: float = 0.0) -> str:
+    """Return the text of a row, without its icon; `now` is for the time of what is running."""
     text = safe_line(node.label)
     if node.is_note:
         return text
@@ -141,6 +141,8 @@ def row_text(node: Node) -> str:
         return f"{text}  building" if state == MAKING else text
     if state == NOT_RUN:
         return f"{text}  not run"
+    if state == RUNNING and node.depth:
+        return text + _time_so_far(node, now)
     if node.cached:
         text += "  cached"
     elif node.elapsed >= 0.005:
@@ -148,6 +150,15 @@ def row_text(node: Node) -> str:
     if node.flaky:
         text += "  flaky"
     return text + (f"  [{safe_line(node.reason)}]" if node.reason else "")
+
+
+def _time_so_far(node: Node, now: float) -> str:
+    """Return for how long a test has been running, in whole seconds, beside its usual time."""
+    seconds = int(max(0.0, now - node.began)) if node.began else 0
+    usual = f"usually {format_seconds(node.usual)}" if node.usual else ""
+    if not seconds:
+        return f"  {usual}" if usual else ""
+    return f"  {format_clock(seconds)}" + (f" of {usual}" if usual else "")
 
 
 def _numbers(node: Node, state: str) -> str:

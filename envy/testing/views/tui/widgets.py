@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 
 from envy.console.renditions import (
@@ -59,10 +60,19 @@ class TestTree(Lines):
 
     __test__ = False
 
-    def __init__(self, model: RunModel, *, on_move: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self,
+        model: RunModel,
+        *,
+        on_move: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.model = model
+        self._clock = clock
         self.rows: list[Node] = []
+        self._second = 0
         self.filter = NO_FILTER
         self._on_move = on_move
         self._shape = -1
@@ -78,6 +88,13 @@ class TestTree(Lines):
             return
         self._shape = self.model.shape
         self.rebuild()
+
+    def tick(self) -> None:
+        """Show once a second for how long tests have been running."""
+        second = int(self._clock())
+        if self.model.running and second != self._second:
+            self._second = second
+            self.refresh()
 
     def rebuild(self) -> None:
         """Compute the rows; the cursor stays on its node, or goes to what that is in."""
@@ -135,8 +152,22 @@ class TestTree(Lines):
         return [
             Segment(f"{'  ' * node.depth}{fold} ", _PLAIN),
             Segment(f"{ICONS[state]} ", style),
-            Segment(row_text(node), style if state in _LOUD else _PLAIN),
+            Segment(row_text(node, now=self._clock()), style if state in _LOUD else _PLAIN),
         ]
+
+    def is_fold(self, event: events.Click) -> bool:
+        """Return whether a click is on the sign that folds the row under the cursor."""
+        node, place = self.current(), event.get_content_offset(self)
+        if node is None or place is None or not node.children:
+            return False
+        return 2 * node.depth <= place.x < 2 * node.depth + 2
+
+    def pointed(self, event: events.Click) -> None:
+        """Fold or unfold the row, if its sign was clicked."""
+        node = self.current()
+        if node is not None and self.is_fold(event):
+            node.expanded = not node.expanded
+            self.rebuild()
 
     def action_unfold(self) -> None:
         """Show what the node under the cursor has below it."""

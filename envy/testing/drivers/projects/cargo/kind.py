@@ -104,15 +104,16 @@ class CargoKind(TestKind):
         environment = tools.environment_of(project)
         path = environment.get("PATH", "")
         rows = [row for name in ("cargo", "rustc") for row in path_rows(name, path, project.folder)]
+        settings = [*map(str, configuration_files(project.directory, environment))]
         files = [
-            *map(str, configuration_files(project.directory, environment)),
+            *settings,
             *workspace_files(project.folder),
             *toolchain_files(project.directory, environment),
         ]
         rows += [(FILE, name) for name in files]
         home = environment.get("RUSTUP_HOME") or f"{environment.get('HOME', '')}/.rustup"
         rows += [(LISTING, f"{home}/toolchains"), (LISTING, f"{home}/update-hashes")]
-        return [*rows, *((TREE, folder) for folder in local_folders(project.folder))]
+        return [*rows, *((TREE, folder) for folder in local_folders(project.folder, settings))]
 
     # -- building --------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from envy.testing.drivers.projects.project import Folder
@@ -12,6 +13,7 @@ from envy.testing.drivers.projects.project import Folder
 MANIFEST = "Cargo.toml"
 _DEPENDENCIES = ("dependencies", "dev-dependencies", "build-dependencies")
 _MOST_FOLDERS = 500
+_IS_PATTERN = frozenset("*?[")
 
 
 def is_own_project(folder: Folder, *, above: bool) -> bool:
@@ -52,22 +54,38 @@ def _is_outside(folder: Folder) -> bool:
             )
 
 
-def local_folders(folder: str) -> list[str]:
-    """Return the folders of packages that a project is built from, and that lie outside it."""
+def local_folders(folder: str, settings: Iterable[str] = ()) -> list[str]:
+    """Return the folders of packages that a project is built from, and that lie outside it.
+
+    `settings` are the files of cargo's configuration, which may name some, too.
+    """
     found: dict[str, None] = {}
     seen: dict[str, None] = {folder: None}
     stack = [folder]
-    while stack and len(seen) < _MOST_FOLDERS:
-        here = stack.pop()
-        for path in _named_paths(_read(f"{here}/{MANIFEST}")):
-            other = os.path.normpath(f"{here}/{path}")
+    named = [path for file in settings for path in _paths_of_settings(file)]
+    while (stack or named) and len(seen) < _MOST_FOLDERS:
+        if stack:
+            here = stack.pop()
+            named += [f"{here}/{path}" for path in _named_paths(_read(f"{here}/{MANIFEST}"), here)]
+        for other in map(os.path.normpath, named):
             if other in seen:
                 continue
             seen[other] = None
             stack.append(other)
             if not (other == folder or other.startswith(f"{folder}/")):
                 found[other] = None
+        named = []
     return list(found)
+
+
+def _paths_of_settings(file: str) -> list[str]:
+    """Return the folders that a file of cargo's configuration names, by `paths` and `patch`."""
+    table = _read(file)
+    above = os.path.dirname(os.path.dirname(file))  # noqa: PTH120 - that of .cargo
+    paths = table.get("paths")
+    found = [str(one) for one in paths] if isinstance(paths, list) else []
+    found += _named_paths({"patch": table.get("patch")}, above)
+    return [os.path.join(above, path) for path in found]  # noqa: PTH118
 
 
 def workspace_files(folder: str) -> list[str]:
@@ -80,16 +98,18 @@ def workspace_files(folder: str) -> list[str]:
     return found
 
 
-def _named_paths(table: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths of dependencies and members in a manifest."""
+def _named_paths(table: Mapping[str, Any], here: str) -> Iterator[str]:
+    """Yield the paths of dependencies and members in a manifest that lies in `here`."""
     workspace = table.get("workspace")
     tables: list[Any] = [table.get(name) for name in _DEPENDENCIES]
     if isinstance(workspace, dict):
         tables.append(workspace.get("dependencies"))
         members = workspace.get("members")
-        yield from (str(one) for one in members if "*" not in str(one)) if isinstance(
-            members, list
-        ) else ()  # fmt: skip
+        for one in members if isinstance(members, list) else ():
+            if _IS_PATTERN.isdisjoint(str(one)):
+                yield str(one)
+            else:
+                yield from glob.iglob(str(one), root_dir=here)  # noqa: PTH207 - may be above
     for name in ("target", "patch"):
         inner = table.get(name)
         for one in inner.values() if isinstance(inner, dict) else ():

@@ -47,6 +47,7 @@ if (nonce && process.argv[1]) {
     },
   };
   delete process.env.ENVY_TEST_LISTS;
+  if (state.lists) process.on('uncaughtExceptionMonitor', () => state.tell({ event: 'unloaded' }));
   Object.defineProperty(globalThis, key, { value: state, configurable: true });
   const { beforeEach } = require('node:test');
   beforeEach(async () => {

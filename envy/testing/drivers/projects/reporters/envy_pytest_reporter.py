@@ -7,6 +7,7 @@ of its own, which is on PYTHONPATH only until pytest has loaded it.
 import json
 import os
 import sys
+import tempfile
 
 import pytest
 
@@ -90,24 +91,58 @@ def pytest_collection_finish(session):
     if _events.descriptor >= 0 and session.config.getoption("collectonly", False):
         for item in session.items:
             _events.tell("item", id=item.nodeid)
-        _tell_places()
+        _events.tell("places", **_places(session.config))
 
 
-def _tell_places():
-    """Tell where this Python and what it has imported lie."""
+def _places(config):
+    """Return where this Python and what it has imported lie; what tests made does not count."""
+    made = _temporary(config)
     own = os.path.dirname(os.path.abspath(__file__))
-    modules = [
-        os.path.abspath(module.__file__)
-        for name, module in list(sys.modules.items())
-        if "." not in name and isinstance(getattr(module, "__file__", None), str)
-    ]
-    _events.tell(
-        "places",
-        executable=sys.executable or "",
-        prefix=sys.prefix,
-        base=sys.base_prefix,
-        path=[os.path.abspath(entry) for entry in sys.path if os.path.abspath(entry) != own],
-        modules=[path for path in modules if os.path.dirname(path) != own],
+    modules, folders = [], []
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            modules.append(os.path.abspath(file))
+        elif getattr(module, "__path__", None):  # a namespace package
+            folders += [os.path.abspath(path) for path in module.__path__]
+    return {
+        "executable": sys.executable or "",
+        "prefix": sys.prefix,
+        "base": sys.base_prefix,
+        "path": [
+            path for path in map(os.path.abspath, sys.path)
+            if path != own and not path.startswith(made)
+        ],
+        "modules": [
+            path for path in modules
+            if os.path.dirname(path) != own and not _is_installed(path) and not path.startswith(made)
+        ],
+        "namespaces": [
+            path for path in folders
+            if not _is_installed(path + os.sep) and not path.startswith(made)
+        ],
+    }
+
+
+def _temporary(config):
+    """Return the starts of paths below which tests make files: temporary folders."""
+    base = getattr(getattr(config, "_tmp_path_factory", None), "_basetemp", None)
+    found = [os.path.abspath(str(base)) + os.sep] if base else []
+    folder = os.path.abspath(tempfile.gettempdir()) + os.sep
+    root = str(getattr(config, "rootpath", None) or config.rootdir)
+    if not (root + os.sep).startswith(folder):
+        found.append(folder)
+    return tuple(found)
+
+
+def _is_installed(path):
+    """Return whether a path is of the standard library, or of a distribution."""
+    parts = path.split(os.sep)
+    libraries = (os.path.join(sys.base_prefix, "lib"), os.path.join(sys.base_prefix, "lib64"))
+    return (
+        "site-packages" in parts
+        or "dist-packages" in parts
+        or any(path.startswith(os.path.join(one, "python")) for one in libraries)
     )
 
 
@@ -179,8 +214,21 @@ def _tell_subtest(report, state):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Tell that pytest has come to its end."""
+    """Tell that pytest has come to its end, and what the tests have imported."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # a worker of xdist, which writes no events
+        output["envy_places"] = _places(session.config)
+    if not session.config.getoption("collectonly", False):
+        _events.tell("places", **_places(session.config))
     _events.tell("done", status=int(exitstatus))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Tell what the tests in a worker of xdist have imported."""
+    places = getattr(node, "workeroutput", {}).get("envy_places")
+    if places:
+        _events.tell("places", **places)
 
 
 def pytest_internalerror(excrepr):

@@ -8,21 +8,28 @@ Guarantees
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.content.json_text import parse_json
 from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
-from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.measuring import new_file, read_traces
-from envy.testing.drivers.projects.names import raw_name, test_name
-from envy.testing.drivers.projects.node_installed import installed_rows
+from envy.testing.drivers.projects.measuring import new_file
+from envy.testing.drivers.projects.names import is_lossy, raw_name, test_name
+from envy.testing.drivers.projects.npm_packages import (
+    LOCKS,
+    covered_lines,
+    depends_on,
+    description_of,
+    find_node,
+    find_runner,
+    is_installed,
+    runner_rows,
+)
 from envy.testing.drivers.projects.project import (
     Folder,
     NotTestable,
@@ -32,18 +39,15 @@ from envy.testing.drivers.projects.project import (
 )
 from envy.testing.drivers.projects.report import SuiteReport
 from envy.testing.drivers.projects.runner import LONGEST_START
-from envy.testing.evidence import FILE
 
 _HERE = Path(__file__).parent
-_MODULE = "node_modules/vitest/vitest.mjs"
+_MODULE = "vitest.mjs"
 _STATES = {"passed": "pass", "failed": "fail", "skipped": "skip"}
 _NUMBER = re.compile(r"#\d\d+$")
 _PROJECT = re.compile(r"^\[[^\]]*\] ")
 _LONGEST_PATTERN = 50_000
 _PROVIDERS = ("@vitest/coverage-v8", "@vitest/coverage-istanbul")
-_OF_TESTS = re.compile(r"\.(?:test|spec)\.[cm]?[jt]sx?$|(?:^|/)(?:node_modules|__tests__)/")
 _BEGUN = "ENVY_TEST_BEGUN"
-_LOCKS = ("package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 
 
 class VitestKind(TestKind):
@@ -52,42 +56,27 @@ class VitestKind(TestKind):
     name = "vitest"
     measures = True
     project_files = frozenset({"package.json"})
-    lock_files = _LOCKS
+    lock_files = LOCKS
 
     def is_project(self, folder: Folder, *, above: bool) -> bool:
         """Return whether package.json names vitest; one above runs the tests below it, too."""
         if above:
             return False
-        try:
-            row = parse_json(folder.read("package.json") or "{}")
-        except ValueError:
-            return False
-        tables = [row.get(name) for name in ("devDependencies", "dependencies")] if isinstance(
-            row, dict
-        ) else []  # fmt: skip
-        return any(isinstance(table, dict) and "vitest" in table for table in tables)
+        return depends_on(description_of(folder), "vitest")
 
     def toolchain(self, project: SuiteProject, tools: Tools) -> list[tuple[str, str]]:
         """Return node, and what says which packages are installed."""
-        path = tools.environment_of(project).get("PATH", "")
-        rows = [*path_rows("node", path, project.folder), *installed_rows(project)]
-        for folder in (project.directory, *project.directory.parents):
-            if folder == project.directory or (folder / "node_modules").is_dir():
-                rows += [
-                    (FILE, f"{folder}/node_modules/vitest/package.json"),
-                    *((FILE, f"{folder}/{name}") for name in _LOCKS),
-                ]
-        return rows
+        return runner_rows("vitest", project, tools)
 
     def discover(self, project: SuiteProject, tools: Tools) -> list[ProjectTests]:
         """Return the tests that vitest collects, the skipped ones, too."""
-        _find_vitest(project)
+        find_runner("vitest", _MODULE, project)
         listing = _Listing()
         channel = EventChannel(listing.take)
         words = [*project.settings.args, *tools.arguments]
         try:
             completed = tools.capture(
-                [_node(project, tools), str(_HERE / "list.mjs"), *words],
+                [find_node(project, tools), str(_HERE / "list.mjs"), *words],
                 cwd=project.directory,
                 environment={
                     **tools.environment_of(project),
@@ -113,14 +102,17 @@ class VitestKind(TestKind):
             return []
         return [
             ProjectTests(
-                project=project, directory=project.directory, tests=tuple(listing.tests)
+                project=project,
+                directory=project.directory,
+                tests=tuple(listing.tests),
+                unloaded=frozenset(listing.unloaded),
             )
-        ]  # fmt: skip
+        ]
 
     def build(self, packages: Sequence[ProjectTests], tools: Tools) -> None:
         """Check that vitest can measure coverage, if that is asked for."""
         project = packages[0].project
-        if tools.coverage is None or any(map(project_has(project), _PROVIDERS)):
+        if tools.coverage is None or any(is_installed(name, project) for name in _PROVIDERS):
             return
         raise NotTestable(
             f"--coverage needs a provider of vitest in {project.directory}, and none is installed",
@@ -129,14 +121,12 @@ class VitestKind(TestKind):
 
     def covered(self, project: SuiteProject, tools: Tools) -> Mapping[str, FileCoverage]:
         """Return the files of the project that its tests covered."""
-        return read_traces(
-            project, tools, ending="lcov.info",
-            counts=lambda path: _OF_TESTS.search(path) is None,
-        )  # fmt: skip
+        return covered_lines(project, tools)
 
     def run(self, job: SuiteJob) -> None:
         """Run tests by vitest."""
         project = job.package.project
+        program = find_runner("vitest", _MODULE, project)
         begun = job.tools.scratch / f"begun-{id(job)}"
         results = _Results(job, begun)
         channel = EventChannel(results.take)
@@ -148,7 +138,7 @@ class VitestKind(TestKind):
             words += _measuring(new_file(project, job.tools, ""))
         try:
             job.start(
-                [_node(project, job.tools), _find_vitest(project), *words, *_selecting(job)],
+                [find_node(project, job.tools), program, *words, *_selecting(job)],
                 cwd=project.directory,
                 environment={_BEGUN: str(begun), "NO_COLOR": "1"},
                 channel=channel,
@@ -166,6 +156,7 @@ class _Listing:
 
     def __init__(self) -> None:
         self.tests: dict[str, None] = {}
+        self.unloaded: list[str] = []  # files, which are among the tests
         self.old = ""
         self.is_done = False
 
@@ -178,6 +169,7 @@ class _Listing:
                 self.tests[_shown(file, str(name))] = None
         elif kind == "bad-file":
             self.tests[test_name(file)] = None
+            self.unloaded.append(test_name(file))
         elif kind == "old":
             self.old = str(event.get("version"))
         elif kind == "done":
@@ -268,7 +260,8 @@ def _selecting(job: SuiteJob) -> list[str]:
         if name:  # else it is a file that cannot be loaded
             texts[_PROJECT.sub("", _NUMBER.sub("", name))] = None
     words = list(files)
-    if texts and sum(map(len, texts)) < _LONGEST_PATTERN:
+    # Where names do not tell all, whole files run, and what was not asked for is left out.
+    if texts and not any(map(is_lossy, job.tests)) and sum(map(len, texts)) < _LONGEST_PATTERN:
         # Names of groups are joined by a space there.
         parts = [re.escape(text).replace(r"\ >\ ", "( > | )") for text in texts]
         words.append(f"--testNamePattern=^({'|'.join(parts)})$")
@@ -284,36 +277,5 @@ def _measuring(folder: Path) -> list[str]:
     ]
 
 
-def project_has(project: SuiteProject) -> Callable[[str], bool]:
-    """Return a function that tells whether a package of npm is installed for a project."""
-    folders = (project.directory, *project.directory.parents)
-    return lambda name: any((folder / "node_modules" / name).is_dir() for folder in folders)
-
-
 def _shown(file: str, name: str) -> str:
     return test_name(f"{file}::{name}")
-
-
-def _node(project: SuiteProject, tools: Tools) -> str:
-    found = tools.find_program("node", project)
-    if found is None:
-        raise NotTestable(
-            f"the tests of {project.directory} need node, and none is on PATH",
-            hint='add node to envy.lua: packages = { "envy.node@r1" }',
-        )
-    return found
-
-
-def _find_vitest(project: SuiteProject) -> str:
-    """Return the program of the project's vitest.
-
-    Raises:
-        NotTestable: it is not installed.
-    """
-    for folder in (project.directory, *project.directory.parents):
-        if (folder / _MODULE).is_file():
-            return os.fspath(folder / _MODULE)
-    raise NotTestable(
-        f"package.json of {project.directory} names vitest, which is not installed",
-        hint="install the packages of the project, such as by `npm ci`",
-    )
