@@ -372,6 +372,10 @@ def test_random_faults(machines, tmp_path):
         assert len(server.results) == 3
         right = published(first)
         known = dict(server.results)
+        for machine in (second, alone) if IS_SOAKED else ():
+            run(
+                machine, "sync", "--remote", server.url
+            )  # what is loaded once is no cost of a fault
         for number in range(FAULTY_SYNCS):
             kind = choose.choice(kinds)
             method = choose.choice(METHODS)

@@ -126,6 +126,17 @@ def test_pytest_tells_all_outcomes_and_is_remembered(suites):
     broken.unlink()
 
 
+def test_a_record_of_failures_that_cannot_be_written_changes_no_outcome(suites):
+    """It is a warning, and the run passes."""
+    suites.write("pytest.ini", "[pytest]\n")
+    suites.write("test_a.py", "def test_a(): pass\n")
+    (suites.cache / "test").mkdir(parents=True)
+    (suites.cache / "test/last").write_text("a file in the place of a folder")
+    run = suites.envy_test()
+    assert "1 passed" in run.out
+    assert run.err.count("warning: what failed is not remembered for --failed: ") == 1
+
+
 def test_what_pytest_imports_from_elsewhere_counts(suites):
     """Packages without __init__.py, and modules that only a test imports, are inputs."""
     suites.write("tests/pytest.ini", "[pytest]\npythonpath = .. ../more\n")

@@ -113,6 +113,7 @@ class JestKind(TestKind):
                 project=project,
                 directory=project.directory,
                 tests=tuple(listing.tests),
+                unloaded=frozenset(listing.unloaded),
                 data=listing.data,
             )
         ]
@@ -159,6 +160,7 @@ class _Listing:
 
     def __init__(self) -> None:
         self.tests: dict[str, None] = {}
+        self.unloaded: list[str] = []  # files, which are among the tests
         self.old = ""
         self.other_runner = ""
         self.is_done = False
@@ -177,6 +179,7 @@ class _Listing:
                 self.tests[shown] = None
         elif kind == "bad-file":
             self.tests[test_name(file)] = None
+            self.unloaded.append(test_name(file))
         elif kind == "old":
             self.old = str(event.get("version"))
         elif kind == "other-runner":
