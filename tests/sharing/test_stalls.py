@@ -116,7 +116,8 @@ def test_each_call(method, fault):
         loopback.fault = lambda _called: ""
         assert is_off(server)
         assert [called for called in loopback.calls if called != method] == others
-        assert loopback.calls.count(method) <= 1  # 0 if this machine was slow
+        most = 8 if method == "Read" else 1  # parts of a large blob are asked for together
+        assert loopback.calls.count(method) <= most  # 0 if this machine was slow
 
 
 @pytest.mark.parametrize(
