@@ -39,7 +39,8 @@ soak: soak-graphs ## Kill syncs at random, more than a thousand times; takes an 
 	  tests/test_hostile_bytes.py tests/cache/test_life_cycle_faults.py \
 	  tests/cache/test_publish_faults.py functional_tests/test_launchers.py \
 	  functional_tests/test_go_results.py functional_tests/test_two_machines.py \
-	  functional_tests/test_remote.py functional_tests/test_kind_edits.py
+	  functional_tests/test_remote.py functional_tests/test_dead_servers.py \
+	  functional_tests/test_kind_edits.py
 
 soak-graphs: export ENVY_SOAK_GRAPHS ?= 100000
 soak-graphs: export ENVY_SOAK_SEED := $(shell date +%s)

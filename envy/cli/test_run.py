@@ -182,6 +182,7 @@ def _keep(context: RunContext, result: SessionResult, *, is_all: bool) -> None:
             present=present,
             unlisted={one.name for one in result.packages if one.is_open},
             is_all=is_all,
+            places={one.name: one.place_name for one in result.packages},
         )
 
 

@@ -126,7 +126,7 @@ def test_links_elsewhere(bring, target, tmp_path):
     """A link that leads elsewhere, or climbs behind a name, is refused before anything is made."""
     tree = reapi.Tree()
     tree.root.symlinks.add(name="link", target=target)
-    with pytest.raises(NotExecuted, match="which leads elsewhere"):
+    with pytest.raises(NotExecuted, match=r"which leads elsewhere|is a link to nothing"):
         bring(tree)
     assert list(tmp_path.iterdir()) == []
     # It was there before.

@@ -20,7 +20,7 @@ from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.results import counting
-from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.native.sources import package_name, place_of
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
 from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
@@ -95,23 +95,25 @@ class ProjectDriver:
         for project in self._suite.projects:
             found += self._listed(project)
         kept = matching(self._tools.root, patterns, found)
-        if not kept:
+        if not any(tests.tests or tests.is_open or tests.problem for tests in kept):
             raise NothingMatched(f"no tests of {self.name} match {' '.join(patterns)}")
-        packages = [
-            TestPackage(
-                name=tests.name or package_name(tests.directory, self._tools.root),
-                directory=tests.directory,
-                driver=self.name,
-                tests=tests.tests,
-                is_open=tests.is_open,
-                is_partial=tests.is_partial,
-                problem=tests.problem,
-                unloaded=tests.unloaded,
-                detail=tests,
-            )
-            for tests in kept
-        ]
-        return sorted(packages, key=lambda package: package.name)
+        return sorted(map(self._package, kept), key=lambda package: package.name)
+
+    def _package(self, tests: ProjectTests) -> TestPackage:
+        root = self._tools.root
+        name = tests.name or package_name(tests.directory, root)
+        return TestPackage(
+            name=name,
+            place="" if name == self.name else place_of(name, root),
+            directory=tests.directory,
+            driver=self.name,
+            tests=tests.tests,
+            is_open=tests.is_open,
+            is_partial=tests.is_partial,
+            problem=tests.problem,
+            unloaded=tests.unloaded,
+            detail=tests,
+        )
 
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)

@@ -15,6 +15,7 @@ from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
+from envy.testing.drivers.native.sources import place_of
 from envy.testing.drivers.recipe.files import (
     find_test_files,
     package_name,
@@ -86,8 +87,10 @@ class RecipeDriver:
         except OSError:
             text = ""
         names = [test.name for test in written_tests(text) if not test.is_local]
+        name = package_name(path, self._root)
         return TestPackage(
-            name=package_name(path, self._root),
+            name=name,
+            place=place_of(name, self._root) if name.startswith("/") else "",
             directory=path.parent,
             driver=self.name,
             tests=tuple(dict.fromkeys(names)),
