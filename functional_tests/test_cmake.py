@@ -24,6 +24,10 @@ TEST(A, Forged) {
   FAIL();
 }
 TEST(A, Last) {}
+TEST(A, Fatal) {  // each child connects to where the results are sent, and has none
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  for (int i = 0; i < 4; i++) EXPECT_DEATH(abort(), "");
+}
 TEST(A, Skips) { GTEST_SKIP() << "not here"; }
 TEST(A, DISABLED_Off) { FAIL(); }
 class P : public testing::TestWithParam<int> {};
@@ -37,6 +41,7 @@ TYPED_TEST(Ty, Zero) { EXPECT_EQ(TypeParam(), 0); }
 EXPECTED = {
     "A.Pass": "pass", "A.Segv": "fail", "A.Abort": "fail", "A.Exit": "fail", "A.Loop": "fail",
     "A.Wrong": "fail", "A.Forged": "fail", "A.Last": "pass", "A.Skips": "skip",
+    "A.Fatal": "pass",
     "A.DISABLED_Off": "skip", "N%2FP.Even%2F0": "pass", "N%2FP.Even%2F1": "pass",
     "Ty%2F0.Zero": "pass", "Ty%2F1.Zero": "pass", "": "fail",
 }  # fmt: skip

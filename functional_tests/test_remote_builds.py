@@ -124,6 +124,9 @@ def test_builds_in_a_sandbox(app, executor):
     assert ran(there) == ([("build", False), ("install", False)], set())
     assert tree(there.folder("local.app@r1")) == forms
     assert record(there) == record(here)
+    # No key of a project vouches for what a server has made.
+    origin = there.folder("local.app@r1").parent / "envy-origin.json"
+    assert executor in origin.read_text()
     assert (there.folder("local.app@r1") / "empty").is_dir()
     texts = {path.name: path.read_text() for path in app.cache.rglob("logs/local.app@r1/*/*/*.log")}
     assert "/work/stage with nothing in tmp\n" in texts["build.log"]
@@ -139,6 +142,7 @@ def test_builds_in_a_sandbox(app, executor):
     assert ran(there) == ([("build", False), ("install", False)], set())
     forget(app)
     assert record(app.envy("sync")) == record(there)
+    assert list(app.cache.glob("assets/*/*/envy-origin.json")) == []
     app.packages("local.bad@r1")
     app.recipe("local.bad@r1", FAILS)
     texts = [app.envy(*some, code=1).err for some in (words[:1], words)]

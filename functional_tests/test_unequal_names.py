@@ -9,6 +9,8 @@ from test_suites import SuiteProject
 __all__ = ["cmake_project"]
 PROGRAM = """#!{python}
 import os, socket, sys
+with open(os.path.dirname(__file__) + "/out/ran", "a") as file:
+    file.write("x")
 words = dict(word.partition("=")[::2] for word in sys.argv[1:])
 host, _, port = words["--gtest_stream_result_to"].partition(":")
 names = ["One", "Two"]
@@ -64,3 +66,40 @@ def test_long_names_that_begin_alike_are_two_tests(tmp_path):
     suites.write("test_l.py", LONG)
     run = suites.envy_test("--json", "--isolate", code=1)
     assert sorted(end for name, end in outcomes(run).items() if name) == ["fail", "pass"]
+
+
+FOLDERS = """cmake_minimum_required(VERSION 3.20)
+project(demo LANGUAGES NONE)
+enable_testing()
+add_subdirectory(one)
+add_subdirectory(two)
+add_test(good.S.One ${CMAKE_SOURCE_DIR}/t --gtest_filter=S.One --bad)
+"""
+TESTS = """add_test(same ${CMAKE_COMMAND} -E RESULT)
+add_test(RESULT ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/RESULT)
+"""
+
+
+def test_tests_of_one_name_in_two_folders_are_two_tests(cmake_project):
+    """Each runs alone, and none of a program is run by CTest as well."""
+    cmake_project.write("t", PROGRAM.format(python=sys.executable)).chmod(0o755)
+    cmake_project.write("CMakeLists.txt", FOLDERS)
+    cmake_project.write("one/CMakeLists.txt", TESTS.replace("RESULT", "false"))
+    cmake_project.write("two/CMakeLists.txt", TESTS.replace("RESULT", "true"))
+    filtered = ("--filter", "!package(t)")
+    expected = {"same": "fail", "same#01": "pass", "false": "pass", "true": "pass", "": "fail"}
+    for words in ((), ("--isolate",), ("--run", "^same")):
+        run = cmake_project.envy_test("--json", *filtered, *words, code=1)
+        wanted = {
+            k: v for k, v in expected.items() if "--run" not in words or k[:4] in ("same", "")
+        }
+        assert outcomes(run) == wanted
+    one = cmake_project.envy_test("--json", "--filter", "test(same#01)")
+    assert outcomes(one) == {"same#01": "pass", "": "pass"}
+    cmake_project.write("one/CMakeLists.txt", TESTS.replace("RESULT", "true"))
+    cmake_project.write("two/CMakeLists.txt", "")
+    assert "2 passed, 0 failed" in cmake_project.envy_test(*filtered).out
+    assert not (cmake_project.root / "out/ran").exists()
+    cmake_project.write("two/CMakeLists.txt", "# again\n")
+    cmake_project.envy_test(code=1)
+    assert (cmake_project.root / "out/ran").read_text() == "x"

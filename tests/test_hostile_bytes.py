@@ -178,7 +178,7 @@ def test_pins_of_a_release():
         for package in pinned_packages(found, uri="npm:x@1.0.0"):
             assert ".." not in package.path.split("/")
             is_for(package, platform)
-            integrity_of({"integrity": package.integrity}, by="x")
+            integrity_of({"integrity": package.integrity}, "p", by="x")
 
     run(case)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envy.cli.test_options import TestOptions
-from envy.cli.test_run import recorded_programs
+from envy.cli.test_run import keep_failures, recorded_programs
 from envy.cli.test_setup import RunContext, make_toolchain, make_views, patterns_of
 from envy.errors import Cancelled, UsageError
 from envy.testing.durations import go_duration
@@ -23,7 +23,7 @@ def run_legacy(context: RunContext) -> int:
         toolchain = make_toolchain(recording)
         context.control.attend(_Children(context))
         result = run_go_test(toolchain, words, views)
-    context.last_run.save(result.recorder)
+    keep_failures(context, result.recorder)
     return result.exit_code
 
 

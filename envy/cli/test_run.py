@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envy.cache.names import TEST_LOCKS_FOLDER, TESTS_FOLDER
@@ -27,6 +27,7 @@ from envy.cli.test_setup import (
 from envy.console.text import say
 from envy.testing.known_times import save_times
 from envy.testing.orphans import recorded_children
+from envy.testing.results import Recorder
 from envy.testing.session import TestSession
 from envy.testing.session_result import SessionResult, View
 from envy.testing.session_settings import SessionSettings
@@ -75,7 +76,7 @@ def run_session(
     if remembered is not None:
         answered = remembered.answer([*live, *views])
         if answered is not None:
-            context.last_run.save(answered.recorder)
+            keep_failures(context, answered.recorder)
             return answered
     with recorded_programs(context) as recording:
         return _run_tests(
@@ -150,10 +151,28 @@ def _run_tests(
     return result
 
 
+def keep_failures(
+    context: RunContext,
+    recorder: Recorder,
+    *,
+    present: Mapping[str, Collection[str] | None] | None = None,
+    is_all: bool = False,
+) -> None:
+    """Keep what failed, for `--failed`; that this is not possible changes no outcome."""
+    try:
+        context.last_run.save(recorder, present=present, is_all=is_all)
+    except OSError as error:
+        say(
+            sys.stderr,
+            f"warning: what failed is not remembered for --failed: {context.last_run.path}: "
+            f"{error.strerror}",
+        )
+
+
 def _keep(context: RunContext, result: SessionResult, *, is_all: bool) -> None:
     """Keep what later runs go by: what failed, and how long it took."""
     present = _tests_of(result)
-    context.last_run.save(result.recorder, present=present, is_all=is_all)
+    keep_failures(context, result.recorder, present=present, is_all=is_all)
     if not (context.options.coverage or context.options.sanitize):  # which take their time
         context.history.learn(result.recorder, now=time.time())
     if context.options.save_durations:
@@ -163,6 +182,7 @@ def _keep(context: RunContext, result: SessionResult, *, is_all: bool) -> None:
             present=present,
             unlisted={one.name for one in result.packages if one.is_open},
             is_all=is_all,
+            places={one.name: one.place_name for one in result.packages},
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from envy.cache.names import TEST_LISTINGS_FOLDER
 from envy.cli.test_manifest import ProjectOfTests, manifest_path, may_have_suites
 from envy.cli.test_setup import RunContext, run_settings
+from envy.content.scratch import scratch_folder
 from envy.declarations.test_rules import TestRule
 from envy.declarations.test_settings import TestSettings
 from envy.errors import UsageError
@@ -52,16 +52,16 @@ class TestSuites:
                 f"arguments after -- are for one suite, and the patterns match {names}",
                 hint=f"name one: envy test {self.suites[0].settings.name} -- …",
             )
-        with tempfile.TemporaryDirectory(prefix="envy-test-") as scratch:
+        with scratch_folder("test") as scratch:
             tools = Tools(
                 root=context.directory,
                 environment=self.environment,
                 children=context.children,
-                scratch=Path(scratch),
+                scratch=scratch,
                 settings=run_settings(context.settings, options, self.rules),
                 build_jobs=options.build_jobs or available_cores(),
                 arguments=options.arguments,
-                coverage=Path(scratch, "coverage") if options.coverage else None,
+                coverage=scratch / "coverage" if options.coverage else None,
                 machine_path=context.environment.get("PATH", ""),
             )
             place = SuitePlace(

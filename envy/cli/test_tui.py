@@ -12,12 +12,13 @@ from pathlib import Path
 
 from envy.cli.listeners import Relay
 from envy.cli.test_drivers import Toolchains, make_toolchains
-from envy.cli.test_run import remembered_run, run_session
+from envy.cli.test_run import keep_failures, remembered_run, run_session
 from envy.cli.test_setup import RunContext, make_views, session_settings
 from envy.console.text import safe_lines, write_line
 from envy.errors import Cancelled, EnvyError, UsageError
 from envy.events import EventBus, Listener
 from envy.host.children import Children
+from envy.testing.coverage.report import coverage_lines
 from envy.testing.package import PlannedPackage
 from envy.testing.replay import replay
 from envy.testing.results import read_run
@@ -28,7 +29,7 @@ from envy.testing.session_settings import SessionSettings
 from envy.testing.views.plain import summary_line
 from envy.testing.views.tui.app import TestApp
 from envy.testing.views.tui.controller import EVERYTHING, NoController, RunRequest
-from envy.testing.views.tui.model import RunEnd
+from envy.testing.views.tui.model import RunEnd, RunModel
 from envy.testing.views.tui.status import end_line, exit_code_of
 from envy.testing.views.tui.view import BuildListener, QueueView, start_run
 from envy.testing.watching import Watcher
@@ -54,14 +55,21 @@ def run_in_tui(context: RunContext) -> int:
         app.messages.popleft()(app.model)
     result = runs.result
     if result is not None:
-        line = summary_line(result) if result.built_only else end_line(app.model)
-        for safe in safe_lines(line):
-            write_line(sys.stdout, safe)
+        _print_end(result, app.model, context.options.coverage)
     if left is not None:
         return left
     if result is None:
         return 0
     return result.exit_code if result.built_only else exit_code_of(app.model)
+
+
+def _print_end(result: SessionResult, model: RunModel, coverage: str) -> None:
+    """Print what stays on the terminal when the view is left."""
+    lines = coverage_lines(result.coverage or [], coverage)
+    lines.append(summary_line(result) if result.built_only else end_line(model))
+    for line in lines:
+        for safe in safe_lines(line):
+            write_line(sys.stdout, safe)
 
 
 def show_in_tui(path: Path, environment: Mapping[str, str]) -> int:
@@ -102,7 +110,7 @@ class _Sessions:
         start_run(messages, everything=True)
         views = [QueueView(messages), *self._recording_views()]
         self.result = replay(events, views, started=time.monotonic())
-        self._context.last_run.save(self.result.recorder)
+        keep_failures(self._context, self.result.recorder)
         return True
 
     def open_toolchains(self) -> Toolchains:

@@ -14,6 +14,7 @@ from envy.limits import ARCHIVE_MEMORY
 from envy.os_errors import os_error_hint, os_error_text
 
 _HEAD = 512
+_OTHER_PROGRAM = "unpack it with a program that does, in a stage function, or use another archive"
 FORMATS = "tar, tar.gz, tar.bz2, tar.xz, tar.zst, zip, whl, 7z, deb, rpm, ar"
 
 
@@ -98,7 +99,7 @@ def unknown_method(archive: Path, member: str, method: str) -> ArchiveError:
         f"{archive}: the entry {member!r} is compressed in a way that envy does not know: {method}",
         archive=archive,
         member=member,
-        hint="unpack it with a program that does, in a stage function, or use another archive",
+        hint=_OTHER_PROGRAM,
     )
 
 
@@ -109,6 +110,12 @@ def _damaged(archive: Path, error: Exception) -> ArchiveError:
             f"limit {ARCHIVE_MEMORY.name}",
             archive=archive,
             hint=ARCHIVE_MEMORY.hint,
+        )
+    if isinstance(error, NotImplementedError):
+        return ArchiveError(
+            f"{archive} has a form that envy does not know: {error}",
+            archive=archive,
+            hint=_OTHER_PROGRAM,
         )
     return ArchiveError(
         f"{archive} is damaged: {error or type(error).__name__}",

@@ -87,7 +87,7 @@ def content_of(zipped: "zipfile.ZipFile", member: "zipfile.ZipInfo") -> Iterator
             needs too much memory.
     """
     _check_readable(Path(zipped.filename or ""), member)
-    if not (member.compress_size or member.file_size):
+    if not (member.compress_size or member.file_size or member.CRC):
         yield io.BytesIO()
         return
     if member.compress_type in _DEFLATED:

@@ -16,6 +16,8 @@ def placed_apart(items: Sequence[SourceItem]) -> Sequence[SourceItem]:
     if sum(repositories) < 2:
         return items
     return [
-        replace(item, into=item.dest or last_part(item)) if is_one and not item.into else item
+        replace(item, into=item.dest or last_part(item, Scheme.GIT))
+        if is_one and not item.into
+        else item
         for item, is_one in zip(items, repositories, strict=True)
     ]

@@ -211,12 +211,8 @@ def location(item: SourceItem) -> str:
     return " ".join([address, *(pin for pin in pins if pin)])
 
 
-def last_part(item: SourceItem) -> str:
+def last_part(item: SourceItem, scheme: Scheme) -> str:
     """Return the last part of a path or an address; "" if there is none."""
-    return _last_part(item, scheme_of(item.source, origin=item.origin))
-
-
-def _last_part(item: SourceItem, scheme: Scheme) -> str:
     if scheme is Scheme.LOCAL:
         return local_path(item).name
     if scheme is Scheme.S3:
@@ -241,7 +237,7 @@ def file_name(item: SourceItem) -> str:
     scheme = scheme_of(item.source, origin=item.origin)
     if scheme in {Scheme.PYPI, Scheme.NPM}:
         return ""
-    name = _last_part(item, scheme)
+    name = last_part(item, scheme)
     name = name.removesuffix(".git") if scheme is Scheme.GIT else name
     # Decoding may have added characters that a name must not contain.
     if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]", name):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from envy.cache.filesystem import REAL, explained
+from envy.cache.origin import Origin, write_origin
 from envy.errors import Cancelled
 from envy.execution.phase_run import Elsewhere, PhaseRun
 from envy.execution.recipe_events import RecipeEvents
@@ -114,6 +115,7 @@ class _RemoteRun:
         try:
             self._answer = self._remote.run(action, self._take, self._check)
             if isinstance(self._answer, Executed) and self._answer.exit_code == 0:
+                write_origin(entry, Origin(self._remote.shown))
                 for name, new in folders.items():
                     REAL.remove_tree(entry.at(name))
                     REAL.rename(new, entry.at(name))

@@ -89,7 +89,10 @@ class OpenDepot:
         if self._why_off:
             return Taken(missed=self._why_off)
         missed = ""
+        given_up: set[str] = set()
         for name in self._names(entry, key_hex):
+            if self.is_off or signer_in(name) in given_up:
+                continue
             try:
                 return self._take_object(name, layout, entry, key_hex, context)
             except (Cancelled, CacheError):
@@ -102,13 +105,9 @@ class OpenDepot:
                 # Other packages may have as little room: those for this root are asked for first.
                 missed, self._asks_bound_first = error.why, True
             except EnvyError as error:
-                if not _is_refused(error):
-                    return Taken(missed=self._why_missed(name, error, context))
-                # Some servers answer so for what they do not have.
-                self._warn_once(
-                    Answered, f"{error.message}; what it refuses counts as missing", context
-                )
-                missed = "it refused to answer"
+                missed = self._why_missed(name, error, context)
+                if not _is_refused(error):  # another signer may have stored it undamaged
+                    given_up.add(signer_in(name))
         return Taken(missed=missed)
 
     def _names(self, entry: EntryPaths, key_hex: str) -> list[str]:
@@ -122,6 +121,10 @@ class OpenDepot:
 
     def _why_missed(self, name: str, error: EnvyError, context: FetchContext) -> str:
         """Return why an object is not taken, and warn if the depot is to blame."""
+        if _is_refused(error):  # some servers answer so for what they do not have
+            message = f"{error.message}; what it refuses counts as missing"
+            self._warn_once(Answered, message, context)
+            return "it refused to answer"
         if is_damage(error) or isinstance(error, Unreadable):
             return self._is_damaged(name, error, context)
         return self._switch_off(error, context)

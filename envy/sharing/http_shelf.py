@@ -24,7 +24,9 @@ from envy.transport.streaming import read_beginning, stream
 
 _IN_ALL = 1.25  # times the idle timeout; what is under way then ends within another one
 _STORED = frozenset({200, 201, 204})
-_THERE = frozenset({409, 412})
+_THERE = 412  # "If-None-Match: *" does not hold
+_NO_FOLDER = frozenset({404, 409})  # what WebDAV says of a PUT into a folder that is not there
+_FOLDER_IS_THERE = frozenset({200, 201, 204, 301, 302, 307, 308, 405})
 _REMOVED = frozenset({200, 202, 204, 404, 410})
 _REFUSED = {
     401: "requires credentials",
@@ -105,23 +107,24 @@ class HttpShelf:
         into.mkdir(parents=True, exist_ok=True)
         path = into / "envy-depot-beginning"
         with self._asking(context) as asked:
-            data = read_beginning(replace(request, headers=headers), size, asked)
+            data = self._beginning(replace(request, headers=headers), size, asked)
         path.write_bytes(data)
         yield path
 
     def has(self, name: str, context: FetchContext) -> bool:
         """Ask for the head of the object."""
-        url, headers = self._addressed("HEAD", name, context)
-        with self._asking(context) as asked:
-            return send("HEAD", url, asked, headers=headers) == 200
+        return self._send("HEAD", name, context) == 200
 
     def store(self, name: str, content: Path, context: FetchContext) -> bool:
-        """Upload the object, unless the server has one with this name."""
-        url, headers = self._addressed("PUT", name, context)
-        sent = {**headers, "if-none-match": "*", "content-type": "application/zstd"}
-        with self._asking(context) as asked:
-            status = send("PUT", url, asked, headers=sent, body=content)
-        if status in _THERE:
+        """Upload the object, unless the server has one with this name; make folders for it."""
+        status = self._send("PUT", name, context, body=content)
+        if status in _NO_FOLDER:
+            # Or another writer is storing it at this moment.
+            if self.has(name, context):
+                return False
+            if self._makes_room(status, name, context):
+                status = self._send("PUT", name, context, body=content)
+        if status == _THERE or (status in _NO_FOLDER and self.has(name, context)):
             return False
         if status not in _STORED:
             raise self._refused(status, f"storing {name}")
@@ -137,15 +140,45 @@ class HttpShelf:
 
     def remove(self, name: str, context: FetchContext) -> None:
         """Delete the object."""
-        url, headers = self._addressed("DELETE", name, context)
-        with self._asking(context) as asked:
-            status = send("DELETE", url, asked, headers=headers)
+        status = self._send("DELETE", name, context)
         if status not in _REMOVED:
             raise self._refused(status, f"removing {name}")
+
+    def _send(
+        self, method: SignedMethod, name: str, context: FetchContext, *, body: Path | None = None
+    ) -> int:
+        """Send a request for an object, and return the status."""
+        url, headers = self._addressed(method, name, context)
+        if body is not None:
+            headers |= {"if-none-match": "*", "content-type": "application/zstd"}
+        with self._asking(context) as asked:
+            return send(method, url, asked, headers=headers, body=body)
+
+    def _makes_room(self, status: int, name: str, context: FetchContext) -> bool:
+        """Make the folders of an object, as WebDAV demands; return whether the server has them.
+
+        Raises:
+            FetchError: the server does not answer.
+        """
+        del status
+        folders = [""]
+        for part in name.split("/")[:-1]:
+            folders.append(f"{folders[-1]}{part}/")
+        for folder in folders:
+            url, headers = self._addressed("PUT", folder, context)
+            with self._asking(context) as asked:
+                made = send("MKCOL", url, asked, headers=headers)
+            # Of the depot's own folder, its server may say what it wants, if it takes those in it.
+            if made not in _FOLDER_IS_THERE and folder:
+                return False
+        return True
 
     def _request(self, name: str, context: FetchContext) -> Request:
         url, headers = self._addressed("GET", name, context)
         return Request(url=url, uri=redacted(url), headers=headers)
+
+    def _beginning(self, request: Request, size: int, context: FetchContext) -> bytes:
+        return read_beginning(request, size, context)
 
     def _download(self, request: Request, path: Path, context: FetchContext) -> None:
         stream(request, path, context, name=path.name)
@@ -156,7 +189,7 @@ class HttpShelf:
         """Return the address and the headers of a request."""
         del method
         url = f"{self._depot.url}/{name}"
-        return url, headers_of(self._depot.headers, url, context)
+        return url, dict(headers_of(self._depot.headers, url, context))
 
     def _refused(self, status: int, doing: str) -> FetchError:
         if status in _REFUSED:

@@ -4,6 +4,7 @@ Each request is one of HTTP whose address is signed; only the list of all object
 library `obstore`.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,18 @@ from envy.sharing.shelf import StoredObject
 from envy.transport.aws_settings import HOW_TO_GIVE, AwsAccess, aws_access
 from envy.transport.context import FetchContext
 from envy.transport.request import Request
-from envy.transport.s3 import SignedMethod, opened_store, signer, transfer_object
+from envy.transport.s3 import (
+    SignedMethod,
+    in_region,
+    known_region,
+    opened_store,
+    signer,
+    transfer_object,
+)
+from envy.transport.streaming import read_beginning
+
+_ELSEWHERE = frozenset({301, 307, 400})  # what a store says of a bucket in another region
+_CONFLICT = 409
 
 
 class S3Shelf(HttpShelf):
@@ -35,6 +47,7 @@ class S3Shelf(HttpShelf):
         import obstore
         from obstore.exceptions import BaseError
 
+        self._finds_region("", context)
         try:
             store = opened_store(self._bucket, self._access(context))
             above = f"{self._prefix}/" if self._prefix else ""
@@ -50,9 +63,36 @@ class S3Shelf(HttpShelf):
             reason = str(error).partition("\n")[0]
             raise FetchError(f"cannot list {self.shown}: {reason}", uri=self.shown) from error
 
-    def _request(self, name: str, context: FetchContext) -> Request:
-        sign = signer(self._bucket, self._access(context))
-        return replace(super()._request(name, context), sign=sign)
+    def _beginning(self, request: Request, size: int, context: FetchContext) -> bytes:
+        return in_region(
+            self._bucket,
+            self._access(context),
+            context,
+            lambda sign: read_beginning(replace(request, sign=sign), size, context),
+        )
+
+    def _send(
+        self, method: SignedMethod, name: str, context: FetchContext, *, body: Path | None = None
+    ) -> int:
+        """Send a request again if the bucket turns out to be in another region."""
+        status = super()._send(method, name, context, body=body)
+        if status in _ELSEWHERE and self._finds_region(name, context):
+            status = super()._send(method, name, context, body=body)
+        return status
+
+    def _finds_region(self, name: str, context: FetchContext) -> bool:
+        """Ask for one byte, whose answer names the region, and return whether that is news."""
+        before = self._access(context).region
+        request = self._request(name, context)
+        headers = {**request.headers, "range": "bytes=0-0"}
+        with contextlib.suppress(FetchError), self._asking(context) as asked:
+            self._beginning(replace(request, headers=headers), 1, asked)
+        return self._access(context).region != before
+
+    def _makes_room(self, status: int, name: str, context: FetchContext) -> bool:
+        """Return whether to try again: there are no folders, and a conflict is of two writers."""
+        del name, context
+        return status == _CONFLICT
 
     def _download(self, request: Request, path: Path, context: FetchContext) -> None:
         transfer_object(request, path, context, path.name, self._access(context))
@@ -67,4 +107,5 @@ class S3Shelf(HttpShelf):
 
     def _access(self, context: FetchContext) -> AwsAccess:
         item = SourceItem(source=self._depot.url, headers=self._depot.headers, base_dir=Path("/"))
-        return aws_access(item, context)
+        access = aws_access(item, context)
+        return replace(access, region=known_region(self._bucket, access, context))

@@ -106,15 +106,19 @@ def save_times(
     present: Mapping[str, Collection[str] | None],
     unlisted: Collection[str],
     is_all: bool,
+    places: Mapping[str, str] | None = None,
 ) -> None:
     """Add the durations of a run to a file; tests that did not pass in it keep theirs.
 
     `present` are the tests that a package has, None if they are not known, and `unlisted` the
-    packages whose tests no run can select. With `is_all`, there are no other packages.
+    packages whose tests no run can select. With `is_all`, there are no other packages. `places` are
+    the names that packages have on every machine.
 
     Raises:
         UsageError: The file is another one, or cannot be written.
     """
+    places = places or {}
+    present = {places.get(name, name): tests for name, tests in present.items()}
     found = _read(path) if path.exists() else {}
     for place in list(found):
         package, test = place
@@ -122,13 +126,14 @@ def save_times(
         if (is_all and package not in present) or (tests is not None and test not in tests):
             del found[place]
     for tally in recorder.packages.values():
+        name = places.get(tally.name, tally.name)
         if tally.name in unlisted:
             if tally.outcome == "pass":
-                found[tally.name, ""] = tally.seconds
+                found[name, ""] = tally.seconds
             continue
         for test, seconds in tally.elapsed.items():
             if "/" not in test and tally.tests.get(test) in {"pass", "skip"}:
-                found[tally.name, test] = seconds
+                found[name, test] = seconds
     try:
         atomic_write(str(path), _text(found).encode("utf-8", "surrogateescape"))
     except OSError as error:

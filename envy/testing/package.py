@@ -58,7 +58,13 @@ class TestPackage:
     problem: str = ""  # why its tests cannot be listed
     is_provisional: bool = False  # `tests` are a guess until it is built
     unloaded: frozenset[str] = frozenset()  # of `tests`: files whose tests cannot be listed
+    place: str = ""  # its name on every machine, if `name` has that of a folder here
     detail: Any = None
+
+    @property
+    def place_name(self) -> str:
+        """The name that it has on every machine, however its project is checked out."""
+        return self.place or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from envy.testing.events import StreamEvent
-from envy.testing.package import Emit
+from envy.testing.package import Emit, PackageRun
 
 
 class PackageEvents:
@@ -43,3 +43,14 @@ class PackageEvents:
                 driver=self._driver if action == "start" else "",
             )
         )
+
+
+def note_build_failure(run: PackageRun, problem: str) -> None:
+    """Note that a package cannot be built, and the lines that say why."""
+    name, now = run.package.name, time.time()
+    run.failed_build = name
+    run.build_events += [
+        StreamEvent(action="build-output", time=now, import_path=name, output=f"{line}\n")
+        for line in problem.splitlines()
+    ]
+    run.build_events.append(StreamEvent(action="build-fail", time=now, import_path=name))

@@ -92,17 +92,17 @@ class Selector:
         if package.problem:
             return whole if self._may_select(package.name) else None
         if package.is_open:
-            return Selection() if self._selects_whole(package.name) else None
+            return Selection() if self._selects_whole(package) else None
         names = tuple(
             name
             for name in package.tests
-            if self._selects(package.name, name)
+            if self._selects(package, name)
             or (name in package.unloaded and self._may_select_from(package.name, name))
         )
         if package.is_provisional:
             selects = self._may_select(package.name)
         elif not package.tests:  # what else it does belongs to one part
-            return whole if self._selects_whole(package.name) else None
+            return whole if self._selects_whole(package) else None
         else:
             selects = bool(names)
         return Selection(names=names, run=self.run, skip=self.skip) if selects else None
@@ -118,12 +118,12 @@ class Selector:
             return False
         return self._may_select(package)
 
-    def _selects_whole(self, package: str) -> bool:
-        """Return whether a package whose tests are not known is run."""
-        return self._matches(package, "") and self._is_in_part(package, "")
+    def _selects_whole(self, package: TestPackage) -> bool:
+        """Return whether a package is run whose tests are known only then, or that has none."""
+        return self._selects(package, "")
 
-    def _selects(self, package: str, test: str) -> bool:
-        return self._matches(package, test) and self._is_in_part(package, test)
+    def _selects(self, package: TestPackage, test: str) -> bool:
+        return self._matches(package.name, test) and self._is_in_part(package.place_name, test)
 
     def _matches(self, package: str, test: str) -> bool:
         failed = self.failed[package] if self.failed is not None else ()
@@ -139,7 +139,7 @@ class Selector:
         if self.partition is None:
             return ""
         return self.partition.forecast(
-            (package.name, test)
+            (package.place_name, test)
             for package in packages
             if self.failed is None or package.name in self.failed
             for test in (("",) if package.is_open else package.tests)

@@ -15,7 +15,6 @@ from envy.declarations.sources import BY_ADDRESS, Scheme, SourceItem, scheme_of
 from envy.errors import Cancelled, EnvyError, FetchError
 from envy.os_errors import os_error_hint, os_error_text
 from envy.transport.context import FetchContext, Fetched, Memo, Offline, RunProgram, Sharing
-from envy.transport.target import create_folder
 from envy.transport.turns import give_turn, taking_turns
 
 __all__ = [
@@ -58,6 +57,8 @@ def fetch_source(item: SourceItem, into: Path, context: FetchContext) -> Fetched
 
 
 def _fetch(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
+    from envy.transport.target import create_folder
+
     create_folder(into)
     stood_in = context.stand_in.fetch(item, into) if context.stand_in is not None else None
     if stood_in is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from envy.content.checksum_lines import ALGORITHMS, ListedChecksum, listed_checksum
 from envy.declarations.source_digests import CHECKSUM_FIELDS
-from envy.declarations.sources import SourceItem, last_part
+from envy.declarations.sources import SourceItem, last_part, scheme_of
 from envy.errors import FetchError
 from envy.limits import CHECKSUM_FILE
 from envy.locking.lock import update_command
@@ -43,7 +43,7 @@ def with_listed(item: SourceItem, fetch: Fetch, context: FetchContext) -> FetchC
         if not address:
             continue
         uri = redacted(address)
-        name = last_part(item) or item.dest.rpartition("/")[2]
+        name = last_part(item, scheme_of(item.source)) or item.dest.rpartition("/")[2]
         content = _content(item, address, fetch, context)
         listed = ListedDigest(
             algorithm=algorithm, hexdigest=digest_in(content, name, algorithm, uri=uri), by=uri

@@ -157,13 +157,7 @@ def _request(
                 raise request_error(url, error, context, signed_for=signed_for) from error
             continue
         except ValueError:
-            # Without the words of the error, which may be a secret.
-            raise FetchError(
-                f"{signed_for or redacted(url)} cannot be requested: its address, or a header that "
-                "is sent with it, has characters that are not allowed there",
-                uri=signed_for or redacted(url),
-                hint="check the credentials for it, and the variables that they come from",
-            ) from None
+            raise not_sendable(signed_for or redacted(url)) from None
         if not is_passing(response.status):
             return response
         if not retries.wait(seconds_of(response.headers.get("retry-after", ""))):
@@ -183,6 +177,16 @@ def is_final(error: Exception) -> bool:
 
 
 # --- errors -----------------------------------------------------------------------------------
+
+
+def not_sendable(uri: str) -> FetchError:
+    """Return the error for a request that cannot be written, without what may be a secret."""
+    return FetchError(
+        f"{uri} cannot be requested: its address, or a header that is sent with it, has characters "
+        "that are not allowed there",
+        uri=uri,
+        hint="check the credentials for it, and the variables that they come from",
+    )
 
 
 def _status_error(

@@ -9,6 +9,7 @@ each head that differs in any way from what is expected here.
 import http.client
 import io
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -107,6 +108,16 @@ class PlainAnswer:
             self._connection.close()
             self._connection = None
         self._received, self._left = b"", 0
+
+    def shutdown(self) -> None:
+        """End all reads, also one that another thread waits in; what they bring is nothing.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RD)
 
     def _receive(self, buffer: bytearray, most: int) -> int:
         assert self._connection is not None, "something is left"

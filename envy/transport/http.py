@@ -70,14 +70,7 @@ def download(
                     expected=expected,
                     follower=follower,
                 )
-                try:
-                    hasher = (transfer or stream)(request, part, context, target.name)
-                    _verify(hasher, part, request.uri, context)
-                except BaseException:
-                    if follower is not None:
-                        follower.give_up()
-                    raise
-                return hasher
+                return _verified(transfer or stream, request, part, context, target.name)
 
             addresses = addresses_of(url, item.mirrors, context)
             # Progress is that of the file, wherever it comes from.
@@ -99,13 +92,25 @@ def download(
     return fetched
 
 
-def _verify(hasher: Hasher, part: Path, uri: str, context: FetchContext) -> None:
-    """Verify a downloaded file; one with a wrong digest is kept aside, and the error names it."""
+def _verified(
+    transfer: Callable[[Request, Path, FetchContext, str], Hasher],
+    request: Request,
+    part: Path,
+    context: FetchContext,
+    name: str,
+) -> Hasher:
+    """Transfer and verify a file; one with a wrong digest is kept aside, and the error names it."""
+    hasher = None
     try:
-        hasher.verify(uri)
-    except FetchError as error:
-        set_aside(part, hasher.sha256, error, context)
+        hasher = transfer(request, part, context, name)
+        hasher.verify(request.uri)
+    except BaseException as error:
+        if request.follower is not None:
+            request.follower.give_up()
+        if hasher is not None and isinstance(error, FetchError):
+            set_aside(part, hasher.sha256, error, context)
         raise
+    return hasher
 
 
 def _sent_to(

@@ -51,7 +51,7 @@ def fetch_npm(item: SourceItem, into: Path, context: FetchContext) -> Fetched:
         context.warn(f"{item.source} is deprecated by its authors: {reason}")
     dist = _dist_of(release, item, configuration)
     target = target_in(into, file_name(item) or plain)
-    expected = [*wanted_digests(item, context), *integrity_of(dist)]
+    expected = [*wanted_digests(item, context), *integrity_of(dist, item.source)]
     fetched = download_tarball(
         Tarball(name=name, version=version, address=str(dist["tarball"])),
         target,
@@ -89,7 +89,7 @@ def release_tarball(item: SourceItem, context: FetchContext) -> tuple[str, str]:
     name, version = _parts_of(item)
     configuration = npm_configuration(name, item.base_dir, context)
     release = _release_of(item, name, version, configuration, context)
-    digests = integrity_of(_dist_of(release, item, configuration))
+    digests = integrity_of(_dist_of(release, item, configuration), item.source)
     digest = "".join(f"{each.algorithm}:{each.hexdigest}" for each in digests)
     return _tarball_name(item), digest
 

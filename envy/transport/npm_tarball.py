@@ -86,9 +86,9 @@ def authorized(configuration: NpmConfiguration, url: str) -> dict[str, str]:
 
 
 def integrity_of(
-    dist: Mapping[str, object], *, by: str = "the npm registry"
+    dist: Mapping[str, object], package: str, *, by: str = "the npm registry"
 ) -> list[ExpectedDigest]:
-    """Return the strongest digest that a document lists for a tarball, if any.
+    """Return the strongest digest that a document lists for the tarball of a package, if any.
 
     Raises:
         FetchError: that is no digest.
@@ -105,4 +105,9 @@ def integrity_of(
     strongest = next((algorithm for algorithm in _ALGORITHMS if algorithm in given), None)
     if strongest is None:
         return []
-    return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by=by)]
+    try:
+        return [ExpectedDigest(algorithm=strongest, hexdigest=given[strongest], by=by)]
+    except FetchError as error:
+        error.message += f"\n  the package is {package}"
+        error.args = (error.message,)
+        raise

@@ -126,7 +126,11 @@ def _download_all(
     context = replace(context, progress=lambda *_: None)
 
     def download(package: PinnedPackage, target: Path) -> None:
-        expected = integrity_of({"integrity": package.integrity}, by=f"the {FILE}")
+        expected = integrity_of(
+            {"integrity": package.integrity},
+            f"{package.name}@{package.version}, which {item.source} pins",
+            by=f"the {FILE}",
+        )
         if not expected:
             raise FetchError(
                 f"the {FILE} of {item.source} has an integrity for {package.path} that is none: "

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from envy.declarations.sources import SourceItem, file_name
 from envy.errors import FetchError
@@ -26,6 +26,8 @@ from envy.transport.target import target_in
 if TYPE_CHECKING:
     from obstore.store import S3Credential, S3Store
 
+_Sign = Callable[[str], str]
+_Answer = TypeVar("_Answer")
 SignedMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
 
 _VALID = timedelta(minutes=15)  # each request is signed anew
@@ -67,19 +69,48 @@ def transfer_object(
         FetchError: it cannot be downloaded; UsageError: the library that signs is missing.
     """
     bucket = request.url.split("/")[2]
-    regions = context.memo.once(("s3 regions", access.endpoint), dict[str, str])
+    return in_region(
+        bucket,
+        access,
+        context,
+        lambda sign: stream(replace(request, sign=sign), part, context, name),
+    )
+
+
+def in_region(
+    bucket: str, access: AwsAccess, context: FetchContext, ask: Callable[[_Sign], _Answer]
+) -> _Answer:
+    """Return what `ask` returns, which is called with what signs addresses of GET requests.
+
+    If the store names the region of the bucket, that is remembered, and `ask` called once more.
+
+    Raises:
+        What `ask` raises, explained; UsageError: the library that signs is missing.
+    """
+    regions = _regions(access, context)
     region = regions.get(bucket, access.region)
+    tried: set[str] = set()
     while True:
-        sign = signer(bucket, replace(access, region=region))
+        tried.add(region)
         try:
-            return stream(replace(request, sign=sign), part, context, name)
+            return ask(signer(bucket, replace(access, region=region)))
         except Answered as error:
             right = _region_of(error)
             if not error.status:
                 raise
-            if not right or right == region or bucket in regions:
+            if not right or right in tried:
                 raise _explained(error, access) from error
             regions[bucket] = region = right
+
+
+def known_region(bucket: str, access: AwsAccess, context: FetchContext) -> str:
+    """Return the region of a bucket: what its store has named before, or that of the settings."""
+    return _regions(access, context).get(bucket, access.region)
+
+
+def _regions(access: AwsAccess, context: FetchContext) -> dict[str, str]:
+    """Return the regions that a store has named in this run, by bucket."""
+    return context.memo.once(("s3 regions", access.endpoint), dict[str, str])
 
 
 def signer(bucket: str, access: AwsAccess, *, method: SignedMethod = "GET") -> Callable[[str], str]:

@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, cast
 
 from envy.declarations.request_headers import AUTHORIZATION
 from envy.transport.addresses import redacted
-from envy.transport.connection import is_final, request_error
+from envy.transport.connection import is_final, not_sendable, request_error
 from envy.transport.context import FetchContext
 from envy.transport.credentials import basic, netrc_authorization
 from envy.transport.pools import pool_for, without_credentials
@@ -88,6 +88,8 @@ def send(
             if is_final(error) or not retries.wait():
                 raise request_error(url, error, context) from error
             continue
+        except ValueError:
+            raise not_sendable(redacted(url)) from None
         after = seconds_of(response.headers.get("retry-after", ""))
         if not is_passing(response.status) or not retries.wait(after):
             return response.status

@@ -45,6 +45,7 @@ class Entry:
     mode: int = stat.S_IFREG | 0o644
     system: int = 3
     flags: int = 0x800
+    version: int = 20  # that is needed to read it
     stored: bytes | None = None
     size: int | None = None
     compress_size: int | None = None
@@ -78,7 +79,7 @@ def raw_zip(*entries, count=None, index_size=None, index_at=None, end=True, comm
         )
         made += each.local_magic + struct.pack("<H", 20) + shared
         made += struct.pack("<2H", name_size, extra_size) + local + data
-        index += b"PK\x01\x02" + struct.pack("<BBH", 20, each.system, 20) + shared
+        index += b"PK\x01\x02" + struct.pack("<BBH", 20, each.system, each.version) + shared
         index += struct.pack("<5H2L", len(each.name), len(each.extra), 0, 0, 0, each.mode << 16, at)
         index += each.name + each.extra
     if not end:
@@ -269,6 +270,7 @@ OTHER_METHODS = {
     "zstd": (Entry(method=93), "a way that envy does not know: Zstandard (method 93)"),
     "PPMd": (Entry(method=98, mode=LINK), "a way that envy does not know: PPMd (method 98)"),
     "another": (Entry(method=77), "a way that envy does not know: (method 77)"),
+    "a newer version": (Entry(version=90), "has a form that envy does not know: zip file version"),
     "a patch": (Entry(flags=0x820), "a way that envy does not know: it is a patch"),
 }
 

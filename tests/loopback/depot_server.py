@@ -14,11 +14,13 @@ class _QuietServer(ThreadingHTTPServer):
 class DepotServer:
     """Objects by path; `answers` maps a method to the status and body that it gets instead.
 
+    `folders`, if there are any, are all in which objects and folders can be created (RFC 4918).
     An answer may also be "break", which closes the connection, or "stall", which never comes.
     """
 
     def __init__(self):
         self.objects = {}
+        self.folders = set()
         self.answers = {}
         self.requests = []
         self._ended = threading.Event()
@@ -82,8 +84,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self):
         if not self._is_odd():
             body = self._body()
+            if self._is_homeless(self.path):
+                self._answer(409)
+                return
             is_new = self.depot.objects.setdefault(self.path, body) is body
             self._answer(201 if is_new else 412)
+
+    def do_MKCOL(self):
+        if not self._is_odd():
+            if not self.depot.folders:
+                self._answer(501)
+            elif self.path in self.depot.folders:
+                self._answer(405)
+            elif self._is_homeless(self.path.rstrip("/")):
+                self._answer(409)
+            else:
+                self.depot.folders.add(self.path)
+                self._answer(201)
+
+    def _is_homeless(self, path):
+        folder = f"{path.rpartition('/')[0]}/"
+        return bool(self.depot.folders) and folder not in self.depot.folders
 
     def do_DELETE(self):
         if not self._is_odd():

@@ -136,6 +136,10 @@ class _Handler(BaseHTTPRequestHandler):
                     body, status = part, 206
             self._send(reply, body, status, extra)
 
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.do_GET()
+
     def do_HEAD(self) -> None:
         self.send_response(405)  # uv then requests the whole file
         self.send_header("Content-Length", "0")

@@ -117,7 +117,7 @@ def test_links_inside(bring, target):
 @pytest.mark.parametrize(
     "target",
     [
-        *("", "/", "/etc/passwd", "..//../../../..", "../../../local.lib@r1/y/assets"),
+        *("/", "/etc/passwd", "..//../../../..", "../../../local.lib@r1/y/assets"),
         *("sub/../a", "sub/../../../../../etc", f"{TOP}/../../../..", "/cache/assets"),
         *("../../../local.other@r1/y/asset/x", "../../../../../etc/passwd"),
     ],
@@ -126,11 +126,11 @@ def test_links_elsewhere(bring, target, tmp_path):
     """A link that leads elsewhere, or climbs behind a name, is refused before anything is made."""
     tree = reapi.Tree()
     tree.root.symlinks.add(name="link", target=target)
-    with pytest.raises(NotExecuted, match="which leads elsewhere"):
+    with pytest.raises(NotExecuted, match=r"which leads elsewhere|is a link to nothing"):
         bring(tree)
     assert list(tmp_path.iterdir()) == []
-    if target:  # it was there before
-        assert os.readlink(bring(tree, links={"link": target}) / "link") == target
+    # It was there before.
+    assert os.readlink(bring(tree, links={"link": target}) / "link") == target
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a"])
@@ -148,8 +148,9 @@ def test_damaged_content(bring, blobs, tree):
     with pytest.raises(NotExecuted, match="sent other content for a"):
         bring(tree)
     tree.root.files[0].digest.size_bytes = -1
-    with pytest.raises(NotExecuted, match="a with a negative size"):
+    with pytest.raises(NotExecuted, match="in which 'a' has no valid digest"):
         bring(tree)
+    tree.root.files[0].digest.size_bytes = 4
     del tree.children[:]
     with pytest.raises(NotExecuted, match="sent a tree without"):
         bring(tree)

@@ -1,5 +1,6 @@
 """What an object of a depot costs that cannot be read: itself, and neither the run nor the rest."""
 
+import base64
 import contextlib
 import errno
 import os
@@ -8,10 +9,11 @@ import pytest
 
 from envy.cache.layout import CacheLayout
 from envy.content.archive import tar_members
+from envy.declarations.signature import Signature
 from envy.errors import ArchiveError
 from envy.sharing.depot import OpenDepot
 from envy.sharing.folder_shelf import FolderShelf
-from envy.sharing.object_names import shared_name
+from envy.sharing.object_names import shared_name, signer_in, without_root
 from envy.sharing.shelf import Unreadable
 from envy.transport.context import NotFound
 
@@ -19,15 +21,19 @@ KEY = "0123456789abcdef" * 4
 
 
 class Place:
-    """A place with one file under every name, which is gone or fails once it is read."""
+    """A place with one file for every cache, which is gone or fails once it is read."""
 
     shown = "file:///depot"
 
     def __init__(self, path):
         self.path = path
+        self.asked = []
 
     @contextlib.contextmanager
-    def open(self, _name, _into, _context):
+    def open(self, name, _into, _context):
+        self.asked.append(name)
+        if without_root(name) != name:
+            raise NotFound("none", uri=self.shown)
         yield self.path
 
 
@@ -56,6 +62,14 @@ def test_objects_that_cannot_be_read(entry, tmp_path, recorder):
         assert "Is a directory" in taken(depot, entry, tmp_path, recorder)
         assert depot.is_off == (number == 3)
     assert len(recorder.warnings) == 3
+
+
+def test_another_signer(entry, tmp_path, recorder):
+    """What one signer has stored may be damaged, and what another has, sound."""
+    keys = [Signature(base64.b64encode(b"Ed" + bytes([number] * 40)).decode()) for number in (7, 8)]
+    place = Place(tmp_path)
+    assert "Is a directory" in taken(OpenDepot(place, keys), entry, tmp_path, recorder)
+    assert [signer_in(name) for name in place.asked] == ["07" * 8, "08" * 8]
 
 
 def test_an_object_that_is_no_file(entry, tmp_path, recorder):

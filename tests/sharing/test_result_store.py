@@ -145,6 +145,24 @@ def test_many_lookups():
         assert server.calls.count("BatchReadBlobs") == 1
 
 
+def test_many_forgotten_blobs():
+    """What a server has forgotten costs two more calls, however much it is."""
+    with LoopbackServer() as server, Client(server) as one, Client(server) as two:
+        names = [ResultName(f"{number:064x}", "go1") for number in range(40)]
+        rows = [ResultToStore(name, b"on " + name.key.encode(), b"ran") for name in names]
+        one.store.store(rows, lambda: None)
+        for row in rows[::2]:
+            del server.blobs[digest_of(row.evidence).hash]
+        server.calls.clear()
+        offers = two.store.find(names, lambda: None)
+        missed = [bool(offers[name.key].found) for name in names]
+        assert missed == [False, True] * 20
+        assert offers[names[0].key].missed == "it does not have all of it any more"
+        reads = [call for call in server.calls if call != "GetActionResult"]
+        assert reads == ["GetCapabilities", "BatchReadBlobs", "FindMissingBlobs", "BatchReadBlobs"]
+        assert two.warnings == []
+
+
 def test_servers_that_take_nothing():
     """A server that is read-only, or a user that is, is said once."""
     with LoopbackServer(read_only=True) as server, Client(server) as client:

@@ -57,6 +57,22 @@ def header_text_of(model, *, phase):
     return header_text(model, now=112.0)
 
 
+def test_too_little_coverage_fails_until_everything_runs_again():
+    """A rerun of one test covers less than all, and says nothing of what all cover."""
+    model = RunModel()
+    for everything, too_little, code in (
+        (True, "covered 10%, less than 90%", 1),
+        (False, "", 1),
+        (True, "", 0),
+        (False, "covered 1%, less than 90%", 0),
+    ):
+        model.begin(everything=everything)
+        run_tests(model, "m/a", {"TestA": "pass"})
+        model.on_end(RunEnd(too_little=too_little))
+        assert exit_code_of(model) == code
+        assert ("covered 10%" in end_line(model)) is bool(code)
+
+
 def test_a_package_with_a_failing_test_fails_whatever_was_run_again():
     """A rerun of a test that passes leaves the package failing because of the other one."""
     model = RunModel()

@@ -29,6 +29,7 @@ from envy.transport.context import NotFound
 _FORMAT = "1"
 _MOST = 4  # results under one key
 _TOGETHER = 32 << 20  # bytes of blobs that are read at once
+_FORGOTTEN = "it does not have all of it any more"
 _ON, _OF = "evidence", "events"
 
 
@@ -104,6 +105,11 @@ class ResultStore:
             raise
         except EnvyError as error:
             is_one_blob = isinstance(error, NotFound | WrongBlob)
+            if isinstance(error, NotFound) and len(digests) > 1:
+                gone = self._gone(digests, check)
+                if gone:  # one call for all that a server has forgotten
+                    rest = [digest for digest in digests if digest.hash not in gone]
+                    return {**self._read(rest, check), **dict.fromkeys(gone, _FORGOTTEN)}
             if is_one_blob and len(digests) > 1:  # the others may be right
                 half = len(digests) // 2
                 parts = (digests[:half], digests[half:])
@@ -112,13 +118,23 @@ class ResultStore:
                     found.update(self._read(part, check))
                 return found
             if isinstance(error, NotFound):
-                missed = "it does not have all of it any more"
+                missed = _FORGOTTEN
             elif is_one_blob:
                 missed = f"its result cannot be used: {_first_line(error)}"
             else:
                 self._switch_off(error)
                 missed = self.why_off
             return {digest.hash: missed for digest in digests}
+
+    def _gone(self, digests: Sequence[reapi.Digest], check: Callable[[], None]) -> set[str]:
+        """Return the hashes of the blobs that the server says it lacks."""
+        try:
+            return set(Blobs(self._server, check).missing(digests))
+        except Cancelled:
+            raise
+        except EnvyError as error:
+            self._switch_off(error)
+            return set()
 
     def _listed(self, result: reapi.ActionResult) -> list[tuple[reapi.Digest, reapi.Digest]]:
         """Return the pairs of blobs in the result of an action."""

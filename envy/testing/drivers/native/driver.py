@@ -47,6 +47,7 @@ from envy.testing.drivers.native.sources import (
     find_main,
     find_packages,
     package_name,
+    place_of,
     read_functions,
 )
 from envy.testing.drivers.native.store import Digests, NativeStore, key_of
@@ -172,6 +173,7 @@ class NativeDriver:
             driver=self.name,
             tests=(OWN_MAIN,) if own_main else runnable,
             is_provisional=True,  # a macro, or a header, may define others
+            place=place_of(name, self._root),
             detail=detail,
         )
 

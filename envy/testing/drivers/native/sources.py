@@ -28,6 +28,7 @@ _NOT_CODE = re.compile(
     r"|^[ \t]*#(?:\\\n|[^\n])*",
     re.MULTILINE,
 )
+_TOPS = (".git", "envy.lua")  # what is at the top of a project
 _WORD = r"[A-Za-z_]\w*"
 _FUNCTION = re.compile(
     rf"(?P<static>\bstatic\s+(?:inline\s+)?)?(?P<type>\b{_WORD}[\s*]+)"
@@ -117,6 +118,23 @@ def package_name(folder: Path, root: Path) -> str:
         return folder.relative_to(root).as_posix()
     except ValueError:
         return str(folder)
+
+
+def place_of(name: str, root: Path) -> str:
+    """Return the name that a package has on every machine; `name` is what `package_name` gave it.
+
+    The root has another name in every checkout, and what lies beside it another path.
+    """
+    first, colon, rest = name.partition(":")  # what follows tells packages of one folder apart
+    if first == root.name and not (root / first).exists():
+        return f".{colon}{rest}"
+    if not first.startswith("/"):
+        return name
+    above = (root, *root.parents)
+    top = next((one for one in above if any((one / sign).exists() for sign in _TOPS)), None)
+    if top is None or not Path(first).is_relative_to(top):
+        return name
+    return f"{os.path.relpath(first, root)}{colon}{rest}"
 
 
 def find_packages(root: Path, patterns: Sequence[str]) -> list[SourcePackage]:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time
 
 from envy.errors import ScriptFailed
 from envy.testing.affected import cause_of
@@ -21,7 +20,7 @@ from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
 from envy.testing.coverage.model import PackageCoverage
 from envy.testing.drivers.native.results import counting
-from envy.testing.drivers.native.sources import package_name
+from envy.testing.drivers.native.sources import package_name, place_of
 from envy.testing.drivers.projects.changed import ProjectCause, cause_in_project
 from envy.testing.drivers.projects.finding import Suite, matching
 from envy.testing.drivers.projects.inputs import Snapshot, add_inputs, of_rows
@@ -34,7 +33,6 @@ from envy.testing.drivers.projects.project import (
     Tools,
 )
 from envy.testing.drivers.projects.runner import SuiteRunner
-from envy.testing.events import StreamEvent
 from envy.testing.evidence import NAMES, VARIABLE, Fact
 from envy.testing.key_text import Parts
 from envy.testing.package import (
@@ -46,6 +44,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.package_events import note_build_failure
 from envy.testing.patterns import selected_tests
 from envy.testing.result_keys import parts_of_run, result_key
 from envy.testing.shared.evidence import rows_in_key
@@ -96,23 +95,25 @@ class ProjectDriver:
         for project in self._suite.projects:
             found += self._listed(project)
         kept = matching(self._tools.root, patterns, found)
-        if not kept:
+        if not any(tests.tests or tests.is_open or tests.problem for tests in kept):
             raise NothingMatched(f"no tests of {self.name} match {' '.join(patterns)}")
-        packages = [
-            TestPackage(
-                name=tests.name or package_name(tests.directory, self._tools.root),
-                directory=tests.directory,
-                driver=self.name,
-                tests=tests.tests,
-                is_open=tests.is_open,
-                is_partial=tests.is_partial,
-                problem=tests.problem,
-                unloaded=tests.unloaded,
-                detail=tests,
-            )
-            for tests in kept
-        ]
-        return sorted(packages, key=lambda package: package.name)
+        return sorted(map(self._package, kept), key=lambda package: package.name)
+
+    def _package(self, tests: ProjectTests) -> TestPackage:
+        root = self._tools.root
+        name = tests.name or package_name(tests.directory, root)
+        return TestPackage(
+            name=name,
+            place="" if name == self.name else place_of(name, root),
+            directory=tests.directory,
+            driver=self.name,
+            tests=tests.tests,
+            is_open=tests.is_open,
+            is_partial=tests.is_partial,
+            problem=tests.problem,
+            unloaded=tests.unloaded,
+            detail=tests,
+        )
 
     def _listed(self, project: SuiteProject) -> list[ProjectTests]:
         snapshot = self._snapshot_of(project)
@@ -192,7 +193,7 @@ class ProjectDriver:
         for run in batch:
             tests = _detail(run)
             if tests.problem or problem:
-                _note_failure(run, tests.problem or problem)
+                note_build_failure(run, tests.problem or problem)
                 continue
             run.binary = tests.directory
             if tests.tests != run.package.tests or tests.is_open != run.package.is_open:
@@ -379,16 +380,6 @@ def _detail(run: PackageRun) -> ProjectTests:
     detail = run.package.detail
     assert isinstance(detail, ProjectTests)
     return detail
-
-
-def _note_failure(run: PackageRun, problem: str) -> None:
-    name = run.package.name
-    run.failed_build = name
-    run.build_events += [
-        StreamEvent(action="build-output", time=time(), import_path=name, output=f"{line}\n")
-        for line in problem.splitlines()
-    ]
-    run.build_events.append(StreamEvent(action="build-fail", time=time(), import_path=name))
 
 
 def _rests_of(project: SuiteProject, runs: Sequence[PackageRun]) -> set[tuple[str, str]]:

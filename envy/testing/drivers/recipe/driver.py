@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import time
 
 from envy.host.children import Children
 from envy.testing.affected import cause_of
 from envy.testing.basis import Basis, BuildUnit
 from envy.testing.changes import Changes
 from envy.testing.consulted import Unkept
+from envy.testing.drivers.native.sources import place_of
 from envy.testing.drivers.recipe.files import (
     find_test_files,
     package_name,
@@ -26,7 +26,6 @@ from envy.testing.drivers.recipe.one_test import UnusableTests, load_tests
 from envy.testing.drivers.recipe.results import basis_of, facts_of, shared_key_of
 from envy.testing.drivers.recipe.results import key_of as result_key_of
 from envy.testing.drivers.recipe.runner import RecipeRunner
-from envy.testing.events import StreamEvent
 from envy.testing.evidence import Fact
 from envy.testing.package import (
     Emit,
@@ -38,6 +37,7 @@ from envy.testing.package import (
     Selection,
     TestPackage,
 )
+from envy.testing.package_events import note_build_failure
 from envy.testing.patterns import selected_tests
 from envy.testing.shared.places import NamedPlaces, SharedKey
 
@@ -87,8 +87,10 @@ class RecipeDriver:
         except OSError:
             text = ""
         names = [test.name for test in written_tests(text) if not test.is_local]
+        name = package_name(path, self._root)
         return TestPackage(
-            name=package_name(path, self._root),
+            name=name,
+            place=place_of(name, self._root) if name.startswith("/") else "",
             directory=path.parent,
             driver=self.name,
             tests=tuple(dict.fromkeys(names)),
@@ -109,21 +111,11 @@ class RecipeDriver:
     def build(self, batch: Sequence[PackageRun]) -> None:
         """Load each file of tests once, which shows its tests, or that it cannot be run."""
         for run in batch:
-            name, path = run.package.name, _detail(run).path
+            path = _detail(run).path
             try:
                 tests = load_tests(path, self._environment, lambda: self._children.stopping)
             except UnusableTests as error:
-                run.failed_build = name
-                now = time()
-                run.build_events += [
-                    StreamEvent(
-                        action="build-output", time=now, import_path=name, output=f"{line}\n"
-                    )
-                    for line in str(error).splitlines()
-                ]
-                run.build_events.append(
-                    StreamEvent(action="build-fail", time=now, import_path=name)
-                )
+                note_build_failure(run, str(error))
                 continue
             run.binary = path
             run.package = replace(run.package, tests=tests, is_provisional=False)

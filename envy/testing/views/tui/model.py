@@ -38,6 +38,7 @@ class RunEnd:
     seconds: float = 0.0
     stopped: bool = False  # by the user
     reason: str = ""  # why packages were not run
+    too_little: str = ""  # covered, for --min-coverage
     error: str = ""
 
 
@@ -57,6 +58,7 @@ class RunModel:
     end: RunEnd | None = None
     left: int = 0  # tests of the last run that did not run
     left_packages: int = 0
+    too_little: str = ""  # covered by the last run of everything
     left_out: dict[str, str] = field(default_factory=dict)  # by --changed, each with why
     number: int = 1  # of the run
     changes: int = 0
@@ -150,6 +152,7 @@ class RunModel:
     def on_end(self, end: RunEnd) -> None:
         """Record the end of the run; what still waits did not run."""
         self.phase, self.end = "done", end
+        self.too_little = end.too_little if self._whole else self.too_little
         if self._whole and not self._planned and not end.error:
             self._keep_only({name: set[str]() for name, node in self.packages.items()
                              if node.run == self.number or node.activity == RUNNING})  # fmt: skip

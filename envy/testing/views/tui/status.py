@@ -31,7 +31,7 @@ def exit_code_of(model: RunModel) -> int:
     if model.unbuilt:
         return 3
     failing = any(package.failing for package in model.packages.values())
-    return 1 if failing or outcome == "stopped" else 0
+    return 1 if failing or outcome == "stopped" or model.too_little else 0
 
 
 def header_text(model: RunModel, *, now: float, watching: bool = False) -> str:
@@ -104,5 +104,6 @@ def end_line(model: RunModel) -> str:
     state = "stopped: " if end.stopped else ""
     text += f", {left} not run" if left else ""
     because = f"; stopped, because {end.reason}" if end.reason else ""
+    because += f"; {model.too_little}" if model.too_little else ""
     because += "".join(f"; {line}" for line in left_out_lines(model.left_out.values()))
     return f"{state}{text}, {format_seconds(end.seconds)}{because}"

@@ -34,7 +34,12 @@ class QueueView:
 
     def on_end(self, result: SessionResult) -> None:
         """Pass on how the run ended."""
-        end = RunEnd(seconds=result.seconds, stopped=result.cancelled, reason=result.stopped)
+        end = RunEnd(
+            seconds=result.seconds,
+            stopped=result.cancelled,
+            reason=result.stopped,
+            too_little=result.too_little,
+        )
         self._messages.append(lambda model: model.on_end(end))
 
 

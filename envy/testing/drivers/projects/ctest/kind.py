@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.content.plain_file import NotPlain, read_plain
@@ -27,7 +28,7 @@ from envy.testing.drivers.projects.gtest.kind import run_program, without_steeri
 from envy.testing.drivers.projects.inputs import path_rows
 from envy.testing.drivers.projects.job import SuiteJob, failure_of, how_ended
 from envy.testing.drivers.projects.kind import TestKind
-from envy.testing.drivers.projects.names import test_name
+from envy.testing.drivers.projects.names import test_name, unequal
 from envy.testing.drivers.projects.project import (
     NotTestable,
     ProjectTests,
@@ -41,6 +42,8 @@ _DEFAULT_BUILD = "build"
 _CMAKE_CACHE = "CMakeCache.txt"  # the options with which the build was configured
 _PROGRAM = "program"  # JSON of the words, folder and variables of a GoogleTest program
 _NUMBERS = "numbers"  # JSON of the numbers of tests, by their names
+_ALONE = "alone"  # JSON: whose tests of one name the cases are, by the names of tests
+_HAS_PROGRAMS = "programs"  # "yes" if CTest also knows tests that it does not run here
 _LONGEST = "longest"  # of the limits of tests, in seconds
 _OUTPUT = str(8 << 20)  # bytes that are kept of a test
 _GRACE = 30.0  # seconds that CTest may take longer than a test
@@ -96,14 +99,20 @@ class CTestKind(TestKind):
                 )
             )
         others = [test for test in listed if test.gtest is None]
-        numbers = {test_name(test.name): test.number for test in others}
+        shown = [test_name(test.name) for test in others]
+        names = unequal(shown)
+        numbers = {name: test.number for name, test in zip(names, others, strict=True)}
+        counts = Counter(shown)
+        alone = {name: base for name, base in zip(names, shown, strict=True) if counts[base] > 1}
         if others or not listed:
             own = ProjectTests(
                 project=project,
                 directory=project.directory,
-                tests=tuple(numbers),
+                tests=tuple(names),
                 data={
                     _NUMBERS: json.dumps(numbers),
+                    _ALONE: json.dumps(alone),
+                    _HAS_PROGRAMS: "yes" if len(others) < len(listed) else "",
                     _LONGEST: str(max((test.timeout for test in others), default=0.0)),
                 },
                 rests=rests,
@@ -151,25 +160,34 @@ class CTestKind(TestKind):
 
 
 def _run_by_ctest(job: SuiteJob) -> None:
-    """Run tests by CTest: those of each time limit by one call, which ends what takes longer."""
-    groups: dict[float, list[str]] = {}
+    """Run tests by CTest: those of each time limit by one call, which ends what takes longer.
+
+    A test whose name another one has, in another folder, has a call of its own: the report of CTest
+    does not tell them apart.
+    """
+    alone: dict[str, str] = json.loads(job.package.data[_ALONE])
+    groups: dict[tuple[float, str], list[str]] = {}
     for name in job.tests:
-        groups.setdefault(job.tools.settings.timeout_of(job.name, name), []).append(name)
-    for limit, names in groups.items():
+        limit = job.tools.settings.timeout_of(job.name, name)
+        groups.setdefault((limit, name if name in alone else ""), []).append(name)
+    is_whole = job.is_whole and len(groups) == 1 and not job.package.data[_HAS_PROGRAMS]
+    for (limit, single), names in groups.items():
         if not job.must_stop():
-            _call_ctest(job, names, limit, is_whole=job.is_whole and len(groups) == 1)
+            meant = {alone[single]: single} if single else {name: name for name in names}
+            _call_ctest(job, meant, limit, is_whole=is_whole)
 
 
-def _call_ctest(job: SuiteJob, names: Sequence[str], limit: float, *, is_whole: bool) -> None:
+def _call_ctest(job: SuiteJob, meant: Mapping[str, str], limit: float, *, is_whole: bool) -> None:
+    """Run tests by one call; `meant` has the test that a name in CTest's report means."""
     settings = job.tools.settings
     numbers = json.loads(job.package.data[_NUMBERS])
-    wanted = [name for name in names if name in numbers]
+    wanted = [numbers[name] for name in meant.values() if name in numbers]
     report = job.tools.scratch / f"ctest-{time.monotonic_ns()}.xml"
     argv = [_program(job.package.project, job.tools, "ctest"), "--output-junit", str(report)]
     argv += ["--test-output-size-passed", _OUTPUT, "--test-output-size-failed", _OUTPUT]
     argv += ["--timeout", f"{limit or 1e9:g}", "--no-tests=error"]
     argv += ["--stop-on-failure"] if settings.fail_fast else []
-    argv += [] if is_whole else ["-I", numbers_of(sorted(numbers[name] for name in wanted))]
+    argv += [] if is_whole else ["-I", numbers_of(sorted(wanted))]
     patience = float(job.package.data[_LONGEST]) + _GRACE
 
     def on_line(_: bytes) -> None:
@@ -195,10 +213,9 @@ def _call_ctest(job: SuiteJob, names: Sequence[str], limit: float, *, is_whole: 
         return
     finally:
         report.unlink(missing_ok=True)
-    asked = set(names)
     for case in cases:
-        name = test_name(case.name)
-        if name in asked:  # CTest also runs the fixtures that a test needs
+        name = meant.get(test_name(case.name), "")
+        if name:  # CTest also runs the fixtures that a test needs
             job.report.begin(name)
             job.report.output(name, case.output)
             job.report.end(name, case.action, seconds=case.seconds, reason=case.reason)
