@@ -190,6 +190,18 @@ def test_a_padded_package(tmp_path):
     one.envy("cache", "clear")
     assert not one.cache.exists()
 
+    # Where it lay before, it needs the link.
+    one.envy("import", "padded.tar.zst")
+    asset = one.envy("sync").folder("local.padded@r1")
+    assert (padded / asset.relative_to(one.cache)).samefile(asset)
+    assert "0 damaged" in one.envy("cache", "verify").out
+    padded.unlink()
+    damaged = one.envy("cache", "verify", code=1).out
+    assert f"contains the padded path of the cache, and {padded} is no link to it" in damaged
+    one.envy("cache", "verify", "--repair")
+    assert (padded / asset.relative_to(one.cache)).samefile(asset)
+    one.envy("cache", "clear")
+
     two = machine(tmp_path, "a-cache-with-a-longer-path", recipes)
     assert two.envy("import", "padded.tar.zst").out == "imported local.padded@r1\n"
     asset = two.envy("sync").folder("local.padded@r1")

@@ -13,6 +13,7 @@ from envy.cache.filesystem import FileSystem
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, FINGERPRINT, INGREDIENTS
 from envy.cache.origin import Origin, write_origin
+from envy.cache.padding import make_padding, padded_spellings
 from envy.cache.read import is_same_root
 from envy.cache.relocate import rewrite_payload
 from envy.cache.trees import Member
@@ -123,6 +124,8 @@ def put_in_place(
     if is_same_root(unpacked.root, entry.root) or not any(
         row.holds for row in recorded.rows.values()
     ):
+        for spelling in padded_spellings(recorded.prefixes, entry.root):
+            make_padding(spelling)
         seal(
             entry,
             unpacked.key_hex,

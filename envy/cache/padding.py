@@ -7,10 +7,12 @@ with `relocate = "padded"` works below `<root>/____…`, a link to `<root>`, wit
 
 import errno
 import os
+from collections.abc import Iterable
 
 from envy.cache.filesystem import explained
 from envy.cache.layout import EntryPaths
-from envy.cache.names import PADDING
+from envy.cache.names import ASSETS_FOLDER, PADDING
+from envy.cache.read import is_same_root
 
 PADDED = 128  # bytes: a line `#!` with the rest of a path after it still has less than 255
 
@@ -52,3 +54,20 @@ def make_padding(root: str) -> None:
                 raise FileExistsError(errno.EEXIST, "it is no link to its folder", link) from None
     except OSError as error:
         raise explained(error, doing="create the padded path of the cache", path=link) from error
+
+
+def padded_spellings(prefixes: Iterable[bytes], root: str) -> list[str]:
+    """Return the spellings of a root by whose padded path a payload contains paths of entries."""
+    found = []
+    for prefix in prefixes:
+        link = os.fsdecode(prefix).removesuffix(f"/{ASSETS_FOLDER}/").rstrip("/")
+        above = os.path.dirname(link)
+        if link == padded_root(above) != above and is_same_root(above, root):
+            found.append(above)
+    return found
+
+
+def missing_padding(prefixes: Iterable[bytes], root: str) -> str:
+    """Return the padded path that a payload needs and that does not lead to the root, or ""."""
+    links = map(padded_root, padded_spellings(prefixes, root))
+    return next((link for link in links if not is_same_root(link, root)), "")

@@ -12,6 +12,7 @@ from envy.cache.filesystem import explained
 from envy.cache.fingerprint import FORMAT
 from envy.cache.layout import EntryPaths
 from envy.cache.names import ASSET, ASSETS_FOLDER, FINGERPRINT
+from envy.cache.padding import missing_padding
 from envy.cache.places import BELOW, Places, parse_places
 from envy.cache.trees import DIRECTORY, FILE, LINK, Member, chunks, members
 from envy.content.json_text import parse_json
@@ -158,6 +159,9 @@ def verify(entry: EntryPaths) -> Sequence[Damage]:
     recorded = read_fingerprint(entry)
     if recorded is None:
         return [Damage("", f"{FINGERPRINT} is missing or damaged")]
+    link = missing_padding(recorded.prefixes, entry.root)
+    if link:
+        return [Damage("", f"contains the padded path of the cache, and {link} is no link to it")]
     return compare(entry.at(ASSET), recorded)
 
 
