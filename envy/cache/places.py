@@ -4,7 +4,7 @@ Pure functions of bytes. A path of an entry is a *prefix*, the root of the cache
 and the folder of the entries, with the name of an entry after it. Another root takes the place of
 the one in the prefix:
 
-  text    rewritten, whatever the length of the new root;
+  text    rewritten, whatever the length of the new root (no text has NUL or control characters);
   fixed   patched at the same length, the new root filled up with slashes: what else the file says
           about it (a length, the tail of another string, a folded `strlen`) stays true. Folders in
           the RPATH of a program become relative to it (`$ORIGIN`);
@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from envy.cache.counted_strings import has_counted_string
+from envy.cache.counted_strings import has_counted_string, is_no_text
 from envy.cache.names import ASSET, ASSETS_FOLDER, ENTRY_PATTERN
 from envy.cache.path_pieces import cut_paths, has_other_pieces, has_pieces_only
 from envy.cache.program_files import (
@@ -26,6 +26,7 @@ from envy.cache.program_files import (
     rpath_parts,
     signature_of,
 )
+from envy.cache.summed_formats import why_not_patched
 from envy.limits import RELOCATED_FILE
 
 TEXT, FIXED, MODULE, NEVER = "text", "fixed", "module", "never"
@@ -115,13 +116,16 @@ def places_in(
     at, _others = find_places(data, prefixes)
     why = hidden and f"holds it in {hidden}"
     why = why or (signature_of(data) and f"has {signature_of(data)}")
+    offsets = [offset for row in at.values() for offset in row]
+    why = why or why_not_patched(data, offsets)
     if not why and sum(map(len, at.values())) > _MOST_PLACES:
         why = f"holds it more than {_MOST_PLACES:,} times"
     if why:
         return Places(NEVER, why=why)
     if path.endswith(".pyc") and "__pycache__" in path.split("/")[:-1]:
         return Places(MODULE, at)
-    if b"\0" in data or data.startswith(_BINARY):
+    shortest = min(map(len, at), default=0)
+    if b"\0" in data or data.startswith(_BINARY) or is_no_text(data, offsets, shortest):
         cut = cut_paths(data, prefixes, own, at)
         if is_program(data) and (
             (not cut and has_other_pieces(data, own, at))
@@ -131,8 +135,7 @@ def places_in(
         at = {prefix: (*at.get(prefix, ()), *cut.get(prefix, ())) for prefix in {**at, **cut}}
         relative = relative_folders(path, data, at, own=own)
         return Places(FIXED, at, tuple(sorted(relative)))
-    offsets = [offset for row in at.values() for offset in row]
-    if not is_text and has_counted_string(data, offsets, min(map(len, at), default=0)):
+    if not is_text and has_counted_string(data, offsets, shortest):
         return Places(NEVER, why=LENGTH_BEFORE)
     return Places(TEXT, at)
 

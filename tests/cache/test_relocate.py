@@ -1,6 +1,7 @@
 """Relocation of entries: real files, moved from one cache root to another, and used there."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -8,8 +9,11 @@ import lzma
 import os
 import py_compile
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -288,6 +292,35 @@ def zipped(text):
     return held.getvalue()
 
 
+def database(text):
+    """A SQLite database in which a path is looked up by an index."""
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.closing(sqlite3.connect(f"{folder}/x")) as connection:
+            connection.execute("CREATE TABLE t (path TEXT PRIMARY KEY)")
+            connection.execute("INSERT INTO t VALUES (?)", (text.decode(),))
+            connection.commit()
+        return Path(folder, "x").read_bytes()
+
+
+def tarred(text):
+    """A tar archive with a path as the target of a link, and so in the sum of a header."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        member = tarfile.TarInfo("link")
+        member.type, member.linkname = tarfile.SYMTYPE, text.decode()
+        archive.addfile(member)
+    return held.getvalue()
+
+
+def zip_application(text):
+    """A program of Python that is a zip archive, with a path in a member that is not compressed."""
+    held = io.BytesIO(b"#!/usr/bin/python3\n")
+    held.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(held, "a") as archive:
+        archive.writestr("__main__.py", text)
+    return held.getvalue()
+
+
 def mach_o(text):
     """A 64-bit Mach-O file with the load command of a signature."""
     header = b"\xcf\xfa\xed\xfe" + bytes(12) + (1).to_bytes(4, "little") + bytes(12)
@@ -304,6 +337,11 @@ HIDDEN = {
     "bzip2": (bz2.compress, "holds it in data compressed with bzip2"),
     "xz": (lzma.compress, "holds it in data compressed with xz"),
     "zip": (zipped, "holds it in a compressed member, second"),
+    "SQLite": (database, "is a database, which sorts or hashes what it holds"),
+    "GDBM": (lambda text: b"\xcf\x9aW\x13" + bytes(60) + text, "is a database, which sorts"),
+    "tar": (tarred, "has a checksum over what it holds"),
+    "zip after a line": (zip_application, "has a checksum over what it holds"),
+    "PNG": (lambda text: b"\x89PNG\r\n\x1a\n" + text, "has a checksum over what it holds"),
     "Mach-O": (mach_o, "has a code signature of macOS"),
     "PHP": (lambda text: b'a:1:{i:0;s:%d:"%b";}' % (len(text), text), "has its length written"),
     "netstring": (lambda text: b"%d:%b," % (len(text), text), "has its length written before it"),
@@ -322,6 +360,20 @@ def test_forms_that_cannot_be_rewritten(moves, form):
     moves.build({"other": "{}"}, make)
     assert relocatable_entry(moves.entry).why_not.startswith(f"file {why}")
     assert moves.move("short").startswith(f"file contains that path and {why}")
+
+
+def test_a_line_before_a_zip_archive(moves):
+    """A path before a zip archive is in none of its checksums."""
+
+    def make(asset):
+        line = b"#!%b/bin/python3\n" % os.fsencode(asset)
+        data = zip_application(b"print(__name__)").partition(b"\n")[2]
+        (asset / "tool").write_bytes(line + data)
+
+    moves.build(make=make)
+    assert moves.move("short") == ""
+    with zipfile.ZipFile(moves.asset / "tool") as archive:
+        assert archive.testzip() is None
 
 
 def test_damaged_compressed_data(moves):
