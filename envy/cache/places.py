@@ -7,7 +7,7 @@ the one in the prefix:
   text    rewritten, whatever the length of the new root (no text has NUL or control characters);
   fixed   patched at the same length, the new root filled up with slashes: what else the file says
           about it (a length, the tail of another string, a folded `strlen`) stays true. Folders in
-          the RPATH of a program become relative to it (`$ORIGIN`);
+          the RPATH of a program become relative to it (`$ORIGIN`) if the new root is longer;
   module  a compiled Python module: as fixed, or left out if the new root is longer;
   never   not rewritten, with the reason.
 """

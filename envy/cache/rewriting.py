@@ -100,7 +100,9 @@ def _fixed(
     changed = bytearray(data)
     for prefix, start in each_place(places.at):
         size = len(prefix)
-        if start in relative:
+        if start in relative and len(new) > size:
+            # Not where the path has room: the loader takes $ORIGIN from the path that it opened,
+            # which may be a link or a copy elsewhere.
             changed[start : start + len(relative[start])] = relative[start]
             continue
         if len(new) > size:

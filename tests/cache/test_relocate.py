@@ -235,6 +235,30 @@ def test_rpath(moves):
 
 
 @needs_cc
+def test_rpath_with_room(moves):
+    """A folder in an RPATH stays absolute where it has room: a library may be opened by a link."""
+
+    def make(asset):
+        with_library(asset)
+        code = "int x(void); int y(void) { return x(); }"
+        flags = ["-shared", "-fPIC", "-xnone", f"-L{asset}/lib/sub", "-lx"]
+        compiled(asset, "lib/other/liby.so", code, *flags, f"-Wl,-rpath,{asset}/lib/sub")
+        (asset / "y.so").symlink_to("lib/other/liby.so")
+
+    def opened():
+        code = f"import ctypes; print(ctypes.CDLL({str(moves.asset / 'y.so')!r}).y())"
+        return output(sys.executable, "-c", code)
+
+    moves.build(make=make)
+    assert opened() == "7\n"
+    for name in ("short", "cache-with-a-long-nam"):
+        assert moves.move(name) == ""
+        assert opened() == "7\n"
+        assert output(moves.asset / "bin/uses") == "7"
+        assert relocatable_entry(moves.entry).longest_root is None
+
+
+@needs_cc
 def test_a_longer_root(moves):
     """A program has no room for a longer root; the reason names file, lengths and remedies."""
     moves.build({"share/text": "found"}, lambda asset: compiled(asset, "bin/folded", FOLDED))
