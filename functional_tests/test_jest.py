@@ -123,6 +123,7 @@ def test_every_test_of_jest_has_a_result_of_its_own(jest_project, tmp_path):
     )
     expected = {f"sub%2Fa.test.js::{name}": end for name, end in ENDS.items()}
     more = {"second time": "pass", "never": "fail", "one at a time": "pass", "a%2Fb": "pass",
+            "a%252Fb": "pass",
             "hooks > in": "fail"}  # fmt: skip
     expected |= {f"more.test.js::{name}": end for name, end in more.items()}
     assert outcomes(run) == {**expected, "bad.test.js": "fail", "": "fail"}

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -123,11 +124,18 @@ def test_the_wait_for_an_upload_has_a_reason(machine):
         env = {"GATE": str(machine.gate), "ENVY_IDLE_TIMEOUT": "3000"}
         process = machine.popen("sync", *words, env=env)
         wait_until(lambda: any(method == "HEAD" for method, *_ in server.requests))
-        process.send_signal(signal.SIGUSR1)
-        said = ""
-        while "is being stored in" not in said:
-            said = process.stderr.readline().decode()
-            assert said, "the run ended without a report"
-        process.kill()
-        process.communicate(timeout=300)
-    assert f"is being stored in {server.url}" in said
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True)
+        reader.start()
+
+        def is_said():
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
+            return any(f"is being stored in {server.url}" in line.decode() for line in [*lines])
+
+        try:
+            wait_until(is_said)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()

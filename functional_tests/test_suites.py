@@ -1,6 +1,7 @@
 """`envy test` of other kinds: commands of the manifest, and pytest, with the truth about each."""
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_pytest_tells_all_outcomes_and_is_remembered(suites):
     failed = suites.envy_test(code=3)
     assert "nothing_of_this_name" in failed.out
     broken.unlink()
+
+
+def test_projects_without_tests_and_odd_texts(suites):
+    """A project in which no test is found is shown; half characters in a message harm nothing."""
+    suites.write("a/pytest.ini", "[pytest]\n")
+    suites.write("a/test_a.py", "def tst_a(): pass\n")
+    suites.write("b/pytest.ini", "[pytest]\n")
+    suites.write("b/test_b.py", 'import pytest\ndef test_b(): pytest.skip("half \\ud800")\n')
+    run = suites.envy_test(env={"ODD": "\udcff"})
+    assert re.search(r"^ok +a .*\(0 tests\)", run.out, re.MULTILINE), run.out
+    assert "0 passed, 0 failed, 1 skipped" in run.out
 
 
 def test_a_record_of_failures_that_cannot_be_written_changes_no_outcome(suites):

@@ -109,3 +109,10 @@ def test_help_imports_no_command():
         "why",
     }
     assert modules_after("--help") & {f"envy.cli.{name}" for name in commands} == set()
+
+
+def test_hashing_small_files_loads_little(tmp_path):
+    """`envy hash` with BLAKE3 loads no OpenSSL, no pool of threads and no events."""
+    (tmp_path / "file").write_text("small")
+    loaded = modules_after("hash", "--json", "--algorithm", "blake3", str(tmp_path))
+    assert loaded & {"_hashlib", "concurrent.futures.thread", "envy.events"} == set()

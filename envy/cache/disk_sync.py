@@ -11,6 +11,7 @@ Owns when that is as safe as flushing every file, and does not take longer:
   reports the errors of that file.
   It also waits for what other processes have written. If that is more than a limit, it is not used.
   Network and user-space file systems may not pass the call on: only known ones are flushed so.
+  In memory nothing is flushed at all, whatever others have written to disks.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ctypes
 
-# ext2 to ext4, XFS, Btrfs, F2FS, and memory, where nothing has to be flushed.
-_KNOWN = frozenset({0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x01021994})
+_MEMORY = 0x01021994  # tmpfs: nothing of it reaches a disk
+# ext2 to ext4, XFS, Btrfs, F2FS.
+_KNOWN = frozenset({0xEF53, 0x58465342, 0x9123683E, 0xF2F52010})
 _MOST_OF_OTHERS = 64 << 20  # bytes; a plain disk writes them in half a second
 _FIRST_KERNEL = (5, 8)
+_IN_MEMORY = -2
 
 
 def bytes_to_write() -> int | None:
@@ -50,11 +53,14 @@ class DiskSync:
         kernel: str = os.uname().release if sys.platform.startswith("linux") else "",
         to_write: Callable[[], int | None] = bytes_to_write,
         syncfs: Callable[[int], None] | None = None,
+        kind: Callable[[int], int] | None = None,
     ) -> None:
         self._is_supported = _version(kernel) >= _FIRST_KERNEL
         self._to_write = to_write
         self._syncfs = syncfs
-        self._descriptors: dict[int, int] = {}  # by device; -1 for one that is not flushed so
+        self._kind = kind or _kind
+        # By device; -1 for one that is not flushed so, -2 for one in memory.
+        self._descriptors: dict[int, int] = {}
         self._lock = threading.Lock()
         self._has_failed = False
 
@@ -71,7 +77,15 @@ class DiskSync:
             return  # without the lock, which is held while a disk is flushed
         with self._lock:
             if device not in self._descriptors:
-                self._descriptors[device] = _opened(directory)
+                self._descriptors[device] = self._opened(directory)
+
+    def _opened(self, directory: str) -> int:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        kind = self._kind(descriptor)
+        if kind in _KNOWN:
+            return descriptor
+        os.close(descriptor)
+        return _IN_MEMORY if kind == _MEMORY else -1
 
     def sync(self, directory: str, size: int) -> bool:
         """Flush the disk of a directory; False if every file is to be flushed by itself instead.
@@ -79,6 +93,8 @@ class DiskSync:
         `size` is how much has been written that is to be flushed, in bytes.
         """
         descriptor = self._descriptors.get(os.stat(directory).st_dev, -1)
+        if descriptor == _IN_MEMORY:
+            return True
         to_write = self._to_write() if descriptor >= 0 else None
         if to_write is None or to_write - size > _MOST_OF_OTHERS:
             return False
@@ -96,14 +112,6 @@ class DiskSync:
 def _version(kernel: str) -> tuple[int, ...]:
     parts = kernel.split(".")[:2]
     return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
-
-
-def _opened(directory: str) -> int:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    if _kind(descriptor) in _KNOWN:
-        return descriptor
-    os.close(descriptor)
-    return -1
 
 
 @functools.cache

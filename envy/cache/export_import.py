@@ -12,7 +12,7 @@ Guarantees
 import contextlib
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from blake3 import blake3
@@ -31,14 +31,15 @@ from envy.cache.read import lookup
 from envy.cache.trees import LINK
 from envy.cache.verify import compare, parse_fingerprint
 from envy.content.archive import tar_members
-from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought, Parts, why_no_name, why_no_target
+from envy.content.below_root import open_below
+from envy.content.brought import Brought, why_no_name, why_no_target
 from envy.content.tar_header import FILE, FOLDER, SYMLINK, Header
 from envy.content.written_digests import WrittenDigests
 from envy.declarations.key import validate_identity
 from envy.errors import ArchiveError, EnvyError
 from envy.limits import EXPORT_FILES
 
+_IN_ASSET = f"{ASSET}/"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -122,7 +123,7 @@ def unpacked_entries(
 def _entries_of(
     exported: Path,
     expected: dict[str, UnpackedEntry],
-    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    stream: Iterator[tuple[Header, Iterable[bytes]]],
     roots: Sequence[bytes],
 ) -> Generator[UnpackedEntry]:
     current: UnpackedEntry | None = None
@@ -153,7 +154,7 @@ def _unpack(
     entry: UnpackedEntry,
     path: str,
     member: Header,
-    content: Iterator[bytes],
+    content: Iterable[bytes],
 ) -> None:
     if path in {INGREDIENTS, FINGERPRINT} and member.kind == FILE:
         if path in entry.texts:  # only one of them would be judged
@@ -173,7 +174,7 @@ def _unpack(
     parts = tuple(inner)
     _check_member(exported, entry, member, path)
     assert entry.payload is not None
-    entry.made.add(parts)
+    entry.made.add(path.removeprefix(_IN_ASSET))
     if member.kind == FOLDER:
         entry.payload.real_folder(parts)
         entry.folders.add(parts)
@@ -182,7 +183,8 @@ def _unpack(
         brought = Brought(str(exported), member.name, member.link, judged=False)
         entry.payload.create_link(parts, brought)
     elif member.kind == FILE:
-        entry.write(parts, _counted(content, entry.payload, exported), mtime=member.mtime)
+        entry.payload.unpacked.add(member.size, exported)
+        entry.write(parts, content, mtime=member.mtime)
     else:
         raise refusal(exported, member.name, "is not a file, directory or link")
 
@@ -202,7 +204,7 @@ def _check_member(exported: Path, entry: UnpackedEntry, member: Header, path: st
         or "\\" in parts[-1]
     ):
         raise refusal(exported, member.name, "is outside of its entry")
-    if parts in entry.made:
+    if path.removeprefix(_IN_ASSET) in entry.made:
         raise refusal(exported, member.name, "is in it twice")
     impossible = why_no_name(parts[-1]) or (
         why_no_target(member.link) if member.kind == SYMLINK else ""
@@ -216,12 +218,6 @@ def _check_member(exported: Path, entry: UnpackedEntry, member: Header, path: st
             archive=exported,
             hint=EXPORT_FILES.hint,
         )
-
-
-def _counted(content: Iterator[bytes], payload: BelowRoot, exported: Path) -> Iterator[bytes]:
-    for data in content:
-        payload.unpacked.add(len(data), exported)
-        yield data
 
 
 def checked_entry(
@@ -253,17 +249,17 @@ def checked_entry(
     )
     if not _KEY.fullmatch(key_hex) or digest != key_hex or not is_itself:
         raise refusal(exported, name, "has a key that does not match its ingredients")
-    rows = {tuple(path.split("/")): row for path, row in recorded.rows.items()}
+    rows = recorded.rows
     _check_members(exported, unpacked, rows.keys())
     for record in unpacked.digests:
         _check_record(exported, unpacked, record)
-    for parts, row in sorted(rows.items(), reverse=True):
-        if row.kind != LINK and parts not in unpacked.has_mode:
-            unpacked.payload.set_mode(parts, row.mode & 0o777)
+    without = [p for p, row in rows.items() if row.kind != LINK and p not in unpacked.has_mode]
+    for path in sorted(without, reverse=True):  # what is in a folder first
+        unpacked.payload.set_mode(tuple(path.split("/")), rows[path].mode & 0o777)
     if unpacked.written is not None:
         unpacked.written.settle()
     asset = os.path.join(unpacked.directory, ASSET)
-    damage = compare(asset, recorded, written=unpacked.written)
+    damage = compare(asset, recorded, written=unpacked.written, listed=unpacked.listed)
     if damage:
         raise refusal(exported, f"{name}/{ASSET}/{damage[0].path}", damage[0].what)
     return entry, kept.key, text
@@ -278,17 +274,15 @@ def _check_record(exported: Path, unpacked: UnpackedEntry, record: str) -> None:
         raise refusal(exported, f"{unpacked.name}/{record}", "is not the one in its index")
 
 
-def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[Parts]) -> None:
+def _check_members(exported: Path, unpacked: UnpackedEntry, named: Set[str]) -> None:
     """Raise unless exactly the members that a fingerprint names were unpacked."""
     name = unpacked.name
     foreign = min(named - unpacked.made, default=None)
     if foreign is not None:
-        path = "/".join(foreign)
         raise refusal(
-            exported, name, f"has a fingerprint that names {path!r}, which it does not bring"
+            exported, name, f"has a fingerprint that names {foreign!r}, which it does not bring"
         )
     # In a `writable` package, too: what the fingerprint does not name, no signature covers.
     extra = min(unpacked.made - named, default=None)
     if extra is not None:
-        path = "/".join(extra)
-        raise refusal(exported, f"{name}/{ASSET}/{path}", "is not in the fingerprint")
+        raise refusal(exported, f"{name}/{ASSET}/{extra}", "is not in the fingerprint")

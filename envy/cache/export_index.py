@@ -6,7 +6,7 @@ Guarantees
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from envy.cache.export_file import DIGESTS, FORMAT, INDEX, SIGNATURE
@@ -26,11 +26,11 @@ _MOST_VALUES = 1_000_000  # of an index: each entry has some ten
 def opened_export(
     exported: Path,
     scratch: str,
-    stream: Iterator[tuple[Header, Iterator[bytes]]],
+    stream: Iterator[tuple[Header, Iterable[bytes]]],
     accept: Accept | None,
     *,
     is_one: bool = False,
-) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterator[bytes]]]]:
+) -> tuple[dict[str, UnpackedEntry], Iterator[tuple[Header, Iterable[bytes]]]]:
     """Read the index and the signature; return the entries to expect, and the rest of the file.
 
     `is_one`: it may have one entry only.
@@ -70,7 +70,7 @@ def check_is(exported: Path, row: UnpackedEntry, name: str, key_hex: str) -> Non
         )
 
 
-def _head_of(exported: Path, member: Header, content: Iterator[bytes], *, is_one: bool) -> bytes:
+def _head_of(exported: Path, member: Header, content: Iterable[bytes], *, is_one: bool) -> bytes:
     if is_one and member.size > _LONGEST_OF_ONE:
         raise ArchiveError(
             f"{exported} has several entries: {member.name} has {member.size} bytes",
@@ -80,7 +80,7 @@ def _head_of(exported: Path, member: Header, content: Iterator[bytes], *, is_one
     return record_of(exported, member, content)
 
 
-def record_of(exported: Path, member: Header, content: Iterator[bytes]) -> bytes:
+def record_of(exported: Path, member: Header, content: Iterable[bytes]) -> bytes:
     """Return the content of a member that is a record.
 
     Raises:

@@ -16,6 +16,7 @@ from envy.cache.origin import Origin, write_origin
 from envy.cache.padding import make_padding, padded_spellings
 from envy.cache.read import is_same_root
 from envy.cache.relocate import rewrite_payload
+from envy.cache.trees import Member
 from envy.cache.verify import RecordedFingerprint
 from envy.cache.write import discard, seal, unpublish
 from envy.content.below_root import BelowRoot
@@ -46,36 +47,51 @@ class UnpackedEntry:
     texts: dict[str, bytes] = field(default_factory=dict)
     recorded: RecordedFingerprint | None = None  # once it was parsed
     payload: BelowRoot | None = None
-    made: set[Parts] = field(default_factory=set)  # what was created, relative to the payload
+    made: set[str] = field(default_factory=set)  # what was created, relative to the payload
     folders: set[Parts] = field(default_factory=set)
     written: WrittenDigests | None = None  # the digests of its files
-    has_mode: set[Parts] = field(default_factory=set)  # the files that have theirs
+    has_mode: set[str] = field(default_factory=set)  # the files that have theirs
+    listed: list[Member] = field(default_factory=list)  # its payload, once it was compared
 
     def close(self) -> None:
         if self.payload is not None:
             self.payload.close()
 
-    def write(self, parts: Parts, pieces: Iterable[bytes], *, mtime: float | None = None) -> None:
+    def write(
+        self,
+        parts: Parts,
+        pieces: Iterable[bytes],
+        *,
+        mtime: float | None = None,
+        payload: BelowRoot | None = None,
+    ) -> None:
         """Create a file of the payload.
 
-        Its digest is noted while it is written, so that it need not be read for that.
+        Its digest is noted while it is written, so that it need not be read for that. A second
+        thread gives a `payload` of its own, which is the same folder.
 
         Raises:
             OSError: it cannot be written; what `pieces` raise.
         """
         assert self.payload is not None
         assert self.written is not None
-        row = self.recorded.rows.get("/".join(parts)) if self.recorded else None
-        descriptor = self.payload.create_file(parts, 0o666)
+        path = "/".join(parts)
+        row = self.recorded.rows.get(path) if self.recorded is not None else None
+        mode = row.mode & 0o777 if row is not None else 0o666
+        descriptor = (payload or self.payload).create_file(parts, mode)
         try:
             digest = self.written.write(descriptor, pieces)
-            if row is not None:
-                os.fchmod(descriptor, row.mode & 0o777)
-                self.has_mode.add(parts)
             if mtime is not None:
                 os.utime(descriptor, (mtime, mtime))
-            if row is not None and not row.holds:  # where it holds a path, only a search tells
-                self.written.note(os.fstat(descriptor), digest)
+            if row is None:
+                return
+            status = os.fstat(descriptor)
+            if status.st_mode & 0o7777 != mode:  # the umask takes something away
+                os.fchmod(descriptor, mode)
+                status = os.fstat(descriptor)
+            self.has_mode.add(path)
+            if not row.holds:  # where it holds a path, only a search tells
+                self.written.note(status, digest)
         finally:
             os.close(descriptor)
 
@@ -102,8 +118,9 @@ def put_in_place(
             files.remove_tree(entry.at(ASSET))
     recorded = unpacked.recorded
     assert recorded is not None
+    asset = entry.at(ASSET)
     write_origin(entry, origin, files)
-    files.rename(os.path.join(unpacked.directory, ASSET), entry.at(ASSET))
+    files.rename(os.path.join(unpacked.directory, ASSET), asset)
     if is_same_root(unpacked.root, entry.root) or not any(
         row.holds for row in recorded.rows.values()
     ):
@@ -116,6 +133,10 @@ def put_in_place(
             writable=recorded.writable,
             files=files,
             written=unpacked.written,
+            listed=[
+                Member(relative, f"{asset}{os.sep}{relative}", kind, status)
+                for relative, _path, kind, status in unpacked.listed
+            ],
         )
         return ImportedEntry(name=entry.name, key=key)
     # It has no marker before everything is rewritten and on the disk.

@@ -18,16 +18,23 @@ from envy.content.atomic import written_file
 from envy.interpreter import released
 
 
-def separated_members(top: str, *, wheels: str = "", files: FileSystem = REAL) -> list[Member]:
+def separated_members(
+    top: str,
+    *,
+    wheels: str = "",
+    files: FileSystem = REAL,
+    listed: Sequence[Member] | None = None,
+) -> Sequence[Member]:
     """Return everything in a payload, after each file that it shares was replaced by a copy.
 
-    Files of the unpacked wheels in `wheels`, the folder of uv's cache, stay shared.
+    Files of the unpacked wheels in `wheels`, the folder of uv's cache, stay shared. `listed` is
+    everything in it, if that was listed just now.
 
     Raises:
         CacheError: a member is neither a file, a directory nor a link.
         OSError: a file cannot be copied.
     """
-    found = list(members(top))
+    found = list(members(top)) if listed is None else listed
     shared = _shared(found)
     if shared and wheels:
         kept = wheel_files(wheels)

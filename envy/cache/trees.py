@@ -6,6 +6,7 @@ Guarantees
   Symbolic links below the top are not followed; their targets count as text.
 """
 
+import operator
 import os
 import stat
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _CHUNK = 1 << 20
 
 FILE, DIRECTORY, LINK = "file", "dir", "link"
 
+_name_of = operator.attrgetter("name")
 _digests: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
@@ -47,7 +49,7 @@ def members(top: str) -> Iterator[Member]:
     while waiting:
         directory, prefix = waiting.pop()
         with os.scandir(directory) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+            entries = sorted(listing, key=_name_of)
         below: list[tuple[str, str]] = []
         for entry in entries:
             relative = prefix + entry.name

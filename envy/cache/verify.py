@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -24,10 +24,10 @@ from envy.limits import CACHE_FILE
 _MOST_PREFIXES = 64
 _MOST_VALUES = 1_000_000  # of the first line, which says where paths are
 _LONGEST_ROW = 1 << 20
+_AT_ONCE = 100  # rows that are decoded together; each has two brackets, see `parse_json`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One member of a payload, as published."""
 
     kind: str
@@ -86,8 +86,7 @@ def parse_fingerprint(text: str, *, most_rows: int | None = None) -> RecordedFin
         header = parse_json(first, most_values=_MOST_VALUES)
         if header["format"] != FORMAT:
             return None
-        rows = dict(map(_parse_row, rest.split("\n")[:-1]))
-        return _with_header(header, rows)
+        return _with_header(header, _parse_rows(rest.split("\n")[:-1]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -109,14 +108,30 @@ def _with_header(header: Any, rows: Mapping[str, Row]) -> RecordedFingerprint:
     )
 
 
-def _parse_row(line: str) -> tuple[str, Row]:
-    if len(line) > _LONGEST_ROW:
-        raise ValueError("a row is too long")
-    path, kind, mode, size, digest, holds = parse_json(line)
-    texts = [path, kind, digest, *holds]
-    if type(size) is not int or not all(isinstance(text, str) for text in texts):
+def _parse_rows(lines: Sequence[str]) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for start in range(0, len(lines), _AT_ONCE):
+        part = lines[start : start + _AT_ONCE]
+        if max(map(len, part)) > _LONGEST_ROW:
+            raise ValueError("a row is too long")
+        values = parse_json(f"[{','.join(part)}]")
+        # No row may end in another line than it began in.
+        if len(values) != len(part) or not all(
+            line.startswith("[") and line.endswith("]") for line in part
+        ):
+            raise ValueError("a line is no row")
+        rows.update(map(_row, values))
+    return rows
+
+
+def _row(value: Any) -> tuple[str, Row]:
+    path, kind, mode, size, digest, holds = value
+    for text in (path, kind, digest, *holds):
+        if type(text) is not str:
+            raise TypeError("a row has another form")
+    if type(size) is not int:
         raise TypeError("a row has another form")
-    return path, Row(kind=kind, mode=int(mode, 8), size=size, digest=digest, holds=tuple(holds))
+    return path, Row(kind, int(mode, 8), size, digest, tuple(holds))
 
 
 def published_members(entry: EntryPaths) -> Iterator[Member]:
@@ -166,17 +181,25 @@ def check_sound(entry: EntryPaths, *, doing: str) -> None:
 
 
 def compare(
-    asset: str, recorded: RecordedFingerprint, *, written: WrittenDigests | None = None
+    asset: str,
+    recorded: RecordedFingerprint,
+    *,
+    written: WrittenDigests | None = None,
+    listed: list[Member] | None = None,
 ) -> Sequence[Damage]:
     """Return the differences between a payload and a fingerprint.
 
-    `written` has the digests of files that were written just now, which are not read.
+    `written` has the digests of files that were written just now, which are not read. `listed`
+    receives the members of the payload.
 
     Raises:
         CacheError: the payload cannot be read.
     """
     try:
-        return list(_differences(asset, recorded, written))
+        found = list(members(asset))
+        if listed is not None:
+            listed += found
+        return list(_differences(found, recorded, written))
     except FileNotFoundError as error:
         return [Damage("", f"{error.filename} is missing")]
     except CacheError as error:
@@ -186,10 +209,10 @@ def compare(
 
 
 def _differences(
-    asset: str, recorded: RecordedFingerprint, written: WrittenDigests | None
+    found: Sequence[Member], recorded: RecordedFingerprint, written: WrittenDigests | None
 ) -> Iterator[Damage]:
     missing = dict(recorded.rows)
-    for member in members(asset):
+    for member in found:
         row = missing.pop(member.relative, None)
         if row is None:
             # A `writable` package may contain new files.
@@ -204,6 +227,11 @@ def _differences(
 
 
 def _difference(member: Member, row: Row, written: WrittenDigests | None, *, writable: bool) -> str:
+    status = member.status
+    if member.kind == FILE == row.kind and written is not None:  # nearly all that was unpacked
+        is_same = status.st_size == row.size and written.find(status) == row.digest
+        if is_same and status.st_mode & 0o7777 == row.mode:
+            return ""
     if member.kind != row.kind:
         return f"was a {row.kind} and is a {member.kind}"
     mode = stat.S_IMODE(member.status.st_mode)

@@ -16,7 +16,7 @@ Guarantees
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +45,7 @@ from envy.cache.names import (
 )
 from envy.cache.read import open_nonblocking
 from envy.cache.separate import separated_members
+from envy.cache.trees import Member
 from envy.content.atomic import temporary_name
 from envy.content.count_files import CountFiles
 from envy.content.written_digests import WrittenDigests
@@ -171,8 +172,11 @@ def seal(
     files: FileSystem = REAL,
     report: CountFiles | None = None,
     written: WrittenDigests | None = None,
+    listed: Sequence[Member] | None = None,
 ) -> None:
     """Write the fingerprint, make the payload read-only, and write the marker, all on the disk.
+
+    `listed` is everything in the payload, if that was listed just now.
 
     Raises:
         CacheError: a file contains a forbidden path.
@@ -191,6 +195,7 @@ def seal(
             entry.at(ASSET),
             wheels="" if writable else os.path.join(entry.root, UV_FOLDER),
             files=files,
+            listed=listed,
         ),
         forbidden=forbidden,
         writable=writable,

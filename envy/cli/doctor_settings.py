@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from envy.cli.doctor_report import Report
-from envy.cli.listeners import can_draw
 from envy.cli.options import Invocation
 from envy.cli.settings import Settings, current_directory, merge_settings, take_limits
 from envy.cli.wiring import DEFAULT_FETCH_JOBS
 from envy.console.colours import has_colours
+from envy.console.drawing import can_draw
 from envy.declarations.manifest_search import (
     MANIFEST_NAME,
     find_manifest,

@@ -1,8 +1,8 @@
 """The listeners of a run: chooses consoles and traces from the settings and the terminal."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TextIO, runtime_checkable
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from envy.cli.settings import Settings
 from envy.console.colours import has_colours
@@ -70,17 +70,6 @@ class Relay:
 
     def close(self) -> None:
         """Do nothing: the owner of the other bus closes it."""
-
-
-def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether the stream is a terminal on which a region can be redrawn, and a person looks.
-
-    A service that runs builds (it sets CI) shows a log, which a redrawn region would fill.
-    """
-    if environment.get("CI", "").lower() not in {"", "0", "false"}:
-        return False
-    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
-    return stream.isatty() and encoding.startswith("utf") and environment.get("TERM", "?") != "dumb"
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-from envy.cli.listeners import can_draw
 from envy.cli.settings import Settings
+from envy.console.drawing import can_draw
 from envy.console.screen import terminal_size
 from envy.console.text import safe_line
 from envy.console.transfer_line import RateMeter, transfer_line

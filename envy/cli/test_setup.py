@@ -18,13 +18,14 @@ from envy.cache.names import (
 )
 from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
-from envy.cli.listeners import Relay, can_draw, make_listeners
+from envy.cli.listeners import Relay, make_listeners
 from envy.cli.settings import Settings
 from envy.cli.test_caches import remote_tests, result_cache, shared_results
 from envy.cli.test_options import TestOptions
 from envy.cli.test_selection import make_selector
 from envy.cli.wiring import open_session
 from envy.console.colours import has_colours
+from envy.console.drawing import can_draw
 from envy.console.text import Streams
 from envy.declarations.manifest_search import find_manifest, global_manifest
 from envy.declarations.test_rules import TestRule

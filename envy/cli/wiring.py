@@ -23,12 +23,13 @@ from envy.cli.cache_root import cache_root
 from envy.cli.control import Control
 from envy.cli.depots import shared_places
 from envy.cli.jobs import make_jobserver, take_outer_jobserver
-from envy.cli.listeners import can_draw, make_listeners
+from envy.cli.listeners import make_listeners
 from envy.cli.manifest_path import manifest_path
 from envy.cli.outcome import print_stopped
 from envy.cli.remote_executor import remote_scripts
 from envy.cli.settings import Settings
 from envy.cli.terminal import UserTerminal
+from envy.console.drawing import can_draw
 from envy.console.text import Streams
 from envy.declarations.manifest import Manifest, load_manifest
 from envy.declarations.manifest_search import MANIFEST_NAME

@@ -328,8 +328,10 @@ def _holds_tar(path: Path, kind: str) -> bool:
 # --- tar and zip ---
 
 
-def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
+def tar_members(archive: Path) -> Generator[tuple[Header, Iterable[bytes]]]:
     """Yield the members of a tar in order, with the pieces of their content; to be closed.
+
+    The pieces are a tuple if they are at hand.
 
     Raises:
         ArchiveError: the file is not a tar, is damaged, or has a header that is too large. Taking
@@ -339,7 +341,7 @@ def tar_members(archive: Path) -> Generator[tuple[Header, Iterator[bytes]]]:
         kind = _kind_of(archive)
     with contextlib.closing(_tar_members(archive, kind)) as members:
         for member, content in members:
-            yield member, _named(archive, content)
+            yield member, content if isinstance(content, tuple) else _named(archive, content)
 
 
 def _named(archive: Path, content: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,17 +11,20 @@ Guarantees
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import functools
+import operator
 import os
 import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from blake3 import blake3
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Smaller files are hashed at once: handing one to another thread takes longer than its digest.
 _SMALL = 1 << 16
@@ -36,7 +39,8 @@ _TO_READ = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_TO_READ_IN_TREE = _TO_READ | getattr(os, "O_NOFOLLOW", 0)
+_name_of = operator.attrgetter("name")
 
 
 class Digester(Protocol):
@@ -72,7 +76,7 @@ def new_digester(algorithm: str, *, threads: int = 1) -> Digester:
     """Return an empty digest; several threads may compute one of BLAKE3."""
     if algorithm == "blake3":
         return blake3(max_threads=threads)
-    return hashlib.new(algorithm, usedforsecurity=False)
+    return _new(algorithm)()
 
 
 # -- which files ---------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def _files_below(top: str, algorithm: str) -> Iterator[FileToHash]:
         folder = waiting.pop()
         try:
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = sorted(listing, key=_name_of)
         except OSError as error:
             yield FileToHash(folder, algorithm, problem=_why(error))
             continue
@@ -133,9 +137,8 @@ def file_hashes(
     job = _Job(stopped, report or (lambda _count: None), workers)
     with contextlib.ExitStack() as closing:
         pool: ThreadPoolExecutor | None = None
-        first = memoryview(bytearray(_SMALL))
         for file in files:
-            started = _begin(file, first, job)
+            started = _begin(file, job)
             if isinstance(started, FileHash):
                 if not waiting:
                     yield started
@@ -143,6 +146,8 @@ def file_hashes(
                 waiting.append(started)
             else:
                 if pool is None:
+                    from concurrent.futures import ThreadPoolExecutor  # small files need none
+
                     pool = closing.enter_context(ThreadPoolExecutor(workers, "envy-hash"))
                     closing.callback(stopped.set)  # before the pool waits for its threads
                 waiting.append(pool.submit(_finish, started, job))
@@ -178,45 +183,66 @@ def _result(one: FileHash | Future[FileHash]) -> FileHash:
     return one if isinstance(one, FileHash) else one.result()
 
 
-def _begin(file: FileToHash, buffer: memoryview, job: _Job) -> FileHash | _Begun:
+def _begin(file: FileToHash, job: _Job) -> FileHash | _Begun:
     """Hash a small file, or the first bytes of a larger one."""
-    if file.problem or file.left_out:
-        return FileHash(file.path, error=file.problem, left_out=file.left_out)
-    if file.stream is not None:
-        return _stream_hash(file, file.stream, job)
+    path, algorithm, problem, left_out, in_tree, stream = file
+    if problem or left_out:
+        return FileHash(path, error=problem, left_out=left_out)
+    if stream is not None:
+        return _stream_hash(file, stream, job)
     try:
-        descriptor = os.open(file.path, _TO_READ | _NO_LINK if file.in_tree else _TO_READ)
+        descriptor = os.open(path, _TO_READ_IN_TREE if in_tree else _TO_READ)
     except (OSError, ValueError) as error:
-        return FileHash(file.path, error=_why(error))
+        return FileHash(path, error=_why(error))
     begun: FileHash | _Begun | None = None
     try:
-        begun = _begun(file, descriptor, buffer, job)
+        data = os.read(descriptor, _SMALL)
+        size = len(data)
+        if 0 < size < _SMALL:
+            more = os.read(descriptor, _SMALL)
+            if not more:  # as with nearly all small files
+                job.report(size)
+                return FileHash(path, _digest_of(algorithm, data), size)
+            data += more
+        begun = _begun(file, descriptor, data, job)
     except OSError as error:
-        begun = FileHash(file.path, error=_why(error))
+        begun = FileHash(path, error=_why(error))
     finally:
         if not isinstance(begun, _Begun):
             os.close(descriptor)
     return begun
 
 
-def _begun(file: FileToHash, descriptor: int, buffer: memoryview, job: _Job) -> FileHash | _Begun:
-    count = os.readv(descriptor, [buffer])
-    threads, chunk = 1, _CHUNK
-    if count in (0, _SMALL):  # it may be a pipe, a device without end, or large
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return FileHash(file.path, error="is not a plain file")
-        if status.st_size >= _LARGE:
-            threads, chunk = job.workers, _LARGE_CHUNK
-    digester = new_digester(file.algorithm, threads=threads)
+def _digest_of(algorithm: str, data: bytes) -> str:
+    digest: str = (
+        blake3(data).hexdigest() if algorithm == "blake3" else _new(algorithm)(data).hexdigest()
+    )
+    return digest
+
+
+@functools.cache
+def _new(algorithm: str) -> Callable[..., Digester]:
+    import hashlib  # loads OpenSSL, which BLAKE3 does not need
+
+    return functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+
+
+def _begun(file: FileToHash, descriptor: int, data: bytes, job: _Job) -> FileHash | _Begun:
+    """Go on with a file that may be large, or a pipe, or a device without end."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return FileHash(file.path, error="is not a plain file")
+    is_large = status.st_size >= _LARGE
+    digester = new_digester(file.algorithm, threads=job.workers if is_large else 1)
     size = 0
-    while count:
-        digester.update(buffer[:count])
-        size += count
-        if count == _SMALL:
+    while data:
+        digester.update(data)
+        size += len(data)
+        if len(data) >= _SMALL:
             job.report(size)
+            chunk = _LARGE_CHUNK if is_large else _CHUNK
             return _Begun(file.path, descriptor, digester, size, chunk)
-        count = os.readv(descriptor, [buffer])
+        data = os.read(descriptor, _SMALL)
     job.report(size)
     return FileHash(file.path, digester.hexdigest(), size)
 

@@ -5,7 +5,6 @@ other archives, and the memory for decompression is bounded before it is asked f
 """
 
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
@@ -131,6 +130,8 @@ def _member(entry: Any) -> SevenZipMember:
 
 def _factory(job: Unpacking, members: dict[str, SevenZipMember]) -> Any:
     """Return what py7zr asks for a file for each entry that it decompresses."""
+    import tempfile  # only this format needs it, and it loads much
+
     from py7zr.io import Py7zIO, WriterFactory
 
     kept = UnpackedSize(job.below.unpacked.limit)

@@ -8,6 +8,7 @@ Guarantees
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +155,7 @@ class LastRun:
     """The record of the tests that failed when a project was last tested."""
 
     def __init__(self, folder: Path, project: Path) -> None:
-        name = blake3(str(project).encode()).hexdigest()[:32]
+        name = blake3(os.fsencode(project)).hexdigest()[:32]
         self.path = folder / f"{name}.json"
 
     def failed(self) -> dict[str, tuple[str, ...]] | None:

@@ -10,6 +10,7 @@ envy's process alone.
 """
 
 import argparse
+import gc
 import hashlib
 import os
 import resource
@@ -62,6 +63,7 @@ def make_entry(root, tree, revision):
 
 def worker(words):
     """Store or take in a process of its own; print seconds, CPU seconds, MiB and bytes."""
+    gc.set_threshold(200_000, 10, 10)  # as the program does
     doing, url, root, revision = words
     entry, key = entry_of(Path(root), int(revision))
     context = command_context(dict(os.environ), offline=False)

@@ -9,13 +9,15 @@ from envy.cache.disk_sync import DiskSync, bytes_to_write
 from envy.cache.filesystem import FileSystem
 
 MIB = 1 << 20
+EXT4, TMPFS, NFS = 0xEF53, 0x01021994, 0x6969
 
 
 class Disk:
     """Counts the calls, and fails when it is told to."""
 
-    def __init__(self, to_write=0):
+    def __init__(self, to_write=0, kind=EXT4):
         self.to_write = to_write
+        self.kind = kind
         self.calls = 0
         self.error = None
 
@@ -27,7 +29,12 @@ class Disk:
             raise error
 
     def made(self, kernel="6.1.0-amd64"):
-        return DiskSync(kernel=kernel, to_write=lambda: self.to_write, syncfs=self.sync)
+        return DiskSync(
+            kernel=kernel,
+            to_write=lambda: self.to_write,
+            syncfs=self.sync,
+            kind=lambda _descriptor: self.kind,
+        )
 
 
 def test_a_watched_disk(tmp_path):
@@ -61,6 +68,16 @@ def test_what_others_have_written(tmp_path, to_write, size, is_used):
     sync = disk.made()
     sync.watch(str(tmp_path))
     assert sync.sync(str(tmp_path), size) is is_used
+
+
+@pytest.mark.parametrize(("kind", "is_flushed"), [(TMPFS, True), (NFS, False)])
+def test_other_file_systems(tmp_path, kind, is_flushed):
+    """In memory nothing has to be flushed; what is not known to flush as a whole never is."""
+    disk = Disk(900 * MIB, kind)
+    sync = disk.made()
+    sync.watch(str(tmp_path))
+    assert sync.sync(str(tmp_path), 0) is is_flushed
+    assert disk.calls == 0
 
 
 def test_after_an_error(tmp_path):

@@ -420,8 +420,12 @@ def test_a_record_twice(tmp_path, exported, record):
         take(tmp_path, target)
 
 
-def test_digests_of_what_is_unpacked(tmp_path):
-    """They are noted while files are written, unless a file names this cache and has to be read."""
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_digests_of_what_is_unpacked(tmp_path, umask):
+    """They are noted while files are written, unless a file names this cache and has to be read.
+
+    Each file has its mode then, whatever the umask.
+    """
     made = make_entry(tmp_path / "first", text=f"{tmp_path}/second/assets/ and so on", count=2)
     written = WrittenDigests(search_roots(str(tmp_path / "second"), ()), clock=lambda: 1 << 62)
     unpacked = UnpackedEntry(made.name, KEY, made.root, str(tmp_path / "new"), written=written)
@@ -431,7 +435,11 @@ def test_digests_of_what_is_unpacked(tmp_path):
     found = {}
     for parts in (("bin", "x"), ("1",)):
         data = made.asset_dir.joinpath(*parts).read_bytes()
-        unpacked.write(parts, [data[:1], data[1:]])
+        before = os.umask(umask)
+        try:
+            unpacked.write(parts, [data[:1], data[1:]])
+        finally:
+            os.umask(before)
         status = (tmp_path / "new/asset").joinpath(*parts).stat()
         assert status.st_mode & 0o777 == 0o444
         written.settle()

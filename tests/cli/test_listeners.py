@@ -4,9 +4,10 @@ import io
 
 import pytest
 
-from envy.cli.listeners import can_draw, make_listeners, suspended
+from envy.cli.listeners import make_listeners, suspended
 from envy.cli.settings import Settings
 from envy.console.colours import has_colours
+from envy.console.drawing import can_draw
 from envy.console.live import LiveConsole
 from envy.console.plain import PlainConsole
 from envy.console.text import Streams

@@ -116,7 +116,8 @@ def test_each_call(method, fault):
         loopback.fault = lambda _called: ""
         assert is_off(server)
         assert [called for called in loopback.calls if called != method] == others
-        assert loopback.calls.count(method) <= 1  # 0 if this machine was slow
+        most = 8 if method == "Read" else 1  # parts of a large blob are asked for together
+        assert loopback.calls.count(method) <= most  # 0 if this machine was slow
 
 
 @pytest.mark.parametrize(
@@ -151,11 +152,10 @@ def test_a_network_that_falls_silent():
         loopback.blobs[digest_of(LARGE).hash] = LARGE
         proxy.fault = lambda: ("stall", 1_000_000)
         with connected(proxy.url) as server:
-            [(_, parts)] = Blobs(server, goes_on).download([digest_of(LARGE)])
-            assert next(parts)
+            server.capabilities()
             server.waits.patience = SHORT
             with pytest.raises(NoAnswer, match="did not answer in time"):
-                list(parts)
+                calls_of(server)["Read"]()
             assert is_off(server)
 
 

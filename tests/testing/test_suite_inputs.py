@@ -161,6 +161,22 @@ def test_a_list_of_tests_holds_while_what_it_has_shown_is_unchanged(tmp_path):
     assert listings.find("key", project, {}) is None
 
 
+@pytest.mark.parametrize(("timeout", "limit"), [(0.0, None), (2.0, 60.0), (300.0, 300.0)])
+def test_listing_tests_has_a_time_limit(tmp_path, timeout, limit):
+    """It is that of a test, but not less than a program needs to start."""
+    settings = RunSettings(timeout=timeout)
+    tools = Tools(
+        root=tmp_path, environment={}, children=Children(), scratch=tmp_path, settings=settings
+    )  # fmt: skip
+    assert tools.listing_timeout == limit
+    if limit == 60.0:
+        assert tools.too_slow("pytest") == (
+            "pytest did not list the tests within 1m 00s\n"
+            "hint: does a test file wait for something when it is loaded? "
+            "--timeout gives more time"
+        )
+
+
 def linked(tmp_path):
     """Return a project in which a link leads to a folder outside, which leads back."""
     (tmp_path / "shared").mkdir()

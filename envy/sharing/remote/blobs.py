@@ -8,9 +8,10 @@ unless the caller compares it itself.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
@@ -18,7 +19,8 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 )
 from buildgrid.common.protos.google.bytestream import bytestream_pb2
 
-from envy.errors import FetchError
+from envy.errors import Cancelled, FetchError
+from envy.sharing.remote.raw_answers import ReadBlob
 from envy.sharing.remote.server import RemoteServer
 from envy.transport.context import NotFound
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     Read = Callable[[], Iterator[bytes]]  # returns the content of a blob, in pieces
 
 _MESSAGE = 2 << 20  # bytes; every server takes 4 MiB, and several messages are under way
-_READ = 8 << 20  # bytes of one request for a part of a large blob
+_READ = 1 << 20  # bytes of one request for a part of a large blob; more costs memory each time
+_READS = 8  # such requests under way
 _OVERHEAD = 256  # bytes of a blob in a message, beside its content
 _SMALL = 1 << 20
 _PIECE = 1 << 20
@@ -41,7 +44,21 @@ class Blobs:
     def __init__(self, server: RemoteServer, check: Callable[[], None]) -> None:
         """`check` is called now and then, and raises an error to end the work."""
         self._server = server
-        self.check = check
+        self._check_given = check
+        self._reads: deque[tuple[int, Any]] = deque()  # calls that are under way
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """End what another thread does with these blobs, with an error there."""
+        self._is_stopped = True
+        for _, call in tuple(self._reads):
+            call.cancel()
+
+    def check(self) -> None:
+        """Raise if the work is to end."""
+        if self._is_stopped:
+            raise Cancelled("stopped")
+        self._check_given()
 
     def missing(self, digests: Iterable[reapi.Digest]) -> set[str]:
         """Return the hashes of the blobs that the server does not have.
@@ -159,7 +176,7 @@ class Blobs:
                 instance_name=self._server.instance, digests=asked
             )
             size = sum(digest.size_bytes for digest in asked)
-            method = self._server.storage.BatchReadBlobs
+            method = self._server.read_batch
             under_way.append(
                 (asked, self._server.begin(method, request, size=size, among=_UNDER_WAY))
             )
@@ -175,12 +192,11 @@ class Blobs:
         self, asked: Sequence[reapi.Digest], future: Any
     ) -> Iterator[tuple[reapi.Digest, Iterable[bytes]]]:
         self.check()
-        rows: Mapping[str, Any] = {
-            row.digest.hash: row for row in self._server.finish(future, self.check).responses
-        }
+        answer: Sequence[ReadBlob] = self._server.finish(future, self.check)
+        rows = {row.hash: row for row in answer}
         for digest in asked:
             row = rows.get(digest.hash)
-            if row is None or row.status.code != _OK:
+            if row is None or row.code != _OK:
                 raise NotFound(
                     f"{self._server.shown} does not have the blob {digest.hash[:16]}",
                     uri=self._server.shown,
@@ -192,21 +208,36 @@ class Blobs:
     def _read(self, digest: reapi.Digest) -> Iterator[bytes]:
         above = f"{self._server.instance}/" if self._server.instance else ""
         name = f"{above}blobs/{digest.hash}/{digest.size_bytes}"
-        received = 0
-        while received < digest.size_bytes:
-            before = received
-            most = min(_READ, digest.size_bytes - before)
-            request = bytestream_pb2.ReadRequest(
-                resource_name=name, read_offset=before, read_limit=most
-            )
-            for data in self._server.read_stream(request, size=most):
-                self.check()
-                received += len(data)
-                if received - before > most:
+        offsets = iter(range(0, digest.size_bytes, _READ))
+        self._reads = under_way = deque[tuple[int, Any]]()
+        try:
+            while True:
+                for offset in itertools.islice(offsets, _READS - len(under_way)):
+                    most = min(_READ, digest.size_bytes - offset)
+                    under_way.append((most, self._begin_read(name, offset, most)))
+                if not under_way:
+                    return
+                most, answer = under_way[0]
+                received = 0
+                self.check()  # `stop` sees this call, or this sees it
+                for part in self._server.parts_of(answer):
+                    self.check()
+                    received += len(part)
+                    if received > most:
+                        raise self._wrong(digest)
+                    yield part
+                if received != most:
                     raise self._wrong(digest)
-                yield data
-            if received - before != most:
-                raise self._wrong(digest)
+                under_way.popleft()
+        finally:
+            for _, answer in under_way:
+                answer.cancel()
+
+    def _begin_read(self, name: str, offset: int, most: int) -> Any:
+        request = bytestream_pb2.ReadRequest(
+            resource_name=name, read_offset=offset, read_limit=most
+        )
+        return self._server.open_read(request, size=most, among=_READS)
 
     def _compare(self, digest: reapi.Digest, found: str, size: int) -> None:
         if found != digest.hash or size != digest.size_bytes:
@@ -231,6 +262,11 @@ class Blobs:
             size += needs
         if start < len(digests):
             yield range(start, len(digests))
+
+
+def is_small(digest: reapi.Digest) -> bool:
+    """Return whether a blob travels together with others."""
+    return digest.size_bytes <= _SMALL
 
 
 class WrongBlob(FetchError):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
@@ -31,14 +32,15 @@ from envy.errors import ArchiveError, CacheError
 from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
+_NO_NAMES = frozenset({"", ".", ".."})
+_BAD_SIGNS = re.compile(r"[/\\\0]")
 _DEEPEST = 200  # folders in each other
 _LATEST = 1 << 32  # seconds, in the year 2106; some file systems have no later times
 _NANOSECONDS = 10**9
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class TreeMember:
+class TreeMember(NamedTuple):
     """A member of a payload; `digest` is that of a file, `target` that of a link.
 
     `mtime` is when a file was changed, if the tree says so.
@@ -149,54 +151,58 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
     count = 0
     while waiting:
         above, folder = waiting.pop()
-        names: set[str] = set()
-        for node, kind in _nodes(folder):
-            count += 1
-            if count > EXPORT_FILES.value:
-                raise ArchiveError(
-                    f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
-                    f"{EXPORT_FILES.name}",
-                    archive=Path(shown),
-                    hint=EXPORT_FILES.hint,
-                )
-            name = node.name
-            if not _is_name(name) or name in names or len(above) >= _DEEPEST:
-                raise _damaged(shown, f"with the name {name!r}")
-            _check_node(node, kind, shown)
-            names.add(name)
-            parts = (*above, name)
-            if kind == DIRECTORY:
-                child = children.get(node.digest.hash)
-                if child is None:
-                    raise _damaged(shown, f"without {'/'.join(parts)}")
-                yield TreeMember(parts, DIRECTORY)
-                waiting.append((parts, child))
-            elif kind == FILE:
-                yield TreeMember(
-                    parts, FILE, node.digest, node.is_executable, mtime=_mtime_of(node)
-                )
-            else:
-                yield TreeMember(parts, LINK, target=node.target)
+        files, inner, links = folder.files, folder.directories, folder.symlinks
+        names = [node.name for nodes in (files, inner, links) for node in nodes]
+        count += len(names)
+        if count > EXPORT_FILES.value:
+            raise ArchiveError(
+                f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
+                f"{EXPORT_FILES.name}",
+                archive=Path(shown),
+                hint=EXPORT_FILES.hint,
+            )
+        _check_names(names, len(above), shown)
+        for name, file in zip(names, files, strict=False):
+            digest = file.digest
+            _check_digest(name, digest, shown)
+            yield TreeMember(
+                (*above, name), FILE, digest, file.is_executable, mtime=_mtime_of(file)
+            )
+        for node in inner:
+            parts = (*above, node.name)
+            _check_digest(node.name, node.digest, shown)
+            child = children.get(node.digest.hash)
+            if child is None:
+                raise _damaged(shown, f"without {'/'.join(parts)}")
+            yield TreeMember(parts, DIRECTORY)
+            waiting.append((parts, child))
+        for link in links:
+            if wrong := why_no_target(link.target):
+                raise _damaged(shown, f"in which {link.name[:80]!r} {wrong}")
+            yield TreeMember((*above, link.name), LINK, target=link.target)
 
 
-def _check_node(
-    node: reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode, kind: str, shown: str
-) -> None:
-    """Raise unless a member of a folder can be created."""
-    wrong = why_no_name(node.name)
-    if not wrong and kind == LINK:
-        wrong = why_no_target(node.target)
-    elif not wrong and (node.digest.size_bytes < 0 or not _HASH.fullmatch(node.digest.hash)):
-        wrong = "has no valid digest"
-    if wrong:
-        raise _damaged(shown, f"in which {node.name[:80]!r} {wrong}")
+def _check_names(names: Sequence[str], depth: int, shown: str) -> None:
+    """Raise unless a folder can have members with these names."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen or name in _NO_NAMES or _BAD_SIGNS.search(name) or depth >= _DEEPEST:
+            raise _damaged(shown, f"with the name {name!r}")
+        if wrong := why_no_name(name):
+            raise _damaged(shown, f"in which {name[:80]!r} {wrong}")
+        seen.add(name)
 
 
-def _mtime_of(node: reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode) -> float | None:
+def _check_digest(name: str, digest: reapi.Digest, shown: str) -> None:
+    if digest.size_bytes < 0 or not _HASH.fullmatch(digest.hash):
+        raise _damaged(shown, f"in which {name[:80]!r} has no valid digest")
+
+
+def _mtime_of(file: reapi.FileNode) -> float | None:
     """Return when a file was changed; None if the tree does not say, or not what a time can be."""
-    if isinstance(node, reapi.DirectoryNode) or not node.node_properties.HasField("mtime"):
+    if not file.HasField("node_properties") or not file.node_properties.HasField("mtime"):
         return None
-    time = node.node_properties.mtime
+    time = file.node_properties.mtime
     if not (0 <= time.seconds < _LATEST and 0 <= time.nanos < _NANOSECONDS):
         return None
     return float(time.seconds + time.nanos / _NANOSECONDS)
@@ -204,21 +210,6 @@ def _mtime_of(node: reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode) ->
 
 def _damaged(shown: str, how: str) -> ArchiveError:
     return ArchiveError(f"{shown} sent a tree {how}", archive=Path(shown))
-
-
-def _nodes(
-    folder: reapi.Directory,
-) -> Iterator[tuple[reapi.FileNode | reapi.DirectoryNode | reapi.SymlinkNode, str]]:
-    for file in folder.files:
-        yield file, FILE
-    for inner in folder.directories:
-        yield inner, DIRECTORY
-    for link in folder.symlinks:
-        yield link, LINK
-
-
-def _is_name(name: str) -> bool:
-    return name not in {"", ".", ".."} and not set(name) & {"/", "\\", "\0"}
 
 
 def _is_utf_8(text: str) -> bool:

@@ -32,10 +32,8 @@ from envy.cache.read import read_marker
 from envy.cache.relocate import why_not_relocatable
 from envy.cache.room import why_no_room
 from envy.cache.take_entry import take_entry
-from envy.cache.trees import DIRECTORY, LINK
 from envy.cache.verify import RecordedFingerprint, parse_fingerprint
-from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought
+from envy.content.below_root import open_below
 from envy.content.plain_file import NotPlain, read_plain
 from envy.content.written_digests import WrittenDigests
 from envy.errors import ArchiveError, CacheError, Cancelled, EnvyError
@@ -43,12 +41,12 @@ from envy.limits import EXPORT_RECORD
 from envy.sharing.place import OtherPayload, Signer, Taken, differing_paths
 from envy.sharing.remote.blobs import Blobs, WrongBlob, pieces_of_file
 from envy.sharing.remote.messages import NO_FOLDER, digest_of, encoded, entry_action
-from envy.sharing.remote.payload_tree import TreeMember, payload_tree, tree_members
+from envy.sharing.remote.payload_tree import payload_tree, tree_members
 from envy.sharing.remote.server import Refused, RemoteServer
+from envy.sharing.remote.tree_writing import write_tree
 from envy.transport.context import FetchContext, NoAnswer, NotFound
 
 _MOST_DAMAGED = 3
-_PIECE = 1 << 20  # bytes
 
 
 class RemoteCache:
@@ -182,7 +180,7 @@ class RemoteCache:
             unpacked.payload = open_below(os.path.join(folder, ASSET))
             unpacked.folders.add(())
             try:
-                self._unpack(members, unpacked, unpacked.payload, blobs)
+                write_tree(members, unpacked, self._server, context.check_cancelled)
             except BaseException:
                 unpacked.close()
                 raise
@@ -198,38 +196,6 @@ class RemoteCache:
             check=context.check_cancelled,
         )
         return total + sum(map(len, texts.values())), problem
-
-    def _unpack(
-        self,
-        members: Sequence[TreeMember],
-        unpacked: UnpackedEntry,
-        payload: BelowRoot,
-        blobs: Blobs,
-    ) -> None:
-        """Create the members of a tree, with the content of the server."""
-        places: dict[str, list[TreeMember]] = {}
-        digests = []
-        for member in members:
-            unpacked.made.add(member.parts)
-            if member.kind == DIRECTORY:
-                payload.real_folder(member.parts)
-                unpacked.folders.add(member.parts)
-            elif member.kind == LINK:
-                name = "/".join(member.parts)
-                payload.create_link(
-                    member.parts, Brought(self.shown, name, member.target, judged=False)
-                )
-            elif member.digest is not None:
-                payload.unpacked.add(member.digest.size_bytes, Path(self.shown))
-                places.setdefault(member.digest.hash, []).append(member)
-                digests.append(member.digest)
-        # Nothing is compared here: the fingerprint is, and it covers each byte.
-        for digest, pieces in blobs.download(digests):
-            first, *others = places[digest.hash]
-            unpacked.write(first.parts, pieces, mtime=first.mtime)
-            for other in others:
-                content = _content_of(payload, first.parts)
-                unpacked.write(other.parts, content, mtime=other.mtime)
 
     # -- storing -----------------------------------------------------------------------------------
 
@@ -375,12 +341,6 @@ class RemoteCache:
             self._warned.add(message)
         if is_first:
             context.warn(message)
-
-
-def _content_of(payload: BelowRoot, parts: tuple[str, ...]) -> Iterator[bytes]:
-    with open(payload.open_file(parts), "rb") as file:
-        while data := file.read(_PIECE):
-            yield data
 
 
 def _record(entry: EntryPaths, name: str) -> bytes:

@@ -18,11 +18,12 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2_grpc as services,
 )
-from buildgrid.common.protos.google.bytestream import bytestream_pb2_grpc
+from buildgrid.common.protos.google.bytestream import bytestream_pb2, bytestream_pb2_grpc
 from buildgrid.common.protos.google.longrunning import operations_pb2_grpc
 
 from envy.errors import EnvyError, FetchError
 from envy.sharing.remote.location import RemoteLocation
+from envy.sharing.remote.raw_answers import blobs_of_batch, data_of_part
 from envy.sharing.waits import Wait, Waits
 from envy.transport.context import NoAnswer, NotFound
 
@@ -110,6 +111,16 @@ class RemoteServer:
         self.actions = services.ActionCacheStub(self._channel)
         self.storage = services.ContentAddressableStorageStub(self._channel)
         self.stream = bytestream_pb2_grpc.ByteStreamStub(self._channel)
+        self.read_batch = self._channel.unary_unary(
+            "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs",
+            request_serializer=reapi.BatchReadBlobsRequest.SerializeToString,
+            response_deserializer=blobs_of_batch,
+        )
+        self._read = self._channel.unary_stream(
+            "/google.bytestream.ByteStream/Read",
+            request_serializer=bytestream_pb2.ReadRequest.SerializeToString,
+            response_deserializer=data_of_part,
+        )
         self.execution = services.ExecutionStub(self._channel)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._capabilities = services.CapabilitiesStub(self._channel)
@@ -290,26 +301,36 @@ class RemoteServer:
             raise broken[0]
         return answer
 
-    def read_stream(self, request: Any, *, size: int) -> Iterator[bytes]:
-        """Yield the parts of a blob, or of `size` bytes of it.
+    def open_read(self, request: Any, *, size: int, among: int = 1) -> Any:
+        """Start to read `size` bytes of a blob, for `parts_of`; `cancel` of the call ends it.
+
+        It is one `among` so many at once.
+
+        Raises:
+            NoAnswer: the server was given up.
+        """
+        self.waits.check()
+        seconds = self._seconds_for(size * among)
+        return self._read(request, timeout=seconds, metadata=self._metadata)
+
+    def parts_of(self, answer: Any) -> Iterator[bytes]:
+        """Yield the parts of what a call reads.
 
         Raises:
             FetchError: it cannot be had, or breaks off.
         """
-        self.waits.check()
-        answer = self.stream.Read(request, timeout=self._seconds_for(size), metadata=self._metadata)
         try:
             while True:
                 wait = self.waits.begin(answer.cancel, silence=self.waits.patience)
                 came = 0
                 try:
                     part = next(answer, None)
-                    came = len(part.data) if part is not None else 0
+                    came = len(part) if part is not None else 0
                 finally:  # what is done with it is not waited for
                     self.waits.done(wait, size=came)
                 if part is None:
                     return
-                yield part.data
+                yield part
         except grpc.RpcError as error:
             raise self.failed(error) from error
         finally:

@@ -131,6 +131,13 @@ class SuiteJob:
             self.report.say(text)
         self.owner.reason = self.owner.reason or reason
 
+    def fail_without_test(self, completed: Completed) -> None:
+        """Fail the package if its process failed although no test did, as for a threshold."""
+        if completed.exit_code and not (self.report.failed or self.crashed or self.owner.reason):
+            kind = self.package.project.settings.kind
+            said = how_ended(completed)
+            self.fail(failure_of(completed), f"no test failed, but {kind} ended {said}")
+
     def must_stop(self) -> bool:
         """Return whether no other process may be started."""
         return self.owner.must_stop(self.report)

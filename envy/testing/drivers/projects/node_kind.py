@@ -258,7 +258,7 @@ def _listed(
                 "PWD": project.folder,
             },
             label=project.settings.name,
-            timeout=tools.settings.timeout or None,
+            timeout=tools.listing_timeout,
             event_pipe=channel.pipe,
             on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from envy.console.text import format_seconds
 from envy.declarations.suite_settings import SuiteSettings
 from envy.errors import EnvyError
 from envy.host.children import Children
@@ -15,6 +16,7 @@ from envy.host.process import Completed, ProcessSpec, run
 from envy.testing.package import RunSettings
 
 _LARGEST_PROJECT_FILE = 1 << 20
+_LEAST_TO_LIST = 60.0  # seconds
 
 
 class NotTestable(EnvyError):
@@ -111,6 +113,23 @@ class Tools:
             if path.is_file() and os.access(path, os.X_OK):
                 return str(path)
         return None
+
+    @property
+    def listing_timeout(self) -> float | None:
+        """The time within which a program has to list its tests, in seconds; None: any.
+
+        A file that waits when it is loaded would never let the run begin.
+        """
+        limit = self.settings.timeout
+        return max(limit, _LEAST_TO_LIST) if limit else None
+
+    def too_slow(self, what: str) -> str:
+        """Return the error of a program that did not list its tests in time."""
+        limit = format_seconds(self.listing_timeout or 0.0)
+        return (
+            f"{what} did not list the tests within {limit}\n"
+            "hint: does a test file wait for something when it is loaded? --timeout gives more time"
+        )
 
     def is_provided(self, program: str) -> bool:
         """Return whether a program is in a folder that the manifest's packages put on PATH."""

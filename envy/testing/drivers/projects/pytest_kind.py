@@ -116,6 +116,7 @@ class PytestKind(TestKind):
                     "PWD": project.folder,
                 },
                 label=project.settings.name,
+                timeout=tools.listing_timeout,
                 event_pipe=channel.pipe,
                 on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
             )
@@ -123,7 +124,7 @@ class PytestKind(TestKind):
             channel.close()
         output = (completed.stdout + completed.stderr).decode("utf-8", "replace").strip()
         if completed.timed_out:
-            raise NotTestable(f"the run took too long while pytest collected the tests\n{output}")
+            raise NotTestable(f"{tools.too_slow('pytest')}\n{output}".strip())
         if collection.status is None or completed.exit_code not in {0, _NO_TESTS, 2}:
             hint = ADD_PYTEST if "No module named pytest" in output else ""
             raise NotTestable(_why_not(argv, output, completed.exit_code), hint=hint)
@@ -205,8 +206,8 @@ class _Collection:
 
     def packages(self, project: SuiteProject) -> list[ProjectTests]:
         """Return the package of the project: its folder is the one that has all test files."""
-        if not self.ids:
-            return []
+        if not self.ids:  # shown as one without tests, as it may be a mistake
+            return [ProjectTests(project=project, directory=project.directory)]
         root = Path(self._data["root"])
         folder = _common_folder([_file_of(one) for one in self.ids])
         data = {**self._data, "folder": folder}

@@ -63,7 +63,7 @@ class SuiteReport(PackageEvents):
 
     def output(self, test: str, text: str | bytes) -> None:
         """Take output of a test; "" is the package."""
-        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        data = _bytes_of(text) if isinstance(text, str) else text
         if not data:
             return
         limiter = self._limiters.get(test)
@@ -120,3 +120,11 @@ class SuiteReport(PackageEvents):
         self.close_output(test)
         for line in text.splitlines():
             self.emit("output", test=test, output=f"envy: {line}\n")
+
+
+def _bytes_of(text: str) -> bytes:
+    """Return a text as bytes, with ? for half characters, which programs may put into messages."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

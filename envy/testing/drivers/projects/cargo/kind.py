@@ -308,8 +308,15 @@ def _list(tests: ProjectTests, package: _Package, built: _Built) -> None:
     if cargo.tools.coverage is not None:
         environment |= listing_variables(cargo.project, cargo.tools)
     completed = built.cargo.tools.capture(
-        [*argv, "--list", "--format", "terse"], cwd=folder, environment=environment, label="cargo"
+        [*argv, "--list", "--format", "terse"],
+        cwd=folder,
+        environment=environment,
+        label="cargo",
+        timeout=None if package.target.kind == "doc" else cargo.tools.listing_timeout,
     )
+    if completed.timed_out:
+        tests.problem = cargo.tools.too_slow(argv[-1])
+        return
     if completed.exit_code:
         what = "the documentation tests" if package.target.kind == "doc" else argv[-1]
         tests.problem = f"the tests of {what} cannot be listed: {complaint(completed)}\n" + text_of(

@@ -127,7 +127,11 @@ def _listed(project: SuiteProject, tools: Tools, path: Path) -> ProjectTests:
         cwd=project.directory,
         environment=without_steering(tools.environment_of(project)),
         label="gtest",
+        timeout=tools.listing_timeout,
     )
+    if completed.timed_out:
+        tests.problem = tools.too_slow(f"{relative} --gtest_list_tests")
+        return tests
     names = parse_tests(completed.stdout.decode("utf-8", "replace"))
     if completed.exit_code or not names:
         said = (completed.stderr or completed.stdout).decode("utf-8", "replace").strip()

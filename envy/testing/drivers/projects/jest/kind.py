@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.content.json_text import parse_json
+from envy.host.process import Completed
 from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.job import SuiteJob
@@ -88,11 +89,14 @@ class JestKind(TestKind):
                     "NO_COLOR": "1",
                 },
                 label=project.settings.name,
+                timeout=tools.listing_timeout,
                 event_pipe=channel.pipe,
                 on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
             )
         finally:
             channel.close()
+        if completed.timed_out:
+            raise NotTestable(tools.too_slow("jest"))
         if listing.old:
             raise NotTestable(
                 f"jest {listing.old} of {project.directory} is too old",
@@ -106,8 +110,8 @@ class JestKind(TestKind):
         if not listing.is_done:
             said = (completed.stderr + completed.stdout).decode("utf-8", "replace").strip()
             raise NotTestable(f"jest cannot list its tests\n{said}")
-        if not listing.tests:
-            return []
+        if not listing.tests:  # shown as one without tests, as it may be a mistake
+            return [ProjectTests(project=project, directory=project.directory)]
         return [
             ProjectTests(
                 project=project,
@@ -143,7 +147,7 @@ class JestKind(TestKind):
             variables[_SELECTION] = str(place)
             words += ["--runTestsByPath", *wanted]
         try:
-            job.start(
+            completed = job.start(
                 [find_node(project, tools), str(_START), *words],
                 cwd=project.directory,
                 environment=variables,
@@ -152,7 +156,7 @@ class JestKind(TestKind):
         finally:
             channel.close()
             place.unlink(missing_ok=True)
-        results.conclude()
+        results.conclude(completed)
 
 
 class _Listing:
@@ -239,10 +243,11 @@ class _Results:
         if not left:
             self._job.fail("failed outside its tests", f"{file}:\n{text}")
 
-    def conclude(self) -> None:
-        """Fail the package if jest has not come to its end."""
+    def conclude(self, completed: Completed) -> None:
+        """Fail the package if jest has not come to its end, or failed without a failed test."""
         if not (self._is_done or self._job.crashed):
             self._job.fail("no results", "jest ended without telling its results")
+        self._job.fail_without_test(completed)
 
 
 def _words(project: SuiteProject, tools: Tools) -> list[str]:

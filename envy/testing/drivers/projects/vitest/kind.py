@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envy.content.json_text import parse_json
+from envy.host.process import Completed
 from envy.testing.coverage.model import FileCoverage
 from envy.testing.drivers.projects.channel import EventChannel
 from envy.testing.drivers.projects.job import SuiteJob
@@ -85,12 +86,15 @@ class VitestKind(TestKind):
                     "NO_COLOR": "1",
                 },
                 label=project.settings.name,
+                timeout=tools.listing_timeout,
                 event_pipe=channel.pipe,
                 on_output=lambda stream, chunk: channel.feed(chunk) if stream == "events" else None,
             )
         finally:
             channel.close()
         said = (completed.stderr + completed.stdout).decode("utf-8", "replace").strip()
+        if completed.timed_out:
+            raise NotTestable(tools.too_slow("vitest"))
         if listing.old:
             raise NotTestable(
                 f"vitest {listing.old} of {project.directory} is too old",
@@ -98,8 +102,8 @@ class VitestKind(TestKind):
             )
         if not listing.is_done or completed.exit_code:
             raise NotTestable(f"vitest cannot list its tests\n{said}")
-        if not listing.tests:
-            return []
+        if not listing.tests:  # shown as one without tests, as it may be a mistake
+            return [ProjectTests(project=project, directory=project.directory)]
         return [
             ProjectTests(
                 project=project,
@@ -137,7 +141,7 @@ class VitestKind(TestKind):
         if job.tools.coverage is not None:
             words += _measuring(new_file(project, job.tools, ""))
         try:
-            job.start(
+            completed = job.start(
                 [find_node(project, job.tools), program, *words, *_selecting(job)],
                 cwd=project.directory,
                 environment={_BEGUN: str(begun), "NO_COLOR": "1"},
@@ -148,7 +152,7 @@ class VitestKind(TestKind):
         finally:
             channel.close()
             begun.unlink(missing_ok=True)
-        results.conclude()
+        results.conclude(completed)
 
 
 class _Listing:
@@ -186,6 +190,7 @@ class _Results:
         self._begun = begun
         self._is_done = False
         self._problem = ""
+        self._others_fail = False  # a test that was not asked for has failed
 
     def take(self, event: Mapping[str, object]) -> None:
         """Take one event."""
@@ -205,8 +210,9 @@ class _Results:
             name = test_name(file)
             self._report.output(name, f"{text}\n")
             self._report.end(name, "fail", reason="cannot be loaded")
-        elif name not in self._asked:
-            return  # the filter of vitest is less exact
+        elif name not in self._asked and not self._job.is_whole:
+            # The filter of vitest is less exact.
+            self._others_fail = self._others_fail or event.get("state") == "failed"
         elif kind == "output":
             self._report.output(name, text)
         elif kind == "result":
@@ -236,7 +242,7 @@ class _Results:
             if name in self._asked and name not in self._report.ended:
                 self._report.begin(name)
 
-    def conclude(self) -> None:
+    def conclude(self, completed: Completed) -> None:
         """Fail the package if something else than a test has failed."""
         job = self._job
         if job.crashed:
@@ -246,6 +252,8 @@ class _Results:
             job.fail("no results", "vitest ended without telling its results")
         elif self._problem:
             job.fail("unhandled error", self._problem)
+        elif not self._others_fail:
+            job.fail_without_test(completed)
 
 
 def _selecting(job: SuiteJob) -> list[str]:
