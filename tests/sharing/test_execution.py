@@ -17,7 +17,7 @@ from envy.errors import Cancelled, FetchError
 from envy.sharing.actions import NotExecuted, RemoteAction
 from envy.sharing.remote.execution import RemoteExecution
 from envy.sharing.remote.location import parse_location
-from envy.sharing.remote.server import Credentials, RemoteServer
+from envy.sharing.remote.server import CHANNEL_OPTIONS, Credentials, RemoteServer
 
 SCRIPT = """#!/bin/sh
 echo "$GREETING $1 in $(cat data/x)"
@@ -171,6 +171,11 @@ def test_actions_without_a_worker(server, action):
     assert time.monotonic() >= ends_at
     connection.close()
     assert "CancelOperation" in server.calls
+
+
+def test_pings_are_rare():
+    """A server with the usual rules takes one ping without data in five minutes."""
+    assert dict(CHANNEL_OPTIONS)["grpc.keepalive_time_ms"] > 300_000
 
 
 def test_servers_that_execute_nothing(execution, action, tmp_path):
