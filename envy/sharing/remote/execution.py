@@ -11,10 +11,8 @@ Guarantees
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -37,14 +35,12 @@ from envy.sharing.remote.input_root import (
     input_root,
 )
 from envy.sharing.remote.messages import encoded
+from envy.sharing.remote.operation_stream import Breaks, NoFirstAnswer, followed
 from envy.sharing.remote.output_folder import OutputFolder
 from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
 from envy.transport.context import NotFound
 
-_MOST_BREAKS = 5
-_TICK = 0.2  # seconds between two looks at whether the run was cancelled
-_FIRST_ANSWER = 20.0  # seconds
 _IN_ALL = 10.0  # times the patience with one answer: a busy server answers late, and is wanted
 _KILLED = 128 + 9  # the exit code
 _OK, _DEADLINE = 0, 4  # codes of google.rpc
@@ -217,41 +213,72 @@ class RemoteExecution:
     ) -> Executed:
         check = progress.watch
         progress.begin()
-        request = reapi.ExecuteRequest(
-            instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
-        )
         name = ""
-        breaks = 0
-        call = self._server.open_stream(self._server.execution.Execute, request)
+        breaks = Breaks(self.shown, check)
+
+        def ask() -> Any:
+            return self._asked(name, check)
+
         while True:
+            call = None
             try:
-                for operation in _followed(call, check, self.shown):
+                breaks.before_stream()
+                call = self._opened(digest, name)
+                for operation in followed(call, check, ask):
+                    breaks.note_answer()
                     name = operation.name or name
                     progress.note(operation)
                     if operation.done:
                         return self._ended(operation, action, check)
+            except NoFirstAnswer:
+                pass
             except grpc.RpcError as error:
-                code = code_of(error)
-                if code is grpc.StatusCode.FAILED_PRECONDITION:
-                    raise NotFound(f"{self.shown} lost an input", uri=self.shown) from error
-                if code not in _PASSING or not name:
-                    raise self._server.failed(error) from error
+                self._check_passing(error, name)
             except BaseException:
                 self._cancel(name)
                 raise
             finally:
-                call.cancel()
-            breaks += 1
+                if call is not None:
+                    call.cancel()
             if not name:
                 raise NotExecuted(f"{self.shown} began no operation", uri=self.shown)
-            if breaks > _MOST_BREAKS:
-                self._cancel(name)
-                raise NotExecuted(
-                    f"{self.shown} broke off {breaks} times before an action ended",
-                    uri=self.shown,
-                )
+
+    def _check_passing(self, error: grpc.RpcError, name: str) -> None:
+        """Raise what an error means, unless an operation with a name can be waited for again."""
+        code = code_of(error)
+        if code is grpc.StatusCode.FAILED_PRECONDITION:
+            raise NotFound(f"{self.shown} lost an input", uri=self.shown) from error
+        if code not in _PASSING or not name:
+            raise self._server.failed(error) from error
+
+    def _opened(self, digest: reapi.Digest, name: str) -> Any:
+        """Open the stream of an operation, which begins if it has no name."""
+        execution = self._server.execution
+        if name:
             wait = reapi.WaitExecutionRequest(name=name)
-            call = self._server.open_stream(self._server.execution.WaitExecution, wait)
+            return self._server.open_stream(execution.WaitExecution, wait)
+        request = reapi.ExecuteRequest(
+            instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
+        )
+        return self._server.open_stream(execution.Execute, request)
+
+    def _asked(self, name: str, check: Callable[[], None]) -> Any:
+        """Return how far an operation is, beside its stream; None if the server cannot tell.
+
+        Raises:
+            RpcError: it has forgotten the operation, or cannot be reached; NoFirstAnswer.
+        """
+        if not name:
+            return None
+        call = self._opened(reapi.Digest(), name)
+        try:
+            return next(followed(call, check), None)
+        except grpc.RpcError as error:
+            if code_of(error) is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            raise
+        finally:
+            call.cancel()
 
     def _ended(self, operation: Any, action: RemoteAction, check: Callable[[], None]) -> Executed:
         answer = reapi.ExecuteResponse()
@@ -352,41 +379,3 @@ def _command(action: RemoteAction, platform: reapi.Platform) -> reapi.Command:
         working_directory=action.folder,
         platform=platform,  # for servers that are older than that of the action
     )
-
-
-def _followed(call: Any, check: Callable[[], None], shown: str) -> Iterator[Any]:
-    """Yield the answers of a stream; `check` is called now and then.
-
-    gRPC waits for the next answer without an end, so that another thread does it. The first answer
-    says that an operation has begun, and comes at once.
-
-    Raises:
-        NotExecuted: it did not come.
-    """
-    ends = time.monotonic() + _FIRST_ANSWER
-    has_begun = False
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def follow() -> None:
-        try:
-            for answer in call:
-                answers.put(answer)
-            answers.put(None)
-        except Exception as error:  # noqa: BLE001  raised where the answers are taken
-            answers.put(error)
-
-    threading.Thread(target=follow, daemon=True).start()
-    while True:
-        try:
-            answer = answers.get(timeout=_TICK)
-        except queue.Empty:
-            check()
-            if not has_begun and time.monotonic() > ends:
-                raise NotExecuted(f"{shown} began no operation", uri=shown) from None
-            continue
-        has_begun = True
-        if answer is None:
-            return
-        if isinstance(answer, Exception):
-            raise answer
-        yield answer
