@@ -173,6 +173,16 @@ def test_actions_without_a_worker(server, action):
     assert "CancelOperation" in server.calls
 
 
+def test_stages_that_are_not_told(server, action, tmp_path):
+    """What a server does not say to be executed is not waited for without an end."""
+    (tmp_path / "script").write_text("#!/bin/sh\nexec sleep 600\n")
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    with pytest.raises(NotExecuted, match=r"did not say in 0.1 s that a worker has an action"):
+        RemoteExecution(connection, patience=0.1).execute(action(), go_on)
+    connection.close()
+    assert "CancelOperation" in server.calls
+
+
 def test_pings_are_rare():
     """A server with the usual rules takes one ping without data in five minutes."""
     assert dict(CHANNEL_OPTIONS)["grpc.keepalive_time_ms"] > 300_000
