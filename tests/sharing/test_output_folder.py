@@ -161,3 +161,17 @@ def test_a_tree_that_is_too_large(bring, tree):
     tree.root.files[0].digest.size_bytes = 1 << 50
     with pytest.raises(NotExecuted, match="the limit unpacked-size"):
         bring(tree)
+
+
+def test_paths_that_are_too_long(bring, blobs):
+    """Folders that the system here does not take are no fault of its disk."""
+    tree = reapi.Tree()
+    inner = reapi.Directory()
+    for number in range(25):
+        tree.children.append(inner)
+        digest = blobs.put(inner.SerializeToString(deterministic=True))
+        inner = reapi.Directory()
+        inner.directories.add(name=f"{number:0240}", digest=digest)
+    tree.root.CopyFrom(inner)
+    with pytest.raises(NotExecuted, match="cannot be used: File name too long"):
+        bring(tree)

@@ -24,8 +24,9 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 
 from envy.cache.trees import DIRECTORY, LINK
 from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought
+from envy.content.brought import Brought, LeadsOutside
 from envy.content.open_file import write_all
+from envy.content.spelling import ABOUT_NAMES, SameToFileSystem
 from envy.errors import ArchiveError
 from envy.sharing.actions import NotExecuted
 from envy.sharing.remote.blobs import Blobs, WrongBlob
@@ -79,6 +80,15 @@ class OutputFolder:
             raise NotExecuted(error.message, uri=self._shown, hint=error.hint) from error
         except WrongBlob as error:
             raise NotExecuted(error.message, uri=self._shown) from error
+        except (LeadsOutside, SameToFileSystem) as error:
+            raise self._unusable(error.message) from None
+        except OSError as error:
+            if error.errno not in ABOUT_NAMES:
+                raise
+            raise self._unusable(error.strerror or str(error)) from None
+
+    def _unusable(self, reason: str) -> NotExecuted:
+        return NotExecuted(f"what an action has written cannot be used: {reason}", uri=self._shown)
 
     def _check(self, member: TreeMember) -> None:
         path = "/".join(member.parts)
