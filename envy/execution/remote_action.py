@@ -111,6 +111,8 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
         outputs=[BEGAN, FAILED_LINE],
         # Nothing reads the stage folder after install.
         output_folders=[ASSET] if phase is RecipePhase.INSTALL else [ASSET, STAGE],
+        # What they lead to is judged when the package is published, as after a build here.
+        free_links=[STAGE],
         largest_output=SCRIPT_LOG,
     )
     return ScriptAction(action, recorder)

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 
 from envy.errors import EnvyError, FetchError
 from envy.limits import EXPORT_RECORD, Limit
-from envy.sharing.actions import Executed, NotExecuted, RemoteAction
+from envy.sharing.actions import Executed, NotExecuted, RemoteAction, ResultNotUsed
 from envy.sharing.remote.blobs import Blobs
 from envy.sharing.remote.input_root import (
     FileDigests,
@@ -36,7 +36,7 @@ from envy.sharing.remote.input_root import (
 )
 from envy.sharing.remote.messages import encoded
 from envy.sharing.remote.operation_stream import Breaks, NoFirstAnswer, followed
-from envy.sharing.remote.output_folder import OutputFolder
+from envy.sharing.remote.output_folder import OutputFolder, targets_within
 from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
 from envy.transport.context import NotFound
@@ -133,7 +133,7 @@ class RemoteExecution:
             FetchError: the server does not answer; OSError: a file cannot be written.
         """
         blobs = Blobs(self._server, check)
-        inside = [f"/{path}" for path in (action.folder, *action.payloads, *action.files)]
+        inside = targets_within(action)
         for name, new in folders.items():
             tree = executed.folders.get(name)
             if tree is None:
@@ -150,7 +150,7 @@ class RemoteExecution:
                 before=before,
                 links=links,
                 top=f"/{above}",
-                inside=inside,
+                inside=None if name in action.free_links else inside,
             ).bring(tree, new)
 
     def _execute(self, action: RemoteAction, progress: ActionProgress) -> Executed:
@@ -355,7 +355,7 @@ class RemoteExecution:
     def _check_size(self, digests: Iterable[reapi.Digest], most: Limit, what: str) -> None:
         sizes = [digest.size_bytes for digest in digests]
         if sum(sizes) > most.value or any(size < 0 for size in sizes):
-            raise NotExecuted(
+            raise ResultNotUsed(
                 f"{what} more than {most.shown}, the limit {most.name}",
                 uri=self.shown,
                 hint=most.hint,
