@@ -173,6 +173,16 @@ def test_actions_without_a_worker(server, action):
     assert "CancelOperation" in server.calls
 
 
+def test_streams_that_say_nothing_more(server, action):
+    """The server is asked how far an action is; one that cannot tell is listened to."""
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    execution = RemoteExecution(connection, silence=0.05)
+    server.fault = lambda called: "mute" if called == "Execute" else ""
+    assert execution.execute(action(), go_on).exit_code == 0
+    assert server.calls.count("Execute") == 1
+    connection.close()
+
+
 def test_stages_that_are_not_told(server, action, tmp_path):
     """What a server does not say to be executed is not waited for without an end."""
     (tmp_path / "script").write_text("#!/bin/sh\nexec sleep 600\n")

@@ -35,7 +35,7 @@ from envy.sharing.remote.input_root import (
     input_root,
 )
 from envy.sharing.remote.messages import encoded
-from envy.sharing.remote.operation_stream import Breaks, NoFirstAnswer, followed
+from envy.sharing.remote.operation_stream import SILENCE, Breaks, NoFirstAnswer, followed
 from envy.sharing.remote.output_folder import OutputFolder, targets_within
 from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
@@ -65,15 +65,18 @@ class RemoteExecution:
         platform: Sequence[tuple[str, str]] = (),
         *,
         patience: float = LONGEST_QUEUED,
+        silence: float = SILENCE,
     ) -> None:
         """`platform` has the names and values of properties that a worker must have.
 
-        An action waits `patience` seconds for a worker.
+        An action waits `patience` seconds for a worker. After `silence` seconds without a word
+        about it, the server is asked.
         """
         rows = [reapi.Platform.Property(name=name, value=value) for name, value in sorted(platform)]
         self._platform = reapi.Platform(properties=rows)
         self.shown = server.shown
         self._patience = patience
+        self._silence = silence
         self._server = server
         server.waits.in_all = _IN_ALL
         self._digests = FileDigests()
@@ -224,7 +227,7 @@ class RemoteExecution:
             try:
                 breaks.before_stream()
                 call = self._opened(digest, name)
-                for operation in followed(call, check, ask):
+                for operation in followed(call, check, ask, self._silence):
                     breaks.note_answer()
                     name = operation.name or name
                     progress.note(operation)

@@ -17,7 +17,7 @@ from envy.sharing.actions import NotExecuted
 
 _TICK = 0.2  # seconds between two looks at whether the run was cancelled
 _FIRST_ANSWER = 20.0  # seconds
-_SILENCE = 180.0  # seconds without an answer, after which the server is asked
+SILENCE = 180.0  # seconds without an answer, after which the server is asked
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds before a stream is opened again
 _MOST_BROKEN = 60.0  # seconds without an answer, from the first break
 
@@ -80,8 +80,7 @@ def followed(
     call: Any,
     check: Callable[[], None],
     ask: Callable[[], Any] = lambda: None,
-    *,
-    silence: float = _SILENCE,
+    silence: float = SILENCE,
 ) -> Iterator[Any]:
     """Yield the answers of a stream; `check` is called now and then.
 
