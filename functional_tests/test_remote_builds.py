@@ -38,6 +38,7 @@ cp "$ENVY_RECIPE_DIR/note.txt" sub/
 printf '#!/bin/sh\\necho run\\n' >sub/run
 chmod +x sub/run
 ln -s sub/run inner
+ln -s /usr/share/misc/config.guess .guess
 read -r old <src.txt
 echo "$old too" >src.txt
 ]]
@@ -177,7 +178,12 @@ def test_what_runs_here(project):
         'remote = true\ninstall = "touch x"\n'
         'dependencies = { { recipe = "local.wri@r1", source = "local.wri@r1.lua" } }',
     )
-    names = ["fn", "env", "sec", "dep", "use"]
+    project.recipe(
+        "local.url@r1",
+        "remote = true\ninstall = "
+        '"touch x # https://me:hunter22@example.org/" .. string.rep("#", 100001)',
+    )
+    names = ["fn", "env", "sec", "dep", "use", "url"]
     project.packages(*(f"local.{name}@r1" for name in names))
     plan = project.envy("plan").out
     assert "on the server, with --remote-exec: install" in plan
@@ -200,8 +206,11 @@ def test_what_runs_here(project):
         whys = {
             f"{row['phase']} runs here: {row['reason']}" for row in run.named("script_kept_here")
         }
+        # A script that is too long for an argument would be a file.
+        reasons.add("install runs here: a secret that envy knows is in its script or its variables")
         assert whys >= reasons
         [other] = whys - reasons
+        assert all(b"hunter22" not in blob for blob in server.blobs.values())
         assert "did not start the script: it does not make the input root the root" in other
         assert "warning" not in run.err
         assert server.calls.count("Execute") == 1

@@ -9,7 +9,6 @@ Guarantees
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +23,12 @@ from envy.cache.names import ASSET, FETCH, FINGERPRINT, INGREDIENTS, ORIGIN, TMP
 from envy.cache.origin import Origin
 from envy.cache.write import begin_attempt, clear_away, unpublish
 from envy.content.brought import LeadsOutside
-from envy.content.spelling import SameToFileSystem
+from envy.content.spelling import ABOUT_NAMES, SameToFileSystem
 from envy.errors import ArchiveError
 from envy.interpreter import released
 
 # Unpacks an entry below the folder that it is called with, without verifying it.
 Unpack = Callable[[str], UnpackedEntry]
-_ABOUT_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 def take_exported(
@@ -124,7 +122,7 @@ def _blaming(shown: Path) -> Iterator[None]:
     except (LeadsOutside, SameToFileSystem) as error:
         raise ArchiveError(f"{shown} cannot be used: {error.message}", archive=shown) from None
     except OSError as error:
-        if error.errno not in _ABOUT_NAMES:
+        if error.errno not in ABOUT_NAMES:
             raise
         reason = error.strerror or str(error)
         raise ArchiveError(f"{shown} cannot be used here: {reason}", archive=shown) from None

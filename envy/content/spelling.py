@@ -4,6 +4,7 @@ Owns when a name that exists is that of another file: writing it would silently 
 Nothing is assumed about the file system; it is asked, and only about names that exist.
 """
 
+import errno
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from envy.content.brought import Parts
 from envy.errors import EnvyError
 
 Look = Callable[[str], os.stat_result | None]
+# What the system says about names that it does not take.
+ABOUT_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 class SameToFileSystem(EnvyError):

@@ -77,6 +77,7 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
     # Before the folders are read: this writes files for gcc.
     variables = _variables(run)
     text = shell.prologue + script + shell.epilogue
+    _check_secrets(text)  # it may be sent as a file
     words = shell.inline or shell.file
     program = find_program(words[0], variables)
     if program is None:
@@ -84,7 +85,7 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
     if shell.inline and len(os.fsencode(text)) <= _LONGEST_ARGUMENT:
         argv = (program, *words[1:], text)
     elif shell.file:
-        path = _written(entry.at(_SCRIPT) + shell.extension, text)
+        path = _written(script_file(entry, shell), text)
         argv = (program, *shell.file[1:], path)
     else:
         raise RunsHere(f"the script is too long for an argument of {shell.name}")
@@ -94,8 +95,7 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
         variables |= {**recorder.variables, "BASH_ENV": entry.at(_HOOK)}
     variables["PATH"] = inputs.path_within(variables.get("PATH", ""))
     for value in (*argv, *variables.values()):
-        if masked(value) != value:
-            raise RunsHere("a secret that envy knows is in its script or its variables")
+        _check_secrets(value)
         _check_name(value, "its script or a variable")
     folder = entry.location.lstrip("/")
     sh = "../" * (folder.count("/") + 1) + _SH.lstrip("/")
@@ -111,9 +111,21 @@ def script_action(run: PhaseRun, script: str, shell: Shell) -> ScriptAction:
         outputs=[BEGAN, FAILED_LINE],
         # Nothing reads the stage folder after install.
         output_folders=[ASSET] if phase is RecipePhase.INSTALL else [ASSET, STAGE],
+        # What they lead to is judged when the package is published, as after a build here.
+        free_links=[STAGE],
         largest_output=SCRIPT_LOG,
     )
     return ScriptAction(action, recorder)
+
+
+def script_file(entry: EntryPaths, shell: Shell) -> str:
+    """Return the path of a script that is no argument of its shell."""
+    return entry.at(_SCRIPT) + shell.extension
+
+
+def _check_secrets(text: str) -> None:
+    if masked(text) != text:
+        raise RunsHere("a secret that envy knows is in its script or its variables")
 
 
 def _written(path: str, text: str) -> str:

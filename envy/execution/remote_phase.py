@@ -23,9 +23,11 @@ from envy.execution.remote_action import (
     needed_by,
     new_folders,
     script_action,
+    script_file,
 )
 from envy.graph.remote_verbs import REMOTE_PHASES, why_here
 from envy.host.process import Completed, OnOutput
+from envy.host.shell import Shell
 from envy.masking import masked
 from envy.sharing.actions import Executed, NotExecuted, RemoteAction
 from envy.sharing.remote_scripts import RemoteScripts, ScriptExecutor
@@ -84,10 +86,19 @@ class _RemoteRun:
         Raises:
             Cancelled: the run is ending; CacheError: the entry cannot be written.
         """
+        run = self._run
+        shell = run.engine.shell_for(run.recipe)
+        try:
+            return self._complete(on_output, shell)
+        finally:  # the next phase sends all that is there
+            with contextlib.suppress(OSError):
+                REAL.remove(script_file(run.recipe.placement.entry, shell))
+
+    def _complete(self, on_output: OnOutput, shell: Shell) -> Completed | None:
         run, shown = self._run, self._remote.shown
         recipe, engine = run.recipe, run.engine
         try:
-            made = script_action(run, self._script, engine.shell_for(recipe))
+            made = script_action(run, self._script, shell)
         except RunsHere as error:
             _keep_here(run, str(error))
             return None

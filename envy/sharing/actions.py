@@ -23,6 +23,7 @@ class RemoteAction:
     environment: Mapping[str, str] = field(default_factory=dict)
     outputs: Sequence[str] = ()  # files that it writes, below `folder`
     output_folders: Sequence[str] = ()  # the same, which exist before
+    free_links: Sequence[str] = ()  # those of them whose links may lead anywhere
     largest_output: Limit = TEST_RESULT  # of what it prints and of `outputs`, together
     timeout: float = 0.0  # seconds; 0 is the server's own limit
     reads_cache: bool = True  # a former success may be the answer
@@ -44,3 +45,7 @@ class Executed:
 
 class NotExecuted(FetchError):
     """A server did not execute an action, or its answer cannot be used."""
+
+
+class ResultNotUsed(NotExecuted):
+    """A server did what it was asked for, and what the program has written cannot be used here."""

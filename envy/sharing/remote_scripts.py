@@ -2,7 +2,8 @@
 
 Guarantees
   Whatever the server does, each script is run: what it does not run is run here.
-  A server that does not answer, or fails three scripts, is one warning, and not used again.
+  A server that does not answer, or fails three scripts, is one warning, and not used again. One
+  whose results hold what is not used here is not to blame.
 """
 
 from __future__ import annotations
@@ -118,9 +119,11 @@ class RemoteScripts:
                 self._is_checked = True
 
     def _failed(self, error: EnvyError) -> str:
-        from envy.sharing.actions import NotExecuted
+        from envy.sharing.actions import NotExecuted, ResultNotUsed
         from envy.transport.context import NotFound
 
+        if isinstance(error, ResultNotUsed):  # the server has done its part
+            return error.message.partition("\n")[0]
         is_this_action = isinstance(error, NotExecuted | NotFound)
         with self._lock:
             self._failures += 1

@@ -218,6 +218,11 @@ class _Execution(services.ExecutionServicer):
         operation = _Operation(self.server, f"op/{len(self.server.operations)}", name)
         self.server.operations[operation.name] = operation
         yield operation.message()
+        if fault == "mute":  # the connection is gone, and nobody says so
+            gone = threading.Event()
+            if context.add_callback(gone.set):
+                gone.wait()
+            return
         if fault in {"break", "forget"}:
             if fault == "forget":
                 del self.server.operations[operation.name]
@@ -230,12 +235,13 @@ class _Execution(services.ExecutionServicer):
         if operation is None:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such operation")
         yield operation.message()
-        yield from self._until_done(operation, fault, context)
+        yield from self._until_done(operation, fault, context, kills=False)
 
-    def _until_done(self, operation, fault, context):
+    def _until_done(self, operation, fault, context, *, kills=True):
         while not operation.ended.wait(0.02):
             if not context.is_active():  # nobody waits for it any more
-                operation.kill()
+                if kills:
+                    operation.kill()
                 return
         yield operation.message(fault)
 

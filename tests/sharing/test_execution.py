@@ -17,7 +17,7 @@ from envy.errors import Cancelled, FetchError
 from envy.sharing.actions import NotExecuted, RemoteAction
 from envy.sharing.remote.execution import RemoteExecution
 from envy.sharing.remote.location import parse_location
-from envy.sharing.remote.server import Credentials, RemoteServer
+from envy.sharing.remote.server import CHANNEL_OPTIONS, Credentials, RemoteServer
 
 SCRIPT = """#!/bin/sh
 echo "$GREETING $1 in $(cat data/x)"
@@ -171,6 +171,31 @@ def test_actions_without_a_worker(server, action):
     assert time.monotonic() >= ends_at
     connection.close()
     assert "CancelOperation" in server.calls
+
+
+def test_streams_that_say_nothing_more(server, action):
+    """The server is asked how far an action is; one that cannot tell is listened to."""
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    execution = RemoteExecution(connection, silence=0.05)
+    server.fault = lambda called: "mute" if called == "Execute" else ""
+    assert execution.execute(action(), go_on).exit_code == 0
+    assert server.calls.count("Execute") == 1
+    connection.close()
+
+
+def test_stages_that_are_not_told(server, action, tmp_path):
+    """What a server does not say to be executed is not waited for without an end."""
+    (tmp_path / "script").write_text("#!/bin/sh\nexec sleep 600\n")
+    connection = RemoteServer(parse_location(server.url, what="url"), Credentials())
+    with pytest.raises(NotExecuted, match=r"did not say in 0.1 s that a worker has an action"):
+        RemoteExecution(connection, patience=0.1).execute(action(), go_on)
+    connection.close()
+    assert "CancelOperation" in server.calls
+
+
+def test_pings_are_rare():
+    """A server with the usual rules takes one ping without data in five minutes."""
+    assert dict(CHANNEL_OPTIONS)["grpc.keepalive_time_ms"] > 300_000
 
 
 def test_servers_that_execute_nothing(execution, action, tmp_path):

@@ -13,11 +13,12 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2 as reapi,
 )
 
-from envy.sharing.actions import NotExecuted
+from envy.sharing.actions import NotExecuted, RemoteAction, ResultNotUsed
 from envy.sharing.remote.input_root import FileDigests
-from envy.sharing.remote.output_folder import OutputFolder
+from envy.sharing.remote.output_folder import OutputFolder, targets_within
 
 TOP = "/cache/assets/local.app@r1/x/asset"
+INSIDE = ("/cache/assets/local.app@r1/x", "/cache/assets/local.lib@r1/y/asset")
 
 
 class StoredBlobs:
@@ -49,7 +50,7 @@ def blobs():
 def bring(blobs, tmp_path):
     """Return a function that brings a tree into the folder `new`, and returns that folder."""
 
-    def bring(tree, *, before=None, links=None):
+    def bring(tree, *, before=None, links=None, inside=INSIDE):
         output = OutputFolder(
             blobs,
             FileDigests(),
@@ -57,7 +58,7 @@ def bring(blobs, tmp_path):
             before=before or {},
             links=links or {},
             top=TOP,
-            inside=["/cache/assets/local.app@r1/x", "/cache/assets/local.lib@r1/y/asset"],
+            inside=inside,
         )
         output.bring(tree.SerializeToString(), str(tmp_path / "new"))
         return tmp_path / "new"
@@ -126,9 +127,12 @@ def test_links_elsewhere(bring, target, tmp_path):
     """A link that leads elsewhere, or climbs behind a name, is refused before anything is made."""
     tree = reapi.Tree()
     tree.root.symlinks.add(name="link", target=target)
-    with pytest.raises(NotExecuted, match=r"which leads elsewhere|is a link to nothing"):
+    message = r"it made the link asset/link → .*, which leads elsewhere"
+    with pytest.raises(ResultNotUsed, match=message):
         bring(tree)
     assert list(tmp_path.iterdir()) == []
+    assert os.readlink(bring(tree, inside=None) / "link") == target
+    (tmp_path / "new").rename(tmp_path / "judged by others")
     # It was there before.
     assert os.readlink(bring(tree, links={"link": target}) / "link") == target
 
@@ -159,5 +163,34 @@ def test_damaged_content(bring, blobs, tree):
 def test_a_tree_that_is_too_large(bring, tree):
     """What a tree unfolds to is limited."""
     tree.root.files[0].digest.size_bytes = 1 << 50
-    with pytest.raises(NotExecuted, match="the limit unpacked-size"):
+    with pytest.raises(ResultNotUsed, match="the limit unpacked-size"):
         bring(tree)
+
+
+def test_paths_that_are_too_long(bring, blobs):
+    """Folders that the system here does not take are no fault of its disk."""
+    tree = reapi.Tree()
+    inner = reapi.Directory()
+    for number in range(25):
+        tree.children.append(inner)
+        digest = blobs.put(inner.SerializeToString(deterministic=True))
+        inner = reapi.Directory()
+        inner.directories.add(name=f"{number:0240}", digest=digest)
+    tree.root.CopyFrom(inner)
+    with pytest.raises(ResultNotUsed, match="cannot be used: File name too long"):
+        bring(tree)
+
+
+def test_targets_by_the_padded_path():
+    """Links may lead to what an action had, by the padded path of the cache, too."""
+    action = RemoteAction(
+        argv=["x"],
+        folder="cache/p",
+        files={"cache/p/stage/a": "/a", "usr/bin/sh": "/usr/bin/sh"},
+        links={"cache/__": ".", "cache/p/stage/self": ".", "lib": "usr/lib"},
+        payloads={"cache/q/asset": None},
+    )
+    assert targets_within(action) == [
+        *("/cache/p", "/cache/q/asset", "/usr/bin/sh"),
+        *("/cache/__/p", "/cache/__/q/asset"),
+    ]

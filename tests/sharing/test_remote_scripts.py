@@ -3,7 +3,7 @@
 import pytest
 
 from envy.errors import Cancelled, FetchError
-from envy.sharing.actions import Executed, NotExecuted, RemoteAction
+from envy.sharing.actions import Executed, NotExecuted, RemoteAction, ResultNotUsed
 from envy.sharing.remote_scripts import RemoteScripts
 from envy.transport.context import NotFound
 
@@ -64,6 +64,13 @@ def test_a_server_is_given_up(run):
     executor = ScriptedExecutor(check=FetchError("executes nothing", uri="x"))
     assert run(executor, 2)[1:] == (["executes nothing; scripts run here"], False)
     assert executor.checks == 1
+
+
+def test_results_that_are_not_used(run):
+    """They are no failures of the server, however many there are."""
+    error = ResultNotUsed("it made the link asset/x", uri="x")
+    executor = ScriptedExecutor(*[error] * 5)
+    assert run(executor, 5) == ([error.message] * 5, [], True)
 
 
 def test_a_former_result_that_is_lost(run):

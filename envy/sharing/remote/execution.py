@@ -11,10 +11,8 @@ Guarantees
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -27,7 +25,7 @@ from google.protobuf.message import DecodeError
 
 from envy.errors import EnvyError, FetchError
 from envy.limits import EXPORT_RECORD, Limit
-from envy.sharing.actions import Executed, NotExecuted, RemoteAction
+from envy.sharing.actions import Executed, NotExecuted, RemoteAction, ResultNotUsed
 from envy.sharing.remote.blobs import Blobs
 from envy.sharing.remote.input_root import (
     FileDigests,
@@ -37,14 +35,12 @@ from envy.sharing.remote.input_root import (
     input_root,
 )
 from envy.sharing.remote.messages import encoded
-from envy.sharing.remote.output_folder import OutputFolder
+from envy.sharing.remote.operation_stream import SILENCE, Breaks, NoFirstAnswer, followed
+from envy.sharing.remote.output_folder import OutputFolder, targets_within
 from envy.sharing.remote.progress import LONGEST_QUEUED, ActionProgress, OutOfTime
 from envy.sharing.remote.server import RemoteServer, code_of
 from envy.transport.context import NotFound
 
-_MOST_BREAKS = 5
-_TICK = 0.2  # seconds between two looks at whether the run was cancelled
-_FIRST_ANSWER = 20.0  # seconds
 _IN_ALL = 10.0  # times the patience with one answer: a busy server answers late, and is wanted
 _KILLED = 128 + 9  # the exit code
 _OK, _DEADLINE = 0, 4  # codes of google.rpc
@@ -69,15 +65,18 @@ class RemoteExecution:
         platform: Sequence[tuple[str, str]] = (),
         *,
         patience: float = LONGEST_QUEUED,
+        silence: float = SILENCE,
     ) -> None:
         """`platform` has the names and values of properties that a worker must have.
 
-        An action waits `patience` seconds for a worker.
+        An action waits `patience` seconds for a worker. After `silence` seconds without a word
+        about it, the server is asked.
         """
         rows = [reapi.Platform.Property(name=name, value=value) for name, value in sorted(platform)]
         self._platform = reapi.Platform(properties=rows)
         self.shown = server.shown
         self._patience = patience
+        self._silence = silence
         self._server = server
         server.waits.in_all = _IN_ALL
         self._digests = FileDigests()
@@ -137,7 +136,7 @@ class RemoteExecution:
             FetchError: the server does not answer; OSError: a file cannot be written.
         """
         blobs = Blobs(self._server, check)
-        inside = [f"/{path}" for path in (action.folder, *action.payloads, *action.files)]
+        inside = targets_within(action)
         for name, new in folders.items():
             tree = executed.folders.get(name)
             if tree is None:
@@ -154,7 +153,7 @@ class RemoteExecution:
                 before=before,
                 links=links,
                 top=f"/{above}",
-                inside=inside,
+                inside=None if name in action.free_links else inside,
             ).bring(tree, new)
 
     def _execute(self, action: RemoteAction, progress: ActionProgress) -> Executed:
@@ -217,41 +216,72 @@ class RemoteExecution:
     ) -> Executed:
         check = progress.watch
         progress.begin()
-        request = reapi.ExecuteRequest(
-            instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
-        )
         name = ""
-        breaks = 0
-        call = self._server.open_stream(self._server.execution.Execute, request)
+        breaks = Breaks(self.shown, check)
+
+        def ask() -> Any:
+            return self._asked(name, check)
+
         while True:
+            call = None
             try:
-                for operation in _followed(call, check, self.shown):
+                breaks.before_stream()
+                call = self._opened(digest, name)
+                for operation in followed(call, check, ask, self._silence):
+                    breaks.note_answer()
                     name = operation.name or name
                     progress.note(operation)
                     if operation.done:
                         return self._ended(operation, action, check)
+            except NoFirstAnswer:
+                pass
             except grpc.RpcError as error:
-                code = code_of(error)
-                if code is grpc.StatusCode.FAILED_PRECONDITION:
-                    raise NotFound(f"{self.shown} lost an input", uri=self.shown) from error
-                if code not in _PASSING or not name:
-                    raise self._server.failed(error) from error
+                self._check_passing(error, name)
             except BaseException:
                 self._cancel(name)
                 raise
             finally:
-                call.cancel()
-            breaks += 1
+                if call is not None:
+                    call.cancel()
             if not name:
                 raise NotExecuted(f"{self.shown} began no operation", uri=self.shown)
-            if breaks > _MOST_BREAKS:
-                self._cancel(name)
-                raise NotExecuted(
-                    f"{self.shown} broke off {breaks} times before an action ended",
-                    uri=self.shown,
-                )
+
+    def _check_passing(self, error: grpc.RpcError, name: str) -> None:
+        """Raise what an error means, unless an operation with a name can be waited for again."""
+        code = code_of(error)
+        if code is grpc.StatusCode.FAILED_PRECONDITION:
+            raise NotFound(f"{self.shown} lost an input", uri=self.shown) from error
+        if code not in _PASSING or not name:
+            raise self._server.failed(error) from error
+
+    def _opened(self, digest: reapi.Digest, name: str) -> Any:
+        """Open the stream of an operation, which begins if it has no name."""
+        execution = self._server.execution
+        if name:
             wait = reapi.WaitExecutionRequest(name=name)
-            call = self._server.open_stream(self._server.execution.WaitExecution, wait)
+            return self._server.open_stream(execution.WaitExecution, wait)
+        request = reapi.ExecuteRequest(
+            instance_name=self._server.instance, action_digest=digest, skip_cache_lookup=True
+        )
+        return self._server.open_stream(execution.Execute, request)
+
+    def _asked(self, name: str, check: Callable[[], None]) -> Any:
+        """Return how far an operation is, beside its stream; None if the server cannot tell.
+
+        Raises:
+            RpcError: it has forgotten the operation, or cannot be reached; NoFirstAnswer.
+        """
+        if not name:
+            return None
+        call = self._opened(reapi.Digest(), name)
+        try:
+            return next(followed(call, check), None)
+        except grpc.RpcError as error:
+            if code_of(error) is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            raise
+        finally:
+            call.cancel()
 
     def _ended(self, operation: Any, action: RemoteAction, check: Callable[[], None]) -> Executed:
         answer = reapi.ExecuteResponse()
@@ -328,7 +358,7 @@ class RemoteExecution:
     def _check_size(self, digests: Iterable[reapi.Digest], most: Limit, what: str) -> None:
         sizes = [digest.size_bytes for digest in digests]
         if sum(sizes) > most.value or any(size < 0 for size in sizes):
-            raise NotExecuted(
+            raise ResultNotUsed(
                 f"{what} more than {most.shown}, the limit {most.name}",
                 uri=self.shown,
                 hint=most.hint,
@@ -352,41 +382,3 @@ def _command(action: RemoteAction, platform: reapi.Platform) -> reapi.Command:
         working_directory=action.folder,
         platform=platform,  # for servers that are older than that of the action
     )
-
-
-def _followed(call: Any, check: Callable[[], None], shown: str) -> Iterator[Any]:
-    """Yield the answers of a stream; `check` is called now and then.
-
-    gRPC waits for the next answer without an end, so that another thread does it. The first answer
-    says that an operation has begun, and comes at once.
-
-    Raises:
-        NotExecuted: it did not come.
-    """
-    ends = time.monotonic() + _FIRST_ANSWER
-    has_begun = False
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def follow() -> None:
-        try:
-            for answer in call:
-                answers.put(answer)
-            answers.put(None)
-        except Exception as error:  # noqa: BLE001  raised where the answers are taken
-            answers.put(error)
-
-    threading.Thread(target=follow, daemon=True).start()
-    while True:
-        try:
-            answer = answers.get(timeout=_TICK)
-        except queue.Empty:
-            check()
-            if not has_begun and time.monotonic() > ends:
-                raise NotExecuted(f"{shown} began no operation", uri=shown) from None
-            continue
-        has_begun = True
-        if answer is None:
-            return
-        if isinstance(answer, Exception):
-            raise answer
-        yield answer

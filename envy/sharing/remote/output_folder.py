@@ -3,7 +3,8 @@
 Guarantees
   Everything is created in a new folder, and nothing outside of it, whatever the server sends.
   Each file has the digest that the tree of the folder names.
-  No link leads to anything that the action did not have, nor climbs out of another link.
+  No link leads to anything that the action did not have, nor climbs out of another link, where
+  links are judged.
   Files that the action left as they were are those of this machine, with their times; all others
   have one time, so that none is older than what it was made from.
 """
@@ -24,13 +25,15 @@ from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
 
 from envy.cache.trees import DIRECTORY, LINK
 from envy.content.below_root import BelowRoot, open_below
-from envy.content.brought import Brought
+from envy.content.brought import Brought, LeadsOutside
 from envy.content.open_file import write_all
+from envy.content.spelling import ABOUT_NAMES, SameToFileSystem
+from envy.content.unpacked_size import UnpackedTooLarge
 from envy.errors import ArchiveError
-from envy.sharing.actions import NotExecuted
+from envy.sharing.actions import NotExecuted, RemoteAction, ResultNotUsed
 from envy.sharing.remote.blobs import Blobs, WrongBlob
 from envy.sharing.remote.input_root import FileDigests
-from envy.sharing.remote.payload_tree import TreeMember, tree_members
+from envy.sharing.remote.payload_tree import TreeMember, UnusableTree, tree_members
 
 
 class OutputFolder:
@@ -45,12 +48,12 @@ class OutputFolder:
         before: Mapping[str, str],
         links: Mapping[str, str],
         top: str,
-        inside: Collection[str],
+        inside: Collection[str] | None,
     ) -> None:
         """`before` are the files that were sent, and `links` the targets of links, by path.
 
         `top` is the absolute path that the folder had for the action; links lead to what is below
-        one of `inside`.
+        one of `inside`, or anywhere if that is None.
         """
         self._blobs = blobs
         self._digests = digests
@@ -58,7 +61,7 @@ class OutputFolder:
         self._before = before
         self._links = links
         self._top = top
-        self._inside = [posixpath.normpath(path) for path in inside]
+        self._inside = None if inside is None else [posixpath.normpath(path) for path in inside]
         self._time = time.time_ns()
 
     def bring(self, tree: bytes, folder: str) -> None:
@@ -75,19 +78,34 @@ class OutputFolder:
                 self._check(member)
             with open_below(folder) as below:
                 self._create(members, below)
+        except (UnusableTree, UnpackedTooLarge) as error:
+            raise ResultNotUsed(error.message, uri=self._shown, hint=error.hint) from error
         except ArchiveError as error:
             raise NotExecuted(error.message, uri=self._shown, hint=error.hint) from error
         except WrongBlob as error:
             raise NotExecuted(error.message, uri=self._shown) from error
+        except (LeadsOutside, SameToFileSystem) as error:
+            raise self._unusable(error.message) from None
+        except OSError as error:
+            if error.errno not in ABOUT_NAMES:
+                raise
+            raise self._unusable(error.strerror or str(error)) from None
+
+    def _unusable(self, reason: str) -> ResultNotUsed:
+        return ResultNotUsed(
+            f"what an action has written cannot be used: {reason}", uri=self._shown
+        )
 
     def _check(self, member: TreeMember) -> None:
         path = "/".join(member.parts)
-        if member.kind == LINK and self._links.get(path) != member.target:
+        if self._inside is None or member.kind != LINK:
+            return
+        if self._links.get(path) != member.target:
             above = posixpath.join(self._top, posixpath.dirname(path))
             if not _leads_into(above, member.target, self._inside):
-                raise NotExecuted(
-                    f"an action made the link {path} → {member.target[:200]!r}, which leads "
-                    "elsewhere",
+                raise ResultNotUsed(
+                    f"it made the link {posixpath.basename(self._top)}/{path} → "
+                    f"{member.target[:200]!r}, which leads elsewhere",
                     uri=self._shown,
                 )
 
@@ -157,6 +175,23 @@ class OutputFolder:
             os.utime(descriptor, ns=(self._time, self._time))
         finally:
             os.close(descriptor)
+
+
+def targets_within(action: RemoteAction) -> list[str]:
+    """Return the absolute paths of what an action had: links may lead to, or below, them.
+
+    So they may by a link to the folder that it is in, such as the padded path of a cache.
+    """
+    own = f"{action.folder}/"
+    names = [action.folder, *action.payloads]
+    names += [path for path in action.files if not path.startswith(own)]
+    others = []
+    for link, target in action.links.items():
+        if target == "." and not link.startswith(own):
+            above = posixpath.dirname(link)
+            top = f"{above}/" if above else ""
+            others += [f"{link}/{path[len(top) :]}" for path in names if path.startswith(top)]
+    return [f"/{path}" for path in (*names, *others)]
 
 
 def _leads_into(above: str, target: str, inside: Collection[str]) -> bool:

@@ -33,11 +33,15 @@ from envy.limits import CACHE_FILE, EXPORT_FILES
 from envy.sharing.remote.messages import digest_of, encoded
 
 _NO_NAMES = frozenset({"", ".", ".."})
-_BAD_SIGNS = re.compile(r"[/\\\0]")
+_SENT = "{} sent a tree {}"
 _DEEPEST = 200  # folders in each other
 _LATEST = 1 << 32  # seconds, in the year 2106; some file systems have no later times
 _NANOSECONDS = 10**9
 _HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class UnusableTree(ArchiveError):
+    """A tree may be what was written, and has more, or other names, than a payload may have."""
 
 
 class TreeMember(NamedTuple):
@@ -155,7 +159,7 @@ def tree_members(data: bytes, shown: str) -> Iterator[TreeMember]:
         names = [node.name for nodes in (files, inner, links) for node in nodes]
         count += len(names)
         if count > EXPORT_FILES.value:
-            raise ArchiveError(
+            raise UnusableTree(
                 f"{shown} sent a tree with more than {EXPORT_FILES.shown}, the limit "
                 f"{EXPORT_FILES.name}",
                 archive=Path(shown),
@@ -186,10 +190,13 @@ def _check_names(names: Sequence[str], depth: int, shown: str) -> None:
     """Raise unless a folder can have members with these names."""
     seen: set[str] = set()
     for name in names:
-        if name in seen or name in _NO_NAMES or _BAD_SIGNS.search(name) or depth >= _DEEPEST:
+        if name in seen or name in _NO_NAMES or "/" in name or "\0" in name:
             raise _damaged(shown, f"with the name {name!r}")
+        if "\\" in name or depth >= _DEEPEST:
+            raise UnusableTree(_SENT.format(shown, f"with the name {name!r}"), archive=Path(shown))
         if wrong := why_no_name(name):
-            raise _damaged(shown, f"in which {name[:80]!r} {wrong}")
+            how = f"in which {name[:80]!r} {wrong}"
+            raise UnusableTree(_SENT.format(shown, how), archive=Path(shown))
         seen.add(name)
 
 
@@ -209,7 +216,7 @@ def _mtime_of(file: reapi.FileNode) -> float | None:
 
 
 def _damaged(shown: str, how: str) -> ArchiveError:
-    return ArchiveError(f"{shown} sent a tree {how}", archive=Path(shown))
+    return ArchiveError(_SENT.format(shown, how), archive=Path(shown))
 
 
 def _is_utf_8(text: str) -> bool:

@@ -60,21 +60,24 @@ class ActionProgress:
         """
         self.check()
         now = time.monotonic()
-        has_worker = self.was_sent and self.stage not in _WAITS
+        may_run = self.was_sent and self.stage not in _WAITS
         ends_at = self.action.ends_at
-        if ends_at is not None and now >= ends_at + (_ANSWER if has_worker else 0.0):
+        if ends_at is not None and now >= ends_at + (_ANSWER if may_run else 0.0):
             raise OutOfTime
         if not self.was_sent:
             return
         most = self.patience
-        if has_worker:
-            if not self.action.timeout:
+        if may_run:
+            # A server that does not tell the stage may have no worker.
+            if self.stage != _STAGES.UNKNOWN and not self.action.timeout:
                 return
             most += self.action.timeout
         if now - self.since < most:
             return
-        if has_worker:
+        if may_run and self.action.timeout:
             text = f"{self.shown} has not ended an action within its time limit"
+        elif may_run:
+            text = f"{self.shown} did not say in {self.patience:g} s that a worker has an action"
         else:
             text = (
                 f"{self.shown} had no worker for an action in {self.patience:g} s "

@@ -33,6 +33,14 @@ PATIENT = 60.0  # where somebody wants just this
 _LEAST_RATE = 2 << 20  # bytes a second, of one call beside others
 _TICK = 0.5  # seconds between two looks at whether the run was cancelled, or a transfer goes on
 _MOST_RECEIVED = 16 << 20  # bytes of one message
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", _MOST_RECEIVED),
+    ("grpc.enable_retries", 0),
+    # Servers break off all calls of who pings more often than every five minutes without data.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
 _LONGEST_REASON = 200
 _UNREACHABLE = frozenset(
     {
@@ -95,13 +103,7 @@ class RemoteServer:
         self._metadata = (
             [("authorization", f"Bearer {credentials.token}")] if credentials.token else []
         )
-        options = [
-            ("grpc.max_receive_message_length", _MOST_RECEIVED),
-            ("grpc.enable_retries", 0),
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
+        options = list(CHANNEL_OPTIONS)
         if location.is_encrypted:
             pem = (credentials.trusted, credentials.key, credentials.certificate)
             made = grpc.ssl_channel_credentials(*(text or None for text in pem))
