@@ -85,6 +85,20 @@ def test_a_recipe_is_tested(tested):
     assert outcomes(failed) == {"test_upper_case": "pass", "": "pass"}
 
 
+def test_modules_that_a_test_requires_count(project):
+    """A module that only a function of the tests loads is an input of their results."""
+    project.recipe("local.hello@r1", HELLO)
+    project.write("recipes/words.lua", 'return { name = "loud.txt" }\n')
+    test = 'function test_number(t) t.equal(require("number"), 1) end\n'
+    project.write("recipes/local.hello@r1_test.lua", test)
+    project.write("recipes/number.lua", "return 1\n")
+    project.packages("local.hello@r1")
+    envy_test(project)
+    assert "(1 cached)" in envy_test(project).out
+    project.write("recipes/number.lua", "return 2\n")
+    assert "recipes/number.lua changed" in envy_test(project, "--explain", code=1).out
+
+
 def test_recipes_elsewhere_that_the_manifest_uses(tested, tmp_path):
     """Beside the manifest, the tests of all its recipes run, but not those of shipped ones."""
     shared = tmp_path / "shared"

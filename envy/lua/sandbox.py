@@ -203,6 +203,8 @@ class FileAccess:
         """
         path = self._join(folder or self._base_dir, name)
         if self._phase is not None:
+            if self._phase.on_read is not None:
+                self._phase.on_read(path)
             self._check_readable(path, name)
         _check_plain(path, name)
         try:
