@@ -165,6 +165,21 @@ def test_more_than_the_content(server, recorder):
     assert server.connections == 2
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\nhello",
+    ],
+)
+def test_lines_that_end_without_a_carriage_return(server, recorder, answer):
+    """Such a head has an end, too, though the server keeps the connection open."""
+    server.answers = [[answer], [OK + b"\r\nworld"]]
+    context = recorder.context(environment={"ENVY_IDLE_TIMEOUT": "300"})
+    assert whole(get_once(f"{server.url}/a", context, {}, "")) == b"hello"
+
+
 def test_content_in_a_buffer(server, recorder):
     """It is received where the caller has room, also what came with the head."""
     server.answers = [[OK + b"\r\nhe", b"llo"], [OK + b"\r\nworld"]]
