@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from archives import make_archive, make_tar
+from blake3 import blake3
 from exported_members import exported_members
 from project import Project, tree
 
@@ -42,16 +43,27 @@ def repository_with(git_repository, **links):
 
 def with_row(exported, path):
     """The export file with another row in place of the last one of each fingerprint."""
+    members, digests = [], {}
+    for member, content in exported_members(exported):
+        data = content or b""
+        if member.name.endswith("envy-fingerprint.blake3"):
+            *rows, _last = data.splitlines(keepends=True)
+            row = json.dumps([path, "file", "777", 8, "0" * 64, []])
+            before, data = data, b"".join(rows) + row.encode() + b"\n"
+            digests[blake3(before).hexdigest().encode()] = blake3(data).hexdigest().encode()
+        members.append((member, data if content is not None else None))
     target = exported.with_name("changed.tar")
     with tarfile.open(target, "w") as tar:
-        for member, content in exported_members(exported):
-            data = content or b""
-            if member.name.endswith("envy-fingerprint.blake3"):
-                *rows, _last = data.splitlines(keepends=True)
-                row = json.dumps([path, "file", "777", 8, "0" * 64, []])
-                data = b"".join(rows) + row.encode() + b"\n"
-                member.size = len(data)
-            tar.addfile(member, io.BytesIO(data) if content is not None else None)
+        for position, (member, data) in enumerate(members):
+            if not position:  # the index, which names the fingerprints
+                content = data
+                for before, after in digests.items():
+                    assert before in content
+                    content = content.replace(before, after)
+            else:
+                content = data
+            member.size = len(content or b"")
+            tar.addfile(member, io.BytesIO(content) if content is not None else None)
     return target
 
 

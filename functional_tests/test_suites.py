@@ -150,7 +150,7 @@ def test_a_record_of_failures_that_cannot_be_written_changes_no_outcome(suites):
 
 
 def test_what_pytest_imports_from_elsewhere_counts(suites):
-    """Packages without __init__.py, and modules that only a test imports, are inputs."""
+    """Packages without __init__.py, and all that lies in an entry of sys.path, are inputs."""
     suites.write("tests/pytest.ini", "[pytest]\npythonpath = .. ../more\n")
     code = "from lib import mod\ndef test_a():\n    import late\n    assert mod.X + late.Y == 2\n"
     suites.write("tests/test_a.py", code)

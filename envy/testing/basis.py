@@ -24,7 +24,7 @@ from envy.testing.evidence import (
     value_of,
 )
 
-_MOST_FOLDERS = 20_000
+_OF_THE_SYSTEM = ("/proc/", "/sys/", "/dev/fd/", "/run/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +123,6 @@ def walked(top: str, *, hidden: bool, follows: bool = True) -> Iterator[tuple[st
         folder = stack.pop()
         if not is_new_folder(folder, seen):
             continue
-        if len(seen) > _MOST_FOLDERS:
-            raise Unkept(f"{top} has more than {_MOST_FOLDERS} folders")
         names: list[str] = []
         try:
             with os.scandir(folder) as entries:
@@ -136,10 +134,22 @@ def walked(top: str, *, hidden: bool, follows: bool = True) -> Iterator[tuple[st
                     else:
                         names.append(entry.name)
                         if follows and entry.is_symlink() and entry.is_dir():
-                            stack.append(os.path.realpath(f"{folder}/{entry.name}"))
+                            stack.append(behind_link(f"{folder}/{entry.name}"))
         except OSError as error:
             raise Unkept(f"{folder} cannot be read: {error.strerror}") from error
         yield folder, names
+
+
+def behind_link(path: str) -> str:
+    """Return the folder that a link leads to.
+
+    Raises:
+        Unkept: it is one of the system's own, which has no end, or no content.
+    """
+    found = os.path.realpath(path)
+    if found == "/" or found.startswith(_OF_THE_SYSTEM) or f"{found}/" in _OF_THE_SYSTEM:
+        raise Unkept(f"{path} is a link to {found}")
+    return found
 
 
 def is_new_folder(path: str, seen: set[tuple[int, int]]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from envy.declarations.suite_settings import SuiteSettings
 from envy.host.children import Children
 from envy.testing.basis import Collector
+from envy.testing.consulted import Unkept
 from envy.testing.drivers.projects.command import CommandKind
 from envy.testing.drivers.projects.ctest.kind import CTestKind
 from envy.testing.drivers.projects.driver import ProjectDriver, SuitePlace
@@ -237,6 +238,18 @@ def test_folders_behind_links_are_rows_of_the_drivers(tmp_path):
         rows = Collector({}, 1 << 62)
         rows.add_whole(str(project))
     assert changes(rows.facts, {}, settled=1 << 62) == ([], False)
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "/sys/kernel"])
+def test_links_into_the_system_are_not_followed(tmp_path, target):
+    """What is behind them has no end; the results of such tests are not remembered."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "way").symlink_to(target)
+    snapshot = Snapshot({})
+    snapshot.add_rows([(TREE, str(tmp_path))])
+    assert snapshot.unkept == f"{tmp_path}/way is a link to {target}"
+    with pytest.raises(Unkept, match="is a link to"):
+        Collector({}, 1 << 62).add_whole(str(tmp_path))
 
 
 def test_a_link_to_a_folder_keeps_tests_on_this_machine(tmp_path):

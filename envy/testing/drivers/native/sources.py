@@ -126,7 +126,7 @@ def place_of(name: str, root: Path) -> str:
     The root has another name in every checkout, and what lies beside it another path.
     """
     first, colon, rest = name.partition(":")  # what follows tells packages of one folder apart
-    if first == root.name and not (root / first).exists():
+    if first == root.name and not (root / first).is_dir():
         return f".{colon}{rest}"
     if not first.startswith("/"):
         return name

@@ -79,7 +79,6 @@ class ProjectDriver:
         self._lock = threading.Lock()
         self._snapshots: dict[Path, Snapshot] = {}
         self._ran: dict[Path, SuiteProject] = {}
-        self._late: dict[str, dict[tuple[str, str], None]] = {}  # rows, by the names of packages
         self.notes: list[str] = []  # what could not be measured, and why
         self.build_width = tools.build_jobs
         self.ends_at: float | None = None
@@ -232,9 +231,6 @@ class ProjectDriver:
             self._ran[tests.project.directory] = tests.project
         verdict = runner.run(names, nothing=nothing)
         run.unkept = run.unkept or runner.unkept
-        if runner.rests:
-            with self._lock:
-                self._late.setdefault(run.package.name, {}).update(dict.fromkeys(runner.rests))
         return verdict
 
     # -- results ---------------------------------------------------------------------------------
@@ -283,17 +279,7 @@ class ProjectDriver:
             Unkept: one changed just before the run, or during it.
         """
         with self._lock:
-            snapshot = self._snapshot_of(_detail(run).project)
-            facts = snapshot.confirmed(since)
-            late = self._late.get(run.package.name)
-            if not late:
-                return facts
-            # What was read only while the tests ran counts if it is as old as the run.
-            known, after = set(snapshot.subjects), Snapshot(self._tools.environment)
-            after.add_rows(late)
-            return facts + [
-                fact for fact in after.confirmed(since) if (fact.kind, fact.subject) not in known
-            ]
+            return self._snapshot_of(_detail(run).project).confirmed(since)
 
     def basis(
         self,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from envy.declarations.suite_settings import SuiteSettings
-from envy.testing.basis import is_new_folder
+from envy.testing.basis import behind_link, is_new_folder
 from envy.testing.consulted import Unkept
 from envy.testing.evidence import (
     FILE,
@@ -177,7 +177,11 @@ def _add_folder(snapshot: Snapshot, top: str) -> None:
                 return
             fact = snapshot.add(FILE, path)
             if fact.value == OTHER and os.path.isdir(path):  # noqa: PTH112
-                stack.append((os.path.realpath(path), None))
+                try:
+                    stack.append((behind_link(path), None))
+                except Unkept as error:
+                    snapshot.unkept = str(error)
+                    return
 
 
 def of_rows(

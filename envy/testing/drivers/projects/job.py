@@ -33,7 +33,6 @@ class JobOwner(Protocol):
     """The runner of a package, as its jobs use it."""
 
     reason: str
-    rests: list[tuple[str, str]]
 
     def start(
         self, job: SuiteJob, spec: ProcessSpec, *,
@@ -132,8 +131,15 @@ class SuiteJob:
         self.owner.reason = self.owner.reason or reason
 
     def fail_without_test(self, completed: Completed) -> None:
-        """Fail the package if its process failed although no test did, as for a threshold."""
-        if completed.exit_code and not (self.report.failed or self.crashed or self.owner.reason):
+        """Fail the package if the process of all its tests failed although no test did.
+
+        A part of the tests may cover less than a threshold asks for, which says nothing.
+        """
+        if (
+            self.is_whole
+            and completed.exit_code
+            and not (self.report.failed or self.crashed or self.owner.reason)
+        ):
             kind = self.package.project.settings.kind
             said = how_ended(completed)
             self.fail(failure_of(completed), f"no test failed, but {kind} ended {said}")

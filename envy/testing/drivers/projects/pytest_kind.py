@@ -171,8 +171,6 @@ class PytestKind(TestKind):
         finally:
             channel.close()
         session.conclude(job, completed)
-        for places in session.places:
-            job.owner.rests += places_rows(places, project)
 
 
 class _Collection:
@@ -238,7 +236,6 @@ class _Session:
         self._output = b""
         self._shows_output = False
         self._done = False
-        self.places: list[Mapping[str, object]] = []  # what was imported, also in workers
 
     def id_of(self, name: str) -> str:
         """Return pytest's name of a test."""
@@ -271,8 +268,6 @@ class _Session:
             report.output("", f"{text}\n")
         elif kind == "config":
             self._shows_output = event.get("capture") == "no"
-        elif kind == "places":
-            self.places.append(event)
         elif kind == "done":
             self._done = True
 

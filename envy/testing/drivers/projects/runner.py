@@ -56,7 +56,6 @@ class SuiteRunner:
         self._failed: dict[str, None] = {}
         self.reason = ""  # why the package failed, if that is not one of its tests
         self.unkept = ""  # why the result proves nothing about another run
-        self.rests: list[tuple[str, str]] = []  # what tests turned out to rest on, as rows
 
     def run(self, names: Sequence[str], *, nothing: bool) -> PackageVerdict:
         """Run these tests; `nothing` says that no test is selected."""

@@ -7,7 +7,6 @@ of its own, which is on PYTHONPATH only until pytest has loaded it.
 import json
 import os
 import sys
-import tempfile
 
 import pytest
 
@@ -91,48 +90,34 @@ def pytest_collection_finish(session):
     if _events.descriptor >= 0 and session.config.getoption("collectonly", False):
         for item in session.items:
             _events.tell("item", id=item.nodeid)
-        _events.tell("places", **_places(session.config))
+        _events.tell("places", **_places())
 
 
-def _places(config):
-    """Return where this Python and what it has imported lie; what tests made does not count."""
-    made = _temporary(config)
+def _places():
+    """Return where this Python and what it has imported lie."""
     own = os.path.dirname(os.path.abspath(__file__))
     modules, folders = [], []
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
+        try:
+            known = vars(module)  # a lazy module may raise for what it does not have
+            file, parts = known.get("__file__"), list(known.get("__path__") or ())
+        except Exception:
+            continue
         if isinstance(file, str):
             modules.append(os.path.abspath(file))
-        elif getattr(module, "__path__", None):  # a namespace package
-            folders += [os.path.abspath(path) for path in module.__path__]
+        else:  # a namespace package
+            folders += [os.path.abspath(part) for part in parts if isinstance(part, str)]
+    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
     return {
         "executable": sys.executable or "",
         "prefix": sys.prefix,
         "base": sys.base_prefix,
-        "path": [
-            path for path in map(os.path.abspath, sys.path)
-            if path != own and not path.startswith(made)
-        ],
+        "path": [entry for entry in path if entry != own],
         "modules": [
-            path for path in modules
-            if os.path.dirname(path) != own and not _is_installed(path) and not path.startswith(made)
+            file for file in modules if os.path.dirname(file) != own and not _is_installed(file)
         ],
-        "namespaces": [
-            path for path in folders
-            if not _is_installed(path + os.sep) and not path.startswith(made)
-        ],
+        "namespaces": [folder for folder in folders if not _is_installed(folder + os.sep)],
     }
-
-
-def _temporary(config):
-    """Return the starts of paths below which tests make files: temporary folders."""
-    base = getattr(getattr(config, "_tmp_path_factory", None), "_basetemp", None)
-    found = [os.path.abspath(str(base)) + os.sep] if base else []
-    folder = os.path.abspath(tempfile.gettempdir()) + os.sep
-    root = str(getattr(config, "rootpath", None) or config.rootdir)
-    if not (root + os.sep).startswith(folder):
-        found.append(folder)
-    return tuple(found)
 
 
 def _is_installed(path):
@@ -214,21 +199,8 @@ def _tell_subtest(report, state):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Tell that pytest has come to its end, and what the tests have imported."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:  # a worker of xdist, which writes no events
-        output["envy_places"] = _places(session.config)
-    if not session.config.getoption("collectonly", False):
-        _events.tell("places", **_places(session.config))
+    """Tell that pytest has come to its end."""
     _events.tell("done", status=int(exitstatus))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node, error):
-    """Tell what the tests in a worker of xdist have imported."""
-    places = getattr(node, "workeroutput", {}).get("envy_places")
-    if places:
-        _events.tell("places", **places)
 
 
 def pytest_internalerror(excrepr):
