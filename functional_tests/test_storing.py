@@ -61,16 +61,13 @@ def test_a_package_is_stored_while_another_is_built(machine):
     assert stored(machine) == 2
 
 
-@pytest.mark.parametrize(
-    ("needed_by", "is_damaged"), [("check", False), ("build", False), ("build", True)]
-)
-def test_a_package_is_asked_for_again_before_it_is_built(machine, tmp_path, needed_by, is_damaged):
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_package_is_asked_for_again_before_it_is_built(machine, tmp_path, is_damaged):
     """What another machine stored after a run began is taken; what is damaged is built instead."""
     machine.packages("local.last@r1")
     machine.recipe(
         "local.last@r1",
-        'dependencies = { { recipe = "local.slow@r1", source = "local.slow@r1.lua", '
-        f'needed_by = "{needed_by}" }} }}\n'
+        'dependencies = { { recipe = "local.slow@r1", source = "local.slow@r1.lua" } }\n'
         'fetch = { { source = "data.txt" } }\n'
         'build = "echo last >> $RAN; cp data.txt $ENVY_INSTALL_DIR/"\npass_env = { "RAN" }',
     )
@@ -113,6 +110,17 @@ def test_a_failure_and_the_end_of_a_run_leave_what_was_stored(machine):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert stored(machine) == 2
+
+
+def test_a_package_that_fetches_nothing_is_built_beside_a_depot(machine):
+    """That a depot lacks it leaves the folders of its attempt as they are."""
+    machine.gate.touch()
+    machine.packages("local.one@r1")
+    body = 'stage = "sleep 1.2"\nbuild = "ls -d $ENVY_FETCH_DIR"\ninstall = "echo > x"'
+    machine.recipe("local.one@r1", body)
+    process = begin(machine)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
 
 
 def test_the_wait_for_an_upload_has_a_reason(machine):

@@ -79,8 +79,8 @@ class _Outside:
     def transfer_helpers(self, _wanted: int) -> Iterator[int]:
         yield 0
 
-    def take_late(self, _recipe: Recipe) -> None:
-        return None
+    def take_late(self, _recipe: Recipe) -> bool:
+        return False
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         raise InternalError(f"{recipe.key} has no build dependencies")

@@ -324,12 +324,9 @@ class Engine:
         finally:
             self.coordinator.give_back(self.transfer_pool, count)
 
-    def take_late(self, recipe: Recipe) -> bool | None:
-        """Take a missing entry, whose lock is held, if a depot has it by now.
-
-        Returns whether it was taken; None if no depot was asked.
-        """
-        return self.shared.take_late(recipe) if self.shared is not None else None
+    def take_late(self, recipe: Recipe) -> bool:
+        """Take a missing entry, whose lock is held, if a depot has it by now; return whether."""
+        return self.shared is not None and self.shared.take_late(recipe)
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""

@@ -3,7 +3,8 @@
 A package that a depot has needs no build dependencies. So what the goals want is decided anew after
 each round: a round asks the depots for every missing entry that would be wanted by then, all at
 once. Packages that only a build needs are asked for when the depots lack what they would build.
-Just before an entry is built, it is asked for once more: another machine may have stored it since.
+An entry is asked for once more when the work on it begins, after its dependencies are complete:
+another machine may have stored it since.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class SharedEntries:
         self._sharing = sharing
         self._asked: dict[str, float] = {}  # when, by entry key
         self._has_said_unasked = False
+        self._unusable: set[str] = set()  # entry keys of what places have in vain
         self.uploads = Uploads(engine, sharing)
 
     def take(self, goals: Sequence[RecipeKey]) -> None:
@@ -60,6 +62,8 @@ class SharedEntries:
                 look_up(recipe, self._engine)
                 if is_taken and recipe.work.cached:
                     mark_taken(recipe)
+        for place in self._sharing.asked:
+            place.end_asking()
 
     @property
     def places(self) -> Sequence[EntryPlace]:
@@ -126,24 +130,30 @@ class SharedEntries:
         finally:
             lock.release()
 
-    def take_late(self, recipe: Recipe) -> bool | None:
-        """Take an entry that was missing when this run began to work, and is to be built now.
+    def take_late(self, recipe: Recipe) -> bool:
+        """Take an entry that was missing when this run began, and is to be worked on now.
 
-        Another machine may have stored it since. The caller holds its lock; a transfer that fails
-        leaves nothing of what was staged. Returns whether it was taken; None if nothing was asked.
+        Another machine may have stored it since. The caller holds its lock, and there is no attempt
+        at it yet. What a place had, but could not be used, is not asked for again.
         """
-        asked = self._asked.get(recipe.entry_key)
+        key = recipe.entry_key
+        asked = self._asked.get(key)
         if asked is None or time.monotonic() - asked < _ASKED_AGAIN_AFTER:
-            return None
-        if all(place.is_off for place in self._sharing.asked):
-            return None
-        self._asked[recipe.entry_key] = time.monotonic()
-        with released():
-            is_taken = self._take_from_places(recipe)
-        if is_taken:
+            return False
+        if key in self._unusable or all(place.is_off for place in self._sharing.asked):
+            return False
+        self._asked[key] = time.monotonic()
+        found: list[bool] = []
+        places = " and ".join(place.shown for place in self._sharing.asked)
+        self._engine.wait_without_slot(
+            recipe,
+            f"its entry, which {places} may have",
+            lambda: found.append(self._take_from_places(recipe)),
+        )
+        if found[0]:
             look_up(recipe, self._engine)
             mark_taken(recipe)
-        return is_taken
+        return found[0]
 
     def _take_from_places(self, recipe: Recipe) -> bool:
         placement, services = recipe.placement, self._engine.services
@@ -155,6 +165,8 @@ class SharedEntries:
                 events.entry_taken(place.shown, taken.size, taken.seconds)
                 return True
             events.entry_not_taken(place.shown, taken.missed)
+            if taken.missed != taken.ABSENT:
+                self._unusable.add(placement.entry_key)
         return False
 
     def _acquire(self, lock: FileLock, events: RecipeEvents) -> bool:

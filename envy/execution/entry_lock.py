@@ -139,6 +139,7 @@ def begin_work(recipe: Recipe, engine: PhaseServices) -> str:
         release_entry(recipe, engine)
         return ""
     if engine.take_late(recipe):
+        recipe.work.attempt = None  # an earlier one, which another process has ended
         release_entry(recipe, engine)
         return ""
     reason = ""
@@ -174,12 +175,6 @@ def needs_deploy(recipe: Recipe) -> bool:
     return not deploy_recorded(recipe.placement.entry)
 
 
-def _makes_something(recipe: Recipe) -> bool:
-    """Return whether the recipe has work to do beside fetching and unpacking."""
-    definition = recipe.loaded.definition
-    return definition.build is not None or definition.install is not None
-
-
 def _relocated(recipe: Recipe) -> bool:
     """Rewrite an entry made under another cache root for this root; return whether it worked."""
     from envy.cache.relocate import relocate
@@ -196,14 +191,10 @@ def resume_entry(
     """Acquire the entry again before a phase; return whether the phase has work left."""
     if recipe.work.attempt is None:
         return not recipe.work.cached  # a user-managed recipe makes no attempt
-    is_held = recipe.work.entry_lock is not None
+    if recipe.work.entry_lock is not None:
+        return True
     acquire_entry(recipe, engine)
-    asks = phase is RecipePhase.BUILD and _makes_something(recipe)
-    taken = engine.take_late(recipe) if asks else None
-    if taken:
-        release_entry(recipe, engine)
-        return False
-    if (is_held and taken is None) or recipe.work.attempt.is_current():
+    if recipe.work.attempt.is_current():
         return True
     begin_work(recipe, engine)
     if recipe.work.cached:

@@ -114,11 +114,8 @@ class PhaseServices(Protocol):
     def transfer_helpers(self, wanted: int) -> AbstractContextManager[int]:
         """Borrow up to `wanted` more transfer slots for a batch; yield how many, perhaps 0."""
 
-    def take_late(self, recipe: Recipe) -> bool | None:
-        """Take a missing entry, whose lock is held, if a depot has it by now.
-
-        Returns whether it was taken; None if no depot was asked.
-        """
+    def take_late(self, recipe: Recipe) -> bool:
+        """Take a missing entry, whose lock is held, if a depot has it by now; return whether."""
 
     def require_build_dependencies(self, recipe: Recipe) -> None:
         """Also want the build dependencies of a recipe that turned out to need work."""

@@ -75,6 +75,9 @@ class OpenDepot:
     def ask_ahead(self, wanted: Sequence[tuple[EntryPaths, str]], context: FetchContext) -> None:
         """Do nothing: each question to a depot is the download itself."""
 
+    def end_asking(self) -> None:
+        """Do nothing, as nothing was prepared."""
+
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
     ) -> Taken:
@@ -100,7 +103,7 @@ class OpenDepot:
             except OSError as error:
                 raise explained(error, doing="take an entry", path=entry.location) from error
             except NotFound:
-                missed = missed or "it does not have it"
+                missed = missed or Taken.ABSENT
             except _Unusable as error:
                 # Other packages may have as little room: those for this root are asked for first.
                 missed, self._asks_bound_first = error.why, True
@@ -183,10 +186,12 @@ class OpenDepot:
     def _is_damaged(self, name: str, error: EnvyError, context: FetchContext) -> str:
         with self._lock:
             self._damaged += 1
-            if self._damaged == _MOST_DAMAGED:
+            is_last = self._damaged == _MOST_DAMAGED
+            if is_last:
                 self._why_off = f"{_MOST_DAMAGED} of its objects could not be used"
         what = error.message.partition("\n")[0]
-        context.warn(f"{self.shown}: {name} cannot be used: {what}")
+        end = f"; as {self._why_off}, the depot is not used in this run" if is_last else ""
+        context.warn(f"{self.shown}: {name} cannot be used: {what}{end}")
         return f"its object cannot be used: {what}"
 
     def _switch_off(self, error: EnvyError, context: FetchContext) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from envy.cache.layout import CacheLayout, EntryPaths
 from envy.cache.verify import RecordedFingerprint, Row
@@ -27,6 +27,8 @@ class OtherPayload(EnvyError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """The result of asking a place for an entry; `missed` says why it was not taken, or is ""."""
+
+    ABSENT: ClassVar[str] = "it does not have it"
 
     missed: str = ""
     size: int = 0  # bytes that were sent
@@ -61,6 +63,9 @@ class EntryPlace(Protocol):
 
     def ask_ahead(self, wanted: Sequence[tuple[EntryPaths, str]], context: FetchContext) -> None:
         """Prepare for questions about entries, with their full keys."""
+
+    def end_asking(self) -> None:
+        """Forget what was prepared: a later question is a new one."""
 
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext

@@ -29,13 +29,14 @@ from envy.cache.explanation import format_key_record
 from envy.cache.layout import CacheLayout
 from envy.cache.write import begin_attempt, publish
 from envy.cli.fetch_context import command_context
+from envy.sharing.remote.raw_answers import ReadBlob
 from envy.sharing.remote.remote_cache import RemoteCache
 from envy.transport.context import NotFound
 
 DAY = 24 * 3600.0
 KILO, MEGA, GIGA = 1e3, 1e6, 1e9
 _NEEDS = (1, 1, 2)  # dependencies of a package
-ASKED_AGAIN = 1.0  # seconds; a package that is built later is asked for once more
+ASKED_AGAIN = 1.0  # seconds; what becomes ready later is asked for once more
 CONTENT = 1000  # a byte on disk stands for so many
 
 
@@ -104,9 +105,8 @@ class MemoryServer:
         self.blobs, self.results = OrderedDict(), {}
         self.room, self.held, self.sent, self.received, self.calls = room / CONTENT, 0, 0, 0, 0
         self.actions = SimpleNamespace(GetActionResult=self._get, UpdateActionResult=self._update)
-        self.storage = SimpleNamespace(
-            FindMissingBlobs=self._missing, BatchUpdateBlobs=self._store, BatchReadBlobs=self._read
-        )
+        self.storage = SimpleNamespace(FindMissingBlobs=self._missing, BatchUpdateBlobs=self._store)
+        self.read_batch = self._read
         update = reapi.ActionCacheUpdateCapabilities(update_enabled=True)
         self._able = reapi.ServerCapabilities(
             cache_capabilities=reapi.CacheCapabilities(action_cache_update_capabilities=update)
@@ -115,8 +115,8 @@ class MemoryServer:
     def capabilities(self):
         return self._able
 
-    def begin(self, method, request, *, size=0):
-        del size
+    def begin(self, method, request, *, size=0, among=1):
+        del size, among
         return lambda: method(request)
 
     def finish(self, future, check=lambda: None):
@@ -124,9 +124,8 @@ class MemoryServer:
         self.calls += 1
         return future()
 
-    def call(self, method, request, *, size=0):
-        del size
-        return self.finish(lambda: method(request))
+    def call(self, method, request, check=lambda: None):
+        return self.finish(lambda: method(request), check)
 
     def _get(self, request):
         found = self.results.get(request.action_digest.hash)
@@ -158,15 +157,13 @@ class MemoryServer:
         return answer
 
     def _read(self, request):
-        answer = reapi.BatchReadBlobsResponse()
+        answer = []
         for digest in request.digests:
             data = self.blobs.get(digest.hash)
-            if data is None:
-                answer.responses.add(digest=digest).status.code = 5
-                continue
-            self.blobs.move_to_end(digest.hash)
-            self.sent += len(data)
-            answer.responses.add(digest=digest, data=data)
+            answer.append(ReadBlob(digest.hash, 5 if data is None else 0, data or b""))
+            if data is not None:
+                self.blobs.move_to_end(digest.hash)
+                self.sent += len(data)
         return answer
 
 
@@ -276,7 +273,8 @@ class Job:
 
     def __init__(self, machine, asked, waiting, slots):
         self.machine, self.asked, self.slots = machine, asked, slots
-        self.waiting, self.under_way = waiting, set()
+        self.waiting, self.under_way, self.coming = waiting, set(), set()
+        self.asked_again = set()
 
 
 class Day:
@@ -342,21 +340,23 @@ class Day:
 
     def go_on(self, now, job, asked):
         """Begin what can be begun; `asked` is when the server was first asked."""
-        waiting = {row[0] for row in job.waiting} | job.under_way
+        waiting = {row[0] for row in job.waiting} | job.under_way | job.coming
         ready = [row for row in job.waiting if not waiting & set(self.world.below[row[0]])]
-        for row in ready[: job.slots - len(job.under_way)]:
+        for row in ready:
+            if now - asked > ASKED_AGAIN and row not in job.asked_again:
+                job.asked_again.add(row)
+                found, size = self.take([row])
+                if found:
+                    job.waiting.remove(row)
+                    job.coming.add(row[0])
+                    self.at(self.transfer(now, size), self.built, job, row, asked, False)
+        for row in [row for row in ready if row in job.waiting][: job.slots - len(job.under_way)]:
             job.waiting.remove(row)
             job.under_way.add(row[0])
-            found, size = [], 0
-            if now - asked > ASKED_AGAIN:
-                found, size = self.take([row])
-            if found:
-                self.at(self.transfer(now, size), self.built, job, row, asked, False)
-                continue
             self.builds += 1
             self.worked += self.world.seconds[row[0]]
             self.at(now + self.world.seconds[row[0]], self.built, job, row, asked, True)
-        if not job.waiting and not job.under_way:
+        if not (job.waiting or job.under_way or job.coming):
             self.free[job.machine] = now
             self.waited += now - job.asked
             self.slowest = max(self.slowest, now - job.asked)
@@ -364,7 +364,7 @@ class Day:
                 self.at(now, self.job, *details)
 
     def built(self, now, job, row, asked, is_new):
-        job.under_way.remove(row[0])
+        (job.under_way if is_new else job.coming).remove(row[0])
         if self.place and is_new:
             size = self.place.store([row])
             self.transfer(now, size)

@@ -84,6 +84,10 @@ class RemoteCache:
         except EnvyError as error:
             self._switch_off(error, context)
 
+    def end_asking(self) -> None:
+        """Forget the answers to what was asked ahead."""
+        self._asked.clear()
+
     def take(
         self, layout: CacheLayout, entry: EntryPaths, key_hex: str, context: FetchContext
     ) -> Taken:
