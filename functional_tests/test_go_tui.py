@@ -16,14 +16,25 @@ MIXED = (
 )
 
 
+GATED = (
+    'package p\nimport ("os"; "testing"; "time")\nfunc TestGood(t *testing.T) {}\n'
+    "func TestBad(t *testing.T) {\n"
+    'for { if _, err := os.Stat("gate"); err == nil { break }; time.Sleep(time.Millisecond) }\n'
+    't.Fatal("it went wrong") }\n'
+)
+
+
 def test_a_run_is_shown_rerun_and_left(go_project):
     """The view opens on a terminal; t reruns one test; q exits with the code of the run."""
-    go_project.test("p", MIXED)
+    go_project.test("p", GATED)
+    gate = go_project.write("p/gate", "")
     terminal = Terminal(go_project)
     terminal.read_until(FAILED)
+    gate.unlink()  # else the test may be over before it is drawn
     terminal.press(b"n")
     terminal.press(b"t")
     terminal.read_until(b"running TestBad")
+    gate.touch()
     terminal.read_until(FAILED)
     terminal.press(b"q")
     terminal.read_until(b"1 passed, 1 failed, 0 skipped in 1 package (1 failed)")

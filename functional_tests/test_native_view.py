@@ -9,8 +9,12 @@ from view_terminal import FAILED, PASSED, Terminal
 TESTS = """
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 int test_a(void) { return 0; }
-void test_b(void) { fprintf(stderr, "x_test.c:5: about to end\\n"); abort(); }
+void test_b(void) {
+  while (access("block", F_OK) == 0) usleep(1000);
+  fprintf(stderr, "x_test.c:7: about to end\\n"); abort();
+}
 int test_c(void) { return 0; }
 """
 
@@ -23,8 +27,10 @@ def test_native_tests_are_run_rerun_and_shown_as_cached(native_project):
     terminal.press(b"n")
     terminal.press(b"\r")
     terminal.read_until(b"about to end")
+    block = native_project.write("lib/block", "")  # else it may be over before it is drawn
     terminal.press(b"t")
     terminal.read_until(b"running test_b")
+    block.unlink()
     terminal.read_until(FAILED + "2 ✗1".encode())
     terminal.press(b"q")
     terminal.read_until(b"2 passed, 1 failed, 0 skipped in 1 package (1 failed)")
