@@ -116,7 +116,7 @@ def walked(top: str, *, hidden: bool, follows: bool = True) -> Iterator[tuple[st
     if this `follows` links. Without `hidden`, names that start with . or _ are left out.
 
     Raises:
-        Unkept: a folder cannot be read, or there are too many.
+        Unkept: a folder cannot be read, or a link leads into the system's own folders.
     """
     stack, seen = [top], set[tuple[int, int]]()
     while stack:
